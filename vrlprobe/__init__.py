@@ -1,0 +1,1 @@
+"""vrlprobe: what agents trained from pixels represent, where, and whether they are stuck."""

@@ -1,0 +1,1 @@
+"""Architectures: one file each, with its table of named layers."""

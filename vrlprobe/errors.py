@@ -1,0 +1,41 @@
+"""The errors that vrlprobe raises on purpose: each message is one line a person can act on."""
+
+
+class VrlprobeError(Exception):
+    """Base of every error that a user's input or file can cause; the commands print it, exit 1."""
+
+
+class FormatError(VrlprobeError):
+    """A file is not what it should be: not a run, an unknown version, a schema mismatch."""
+
+
+class IntegrityError(VrlprobeError):
+    """Stored bytes do not match their checksum or digest."""
+
+
+class UnsafeFileError(VrlprobeError):
+    """A file holds links, external storage or sizes that a run never has; it is not read."""
+
+
+class UnknownFrameError(VrlprobeError):
+    """A run has no checkpoint at the frame asked for."""
+
+
+class UnknownLayerError(VrlprobeError):
+    """An agent has no layer of that name."""
+
+
+class UnknownTaskError(VrlprobeError):
+    """The DeepMind Control Suite has no task of that name, or the task has no named state."""
+
+
+class SampleError(VrlprobeError):
+    """Samples are missing, too few, or do not fit the agent that is probed."""
+
+
+class RenderError(VrlprobeError):
+    """No OpenGL library that MuJoCo can render with."""
+
+
+class ResumeError(VrlprobeError):
+    """A run cannot be continued: its resume state is missing, damaged, or of another run."""
