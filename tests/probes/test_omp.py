@@ -1,0 +1,297 @@
+"""The sparse path against scikit-learn's, against plain least squares, and at its edges."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import orthogonal_mp
+
+from vrlprobe.probes.omp import OmpPath, omp_path
+
+
+def relu_features(rng, n_samples, n_features, n_latent=12):
+    """Rectified mixtures of a few latents: correlated, sparse, some dead, as activations are."""
+    latent = rng.standard_normal((n_samples, n_latent))
+    mixed = latent @ rng.standard_normal((n_latent, n_features)) / np.sqrt(n_latent)
+    shift = rng.uniform(-4.0, 1.0, n_features)
+    X = np.maximum(mixed + shift + 0.1 * rng.standard_normal(mixed.shape), 0.0)
+    return X.astype(np.float32), latent
+
+
+def unit_columns(X):
+    """The live columns, centred and of unit norm in float64: (indices, columns, norms)."""
+    centred = X.astype(np.float64) - X.astype(np.float64).mean(axis=0)
+    norm = np.linalg.norm(centred, axis=0)
+    live = np.flatnonzero(norm > 1e-5)
+    return live, centred[:, live] / norm[live], norm[live]
+
+
+def oracle(X, y, n_atoms):
+    """scikit-learn's choices in order, and its raw coefficients at every sparsity."""
+    live, unit, norm = unit_columns(X)
+    order: list[int] = []
+    steps = []
+    for size in range(1, n_atoms + 1):
+        coef = orthogonal_mp(unit, y - y.mean(), n_nonzero_coefs=size)
+        (new,) = set(np.flatnonzero(coef)) - set(order)
+        order.append(int(new))
+        steps.append(coef[order] / norm[order])
+    return live[order], steps
+
+
+def relative_gap(X, y, chosen, one, other):
+    """How far two columns' scores lie apart once ``chosen`` are fitted, relative to the larger."""
+    live, unit, _ = unit_columns(X)
+    at = {int(index): place for place, index in enumerate(live)}
+    target = y - y.mean()
+    known = unit[:, [at[int(index)] for index in chosen]]
+    residual = target - known @ np.linalg.lstsq(known, target, rcond=None)[0]
+    first, second = (abs(unit[:, at[int(index)]] @ residual) for index in (one, other))
+    return abs(first - second) / max(first, second)
+
+
+def refit(X, y, atoms):
+    """Least squares with an intercept on the chosen columns: coefficients, intercept."""
+    design = np.column_stack([np.ones(len(X)), X[:, atoms].astype(np.float64)])
+    solution = np.linalg.lstsq(design, y, rcond=None)[0]
+    return solution[1:], solution[0]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_supports_and_coefficients_equal_scikit_learn_up_to_the_first_tie(seed):
+    rng = np.random.default_rng(seed)
+    X, latent = relu_features(rng, 150, 600)
+    Y = np.tanh(latent[:, :5]) + 0.2 * rng.standard_normal((150, 5))
+    path = omp_path(X, Y, 20)
+    equal = 0
+    for target in range(5):
+        ours, y = path.support[target], Y[:, target]
+        theirs, coef = oracle(X, y, 20)
+        same = int(np.argmin(np.append(ours == theirs, False)))
+        equal += same
+        values = path.coefficients(same)[0][target, :same]
+        np.testing.assert_allclose(values, coef[same - 1], rtol=1e-8, atol=1e-10)
+        if same < 20:
+            assert relative_gap(X, y, ours[:same], ours[same], theirs[same]) < 1e-12
+            assert ours[same] < theirs[same]
+    assert equal >= 90
+
+
+def test_without_ties_every_choice_equals_scikit_learn():
+    rng = np.random.default_rng(4)
+    X = rng.standard_normal((200, 500)).astype(np.float32) + 3.0
+    Y = rng.standard_normal((200, 4)) * [1e-3, 1.0, 1e3, 1e6]
+    path = omp_path(X, Y, 40)
+    for target in range(4):
+        atoms, coef = oracle(X, Y[:, target], 40)
+        np.testing.assert_array_equal(path.support[target], atoms)
+        np.testing.assert_allclose(path.coefficients(40)[0][target], coef[-1], rtol=1e-8)
+
+
+@pytest.mark.parametrize("sparsity", [0, 1, 4, 9])
+def test_errors_and_coefficients_are_those_of_a_refit(sparsity):
+    rng = np.random.default_rng(5)
+    X, latent = relu_features(rng, 200, 300)
+    Y = 40 + 3 * latent[:, :4] ** 2
+    path = omp_path(X[:120], Y[:120], 10, heldout={"val": (X[120:], Y[120:])})
+    values, intercept = path.coefficients(sparsity)
+    for target in range(4):
+        atoms = path.support[target, :sparsity]
+        coef, constant = refit(X[:120], Y[:120, target], atoms)
+        np.testing.assert_allclose(values[target, :sparsity], coef, rtol=1e-7)
+        assert not values[target, sparsity:].any()
+        assert intercept[target] == pytest.approx(constant, rel=1e-9)
+        fitted = constant + X[:, atoms].astype(np.float64) @ coef
+        error = (Y[:, target] - fitted) ** 2
+        assert path.mse["train"][target, sparsity] == pytest.approx(error[:120].mean(), rel=1e-9)
+        assert path.mse["val"][target, sparsity] == pytest.approx(error[120:].mean(), rel=1e-9)
+    predicted = path.predict(X[120:], sparsity)
+    measured = ((predicted - Y[120:]) ** 2).mean(axis=0)
+    np.testing.assert_allclose(measured, path.mse["val"][:, sparsity], rtol=1e-9)
+
+
+def test_planted_sparse_solutions_are_found():
+    rng = np.random.default_rng(7)
+    X = rng.standard_normal((300, 1000)).astype(np.float32)
+    planted = [rng.choice(1000, 6, replace=False) for _ in range(8)]
+    weights = rng.uniform(1.0, 2.0, (8, 6)) * rng.choice([-1, 1], (8, 6))
+    Y = np.column_stack([X[:, a].astype(float) @ w for a, w in zip(planted, weights, strict=True)])
+    path = omp_path(X, Y + 5.0, 12)
+    np.testing.assert_array_equal(path.n_atoms, 6)
+    values, intercept = path.coefficients(path.n_atoms)
+    for target in range(8):
+        found = dict(zip(path.support[target, :6], values[target, :6], strict=True))
+        assert found == pytest.approx(dict(zip(planted[target], weights[target], strict=True)))
+    np.testing.assert_allclose(intercept, 5.0)
+    assert (path.support[:, 6:] == -1).all()
+    assert path.mse["train"][:, 6:].max() < 1e-20
+
+
+def test_each_target_goes_its_own_way():
+    rng = np.random.default_rng(8)
+    X, latent = relu_features(rng, 90, 200)
+    Y = latent[:, :6]
+    Y[:, 2] = 3.0  # constant: stops at once and must not stop the others
+    together = omp_path(X, Y, 15)
+    for target in range(6):
+        alone = omp_path(X, Y[:, target], 15)
+        np.testing.assert_array_equal(together.support[target], alone.support[0])
+        np.testing.assert_allclose(together.mse["train"][target], alone.mse["train"][0])
+
+
+def test_best_sparsity_is_the_smallest_at_the_least_error():
+    rng = np.random.default_rng(9)
+    X = rng.standard_normal((60, 40)).astype(np.float32)
+    y = 2.0 * X[:, 3].astype(float)
+    path = omp_path(X[:40], y[:40], 10, heldout={"val": (X[40:], y[40:])})
+    assert path.best_sparsity("val").tolist() == [1]
+
+
+class TestColumnsAtTheEdge:
+    def test_dead_and_constant_columns_are_never_chosen(self):
+        rng = np.random.default_rng(10)
+        X = rng.standard_normal((50, 8)).astype(np.float32)
+        X[:, 1], X[:, 4] = 0.0, 0.1
+        X[:, 6] = np.float32(100.0) + np.float32(7.6e-6) * (rng.random(50) > 0.5)
+        path = omp_path(X, rng.standard_normal((50, 3)), 8)
+        assert (path.n_atoms == 5).all()
+        assert not np.isin([1, 4, 6], path.support).any()
+
+    def test_only_dead_columns_leave_the_mean(self):
+        path = omp_path(np.zeros((9, 4), np.float32), np.arange(9.0), 3)
+        assert path.n_atoms.tolist() == [0]
+        assert path.support.tolist() == [[-1, -1, -1]]
+        np.testing.assert_allclose(path.mse["train"], np.arange(9.0).var())
+        np.testing.assert_allclose(path.predict(np.ones((2, 4)), 3), 4.0)
+
+    def test_of_equal_columns_the_first_is_chosen_and_once(self):
+        rng = np.random.default_rng(11)
+        base = rng.standard_normal((40, 3)).astype(np.float32)
+        X = np.column_stack([base[:, 0], base, -2 * base, base[:, 1]])
+        y = base.astype(float) @ [3.0, 2.0, 1.0] + 0.1 * rng.standard_normal(40)
+        path = omp_path(X, y, 8)
+        assert path.support[0].tolist() == [0, 2, 3, -1, -1, -1, -1, -1]
+
+    def test_scaling_columns_changes_nothing_but_the_coefficients(self):
+        rng = np.random.default_rng(12)
+        X, latent = relu_features(rng, 80, 150)
+        scale = 2.0 ** rng.integers(-20, 20, 150).astype(np.float32)
+        plain, scaled = omp_path(X, latent, 10), omp_path(X * scale, latent, 10)
+        np.testing.assert_array_equal(plain.support, scaled.support)
+        expected = plain.coefficients(10)[0] / scale[plain.support]
+        np.testing.assert_allclose(scaled.coefficients(10)[0], expected, rtol=1e-7)
+
+    def test_held_out_rows_do_not_change_the_fit(self):
+        rng = np.random.default_rng(13)
+        X, latent = relu_features(rng, 80, 150)
+        loud = {"val": (1000 * X[:5], latent[:5])}
+        np.testing.assert_array_equal(
+            omp_path(X, latent, 10).support, omp_path(X, latent, 10, heldout=loud).support
+        )
+
+    def test_a_column_dead_in_training_alone_is_never_chosen(self):
+        rng = np.random.default_rng(14)
+        X = rng.standard_normal((30, 4)).astype(np.float32)
+        X[:20, 2] = 0.0
+        y = rng.standard_normal(30)
+        path = omp_path(X[:20], y[:20], 4, heldout={"val": (X[20:], y[20:])})
+        assert 2 not in path.support
+
+
+class TestTargetsAtTheEdge:
+    def test_a_constant_target_has_no_atoms(self):
+        X = np.random.default_rng(0).standard_normal((20, 5)).astype(np.float32)
+        path = omp_path(X, np.full(20, 0.1), 3, heldout={"val": (X, np.full(20, 0.3))})
+        assert path.n_atoms.tolist() == [0]
+        assert path.mse["train"].tolist() == [[0.0] * 4]
+        np.testing.assert_allclose(path.mse["val"], 0.04)
+
+    @pytest.mark.parametrize("scale", [1e-150, 1e-9, 1e9])
+    def test_the_size_of_a_target_does_not_matter(self, scale):
+        rng = np.random.default_rng(15)
+        X, latent = relu_features(rng, 80, 150)
+        path = omp_path(X, scale * latent, 10)
+        np.testing.assert_array_equal(path.support, omp_path(X, latent, 10).support)
+
+    def test_one_sample_is_its_own_mean(self):
+        path = omp_path(np.ones((1, 5), np.float32), np.array([[2.0, 3.0]]), 4)
+        assert path.support.shape == (2, 4)
+        assert path.n_atoms.tolist() == [0, 0]
+        np.testing.assert_array_equal(path.predict(np.zeros((1, 5)), 4), [[2.0, 3.0]])
+
+    def test_fewer_samples_than_atoms_end_in_an_exact_fit(self):
+        rng = np.random.default_rng(16)
+        X = rng.standard_normal((6, 50)).astype(np.float32)
+        path = omp_path(X, rng.standard_normal((6, 2)), 20)
+        assert path.support.shape == (2, 20)
+        assert (path.n_atoms <= 5).all()
+        assert path.mse["train"].shape == (2, 21)
+        assert path.mse["train"][:, -1].max() < 1e-25
+
+
+class TestWrongInput:
+    X = np.ones((4, 3), np.float32)
+
+    @pytest.mark.parametrize("bad", [np.nan, np.inf])
+    def test_values_that_are_no_numbers(self, bad):
+        X = self.X.copy()
+        X[2, 1] = bad
+        with pytest.raises(
+            ValueError, match=r"X has NaN or infinite values in 1 of 3 columns.* 1$"
+        ):
+            omp_path(X, np.zeros(4), 2)
+        with pytest.raises(ValueError, match="Y of 'val' has NaN"):
+            omp_path(self.X, np.zeros(4), 2, heldout={"val": (self.X, np.full(4, bad))})
+
+    def test_shapes(self):
+        with pytest.raises(ValueError, match=r"not \(4, 3\) and \(5, 1\)"):
+            omp_path(self.X, np.zeros(5), 2)
+        with pytest.raises(ValueError, match="is empty: 0 samples, 3 features"):
+            omp_path(self.X[:0], np.zeros(0), 2)
+        with pytest.raises(ValueError, match="'val' has 2 features and 1 targets"):
+            omp_path(self.X, np.zeros(4), 2, heldout={"val": (self.X[:, :2], np.zeros(4))})
+
+    def test_numbers_and_names(self):
+        with pytest.raises(ValueError, match="max_atoms must be at least 1"):
+            omp_path(self.X, np.zeros(4), 0)
+        with pytest.raises(ValueError, match="'train' is taken"):
+            omp_path(self.X, np.zeros(4), 2, heldout={"train": (self.X, np.zeros(4))})
+        with pytest.raises(ValueError, match="sparsity must lie in 0 to 2"):
+            omp_path(self.X, np.zeros(4), 2).coefficients(3)
+
+
+def test_torch_and_numpy_give_the_same_and_inputs_stay_as_they_were():
+    rng = np.random.default_rng(17)
+    X, latent = relu_features(rng, 50, 80)
+    before = X.copy(), latent.copy()
+    from_numpy = omp_path(X, latent, 5)
+    from_torch = omp_path(torch.from_numpy(X), torch.from_numpy(latent), 5)
+    np.testing.assert_array_equal(from_numpy.support, from_torch.support)
+    np.testing.assert_array_equal(X, before[0])
+    np.testing.assert_array_equal(latent, before[1])
+
+
+def check_path(path: OmpPath, X, Y):
+    """What holds for every path, whatever the data."""
+    for target in range(Y.shape[1]):
+        size = path.n_atoms[target]
+        atoms = path.support[target]
+        assert (atoms[:size] >= 0).all()
+        assert (atoms[size:] == -1).all()
+        assert len(set(atoms[:size])) == size
+        errors = path.mse["train"][target]
+        assert (np.diff(errors) <= 1e-9 * errors[0]).all()
+    residual = Y - path.predict(X, path.n_atoms)
+    assert abs(residual.mean(axis=0)).max() <= 1e-7 * (1 + abs(Y).max())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 12), st.integers(1, 15), st.integers(1, 3), st.integers(1, 14), st.integers(0)
+)
+def test_any_small_integer_data_gives_a_valid_path(n_samples, n_features, n_targets, atoms, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.integers(-2, 3, (n_samples, n_features)).astype(np.float32)
+    Y = rng.integers(-3, 4, (n_samples, n_targets)).astype(np.float64)
+    check_path(omp_path(X, Y, atoms), X, Y)
