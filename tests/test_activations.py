@@ -1,0 +1,129 @@
+"""Layers against a forward pass written out by hand."""
+
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from vrlprobe.activations import PROBED_LAYERS, extract_activations, layer_sizes
+from vrlprobe.agents.drqv2 import DrQV2Agent
+from vrlprobe.errors import SampleError, UnknownLayerError
+
+SIZES = {
+    "image_size": 20,
+    "channels": 4,
+    "feature_dim": 10,
+    "hidden_dim": 16,
+    "action_dim": 3,
+}
+
+
+@pytest.fixture
+def agent():
+    torch.manual_seed(0)
+    agent = DrQV2Agent(**SIZES)
+    for tensor in agent.named_tensors().values():
+        tensor.data.add_(0.05 * torch.randn_like(tensor))
+    return agent
+
+
+@pytest.fixture
+def observations():
+    return np.random.default_rng(1).integers(0, 256, (7, 9, 20, 20), dtype=np.uint8)
+
+
+def by_hand(agent, observations):
+    """Every layer from the weights alone, as the publication's figure 1 draws them."""
+    w = {name: tensor.detach() for name, tensor in agent.named_tensors().items()}
+
+    def conv(x, at, stride):
+        name = f"encoder/convnet.{at}"
+        return F.relu(F.conv2d(x, w[f"{name}.weight"], w[f"{name}.bias"], stride=stride))
+
+    def linear(x, name):
+        return F.linear(x, w[f"actor/{name}.weight"], w[f"actor/{name}.bias"])
+
+    out = {"cnn0": torch.from_numpy(observations).float() / 255 - 0.5}
+    for layer, at in enumerate((0, 2, 4, 6)):
+        out[f"cnn{layer + 1}"] = conv(out[f"cnn{layer}"], at, 2 if at == 0 else 1)
+    trunk = linear(out["cnn4"].flatten(1), "trunk.0")
+    norm = F.layer_norm(trunk, (10,), w["actor/trunk.1.weight"], w["actor/trunk.1.bias"])
+    out["mlp0"] = torch.tanh(norm)
+    out["mlp1"] = F.relu(linear(out["mlp0"], "policy.0"))
+    out["mlp2"] = F.relu(linear(out["mlp1"], "policy.2"))
+    out["action"] = torch.tanh(linear(out["mlp2"], "policy.4"))
+    return {name: value.flatten(1).numpy() for name, value in out.items()}
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_every_layer_equals_a_forward_pass_by_hand(agent, observations, batch_size):
+    found = extract_activations(agent, observations, batch_size=batch_size)
+    expected = by_hand(agent, observations)
+    assert list(found) == [*PROBED_LAYERS, "action"]
+    for name, values in found.items():
+        assert values.dtype == np.float32
+        np.testing.assert_allclose(values, expected[name], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_layers_come_in_the_agents_order(agent, observations):
+    assert list(extract_activations(agent, observations, ["mlp1", "cnn2"])) == ["cnn2", "mlp1"]
+
+
+def test_a_module_that_works_in_place_does_not_change_the_layer_before_it(observations):
+    class Raw(DrQV2Agent):
+        layers: ClassVar = {"before": "encoder.convnet.0", "after": "encoder.convnet.1"}
+
+    agent = Raw(**SIZES)
+    agent.encoder.convnet[1].inplace = True
+    found = extract_activations(agent, observations)
+    assert found["before"].min() < 0
+    np.testing.assert_array_equal(np.maximum(found["before"], 0), found["after"])
+
+
+def test_the_forward_stops_at_the_last_layer_asked_for(agent, observations, monkeypatch):
+    def never(*_):
+        raise AssertionError("the actor was run")
+
+    monkeypatch.setattr(agent.actor, "forward", never)
+    assert set(extract_activations(agent, observations, ["cnn0", "cnn4"])) == {"cnn0", "cnn4"}
+
+
+def test_the_agent_is_left_as_it_was(agent, observations):
+    agent.train()
+    agent.actor.eval()
+    extract_activations(agent, observations, ["mlp0"])
+    assert agent.training
+    assert agent.encoder.training
+    assert not agent.actor.training
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in agent.modules())
+    assert agent(torch.from_numpy(observations)).requires_grad
+
+
+def test_sizes(agent):
+    assert layer_sizes(agent, ["cnn0", "mlp0"]) == {"cnn0": 3600, "mlp0": 10}
+
+
+def test_an_unknown_layer_names_those_there_are(agent, observations):
+    with pytest.raises(UnknownLayerError, match=r"no layer 'cnn5'.*cnn0, cnn1, .*mlp2, action"):
+        extract_activations(agent, observations, ["cnn5"])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((2, 9, 20, 21), np.uint8),
+        np.zeros((2, 3, 20, 20), np.uint8),
+        np.zeros((2, 9, 20, 20), np.float32),
+        np.zeros((9, 20, 20), np.uint8),
+    ],
+)
+def test_observations_of_another_shape_name_both(agent, wrong):
+    with pytest.raises(SampleError, match=r"takes uint8 .*9, 20, 20\), the samples are \w+ \("):
+        extract_activations(agent, wrong)
+
+
+def test_no_observations(agent):
+    with pytest.raises(SampleError, match="empty"):
+        extract_activations(agent, np.zeros((0, 9, 20, 20), np.uint8))
