@@ -1,0 +1,75 @@
+"""Results survive the way to the disk and back, whole, and in the same bytes each time."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from vrlprobe.errors import FormatError
+from vrlprobe.results import load_result, provenance, save_result, written_at_once
+
+
+@pytest.fixture
+def dataset():
+    return xr.Dataset(
+        {
+            "test_r2": (("run", "frame"), np.array([[0.5, np.nan]])),
+            "sparsity": (("run", "frame"), np.array([[3, -1]])),
+            "at_edge": (("run", "frame"), np.array([[True, False]])),
+        },
+        coords={"run": ["seed3"], "frame": np.array([0, 1000])},
+        attrs=provenance("probe", {"max_atoms": 5}),
+    )
+
+
+def test_what_is_read_equals_what_was_written(dataset, tmp_path):
+    save_result(dataset, tmp_path / "a.nc")
+    xr.testing.assert_identical(load_result(tmp_path / "a.nc"), dataset)
+
+
+def test_the_same_dataset_gives_the_same_bytes(dataset, tmp_path):
+    save_result(dataset, tmp_path / "a.nc")
+    time.sleep(1.1)  # HDF5 stores times, where it does, in seconds
+    save_result(dataset.copy(deep=True), tmp_path / "other name.nc")
+    assert (tmp_path / "a.nc").read_bytes() == (tmp_path / "other name.nc").read_bytes()
+
+
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+
+    def fail():
+        with written_at_once(target) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        fail()
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_that_is_not_there(dataset, tmp_path):
+    with pytest.raises(FormatError, match=r"cannot write .*x\.nc: there is no folder"):
+        save_result(dataset, tmp_path / "none" / "x.nc")
+    with pytest.raises(FormatError, match="it is a folder"):
+        save_result(dataset, tmp_path)
+
+
+def test_files_that_are_no_results(dataset, tmp_path):
+    with pytest.raises(FormatError, match="no such file"):
+        load_result(tmp_path / "none.nc")
+    (tmp_path / "text.nc").write_text("hello")
+    with pytest.raises(FormatError, match="not a result file"):
+        load_result(tmp_path / "text.nc")
+    dataset.drop_attrs().to_netcdf(tmp_path / "plain.nc", engine="h5netcdf")
+    with pytest.raises(FormatError, match="not a result of vrlprobe"):
+        load_result(tmp_path / "plain.nc")
+
+
+def test_provenance_names_versions_and_arguments():
+    attributes = provenance("probe", {"b": 1, "a": [1, 2]})
+    assert attributes["arguments"] == '{"a": [1, 2], "b": 1}'
+    assert {"vrlprobe", "torch", "python"} <= set(json.loads(attributes["versions"]))

@@ -1,0 +1,88 @@
+"""Results on disk: NetCDF written at once or not at all, the same bytes for the same content."""
+
+import json
+import os
+import platform
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from vrlprobe.errors import FormatError
+
+PACKAGES = ("vrlprobe", "numpy", "scipy", "torch", "h5py", "xarray")
+
+
+@contextmanager
+def written_at_once(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that replaces it when the block ends without an error.
+
+    Nothing is left behind after an error, and a reader sees the old file or the whole new one.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FormatError(f"cannot write {path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise FormatError(f"cannot write {path}: it is a folder")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield temporary
+        _sync(temporary)
+        os.replace(temporary, path)
+        _sync(path.parent)
+    except OSError as error:
+        raise FormatError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def save_result(dataset: xr.Dataset, path: str | Path) -> None:
+    """Write a result as NetCDF, atomically; equal datasets give equal bytes.
+
+    Raises:
+        FormatError: the folder does not exist or cannot be written.
+    """
+    with written_at_once(path) as temporary:
+        dataset.to_netcdf(temporary, engine="h5netcdf")
+
+
+def load_result(path: str | Path) -> xr.Dataset:
+    """Read a result whole into memory.
+
+    Raises:
+        FormatError: no such file, or not one that `save_result` wrote.
+    """
+    if not Path(path).is_file():
+        raise FormatError(f"{path}: no such file")
+    try:
+        dataset = xr.load_dataset(path, engine="h5netcdf")
+    except (OSError, ValueError, KeyError) as error:
+        raise FormatError(f"{path} is not a result file: {error}") from error
+    if "vrlprobe" not in dataset.attrs:
+        raise FormatError(f"{path} is a NetCDF file, but not a result of vrlprobe")
+    return dataset
+
+
+def provenance(kind: str, arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Attributes that say what made a result: its kind, the arguments, the versions.
+
+    Times, machines and paths stay out, so that the same computation gives the same bytes.
+    """
+    versions = {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
+    return {
+        "vrlprobe": kind,
+        "arguments": json.dumps(dict(arguments), sort_keys=True),
+        "versions": json.dumps(versions, sort_keys=True),
+    }
