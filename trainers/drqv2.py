@@ -1,0 +1,155 @@
+"""The DrQ-v2 update (Yarats et al., 2021a) of an agent's four networks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from trainers.profiles import TrainConfig
+from trainers.replay import Batch
+from vrlprobe.agents.drqv2 import NORM_LAYERS, DrQV2Agent, add_noise
+
+
+def resolve_precision(name: str) -> str:
+    """`float32` or `bfloat16`; `auto` takes bfloat16 where the processor multiplies it in tiles.
+
+    Decided by the processor's capability, not by a timing, so that it is the same every time.
+    """
+    if name == "auto":
+        return "bfloat16" if torch.cpu._is_amx_tile_supported() else "float32"
+    if name not in ("float32", "bfloat16"):
+        raise ValueError(f"precision is auto, float32 or bfloat16, not {name!r}")
+    return name
+
+
+class Learner:
+    """Updates an agent from batches of transitions.
+
+    With `bfloat16` the convolutions run in half precision (weights, trunks, MLPs, targets and
+    optimizers stay in float32).
+
+    Args:
+        agent: the networks; updated in place.
+        config: the run's settings, `precision` resolved.
+    """
+
+    def __init__(self, agent: DrQV2Agent, config: TrainConfig) -> None:
+        self.agent, self.config = agent, config
+        self.agent.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.noise = torch.Generator().manual_seed(config.seed)
+        self.updates = 0
+        self.optimizers = {
+            part: torch.optim.Adam(
+                getattr(agent, part).parameters(), lr=config.learning_rate, fused=True
+            )
+            for part in ("encoder", "actor", "critic")
+        }
+        weights = [agent.actor.get_submodule(path).weight for path in NORM_LAYERS.values()]
+        self._norm_weights = [w for w in weights if isinstance(w, Tensor)]
+        self._sums: dict[str, Any] = {}
+        self._counted = 0
+
+    def clipped_noise(self, shape: tuple[int, ...], std: float) -> Tensor:
+        """Exploration noise as the updates use it: normal with `std`, clipped."""
+        noise = torch.randn(shape, generator=self.noise) * std
+        return noise.clamp_(-self.config.noise_clip, self.config.noise_clip)
+
+    def explore(self, observation: np.ndarray, std: float) -> np.ndarray:
+        """A noisy action (n_actions,) for one observation (3 * frame_stack, H, W)."""
+        mean = torch.from_numpy(self.agent.act(observation[None]))
+        noise = torch.randn(mean.shape, generator=self.noise) * std
+        return add_noise(mean, noise)[0].numpy()
+
+    def update(self, batch: Batch, std: float) -> None:
+        """One step of critic, encoder, actor and target."""
+        features = self._encode(batch.observations)
+        with torch.no_grad():
+            next_features = self._encode(batch.next_observations)
+        target = self._target(batch, next_features, std)
+        self._update_critic(features, torch.from_numpy(batch.actions), target)
+        self._update_actor(features.detach(), std)
+        self._update_target()
+        self.updates += 1
+
+    def _encode(self, observations: np.ndarray) -> Tensor:
+        pixels = torch.from_numpy(observations).contiguous(memory_format=torch.channels_last)
+        half = self.config.precision == "bfloat16"
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            features = self.agent.encoder(self.agent.normalise(pixels))
+        return features.float()
+
+    @torch.no_grad()
+    def _target(self, batch: Batch, next_features: Tensor, std: float) -> Tensor:
+        mean = self.agent.actor(next_features)
+        actions = add_noise(mean, self.clipped_noise(mean.shape, std))
+        value = torch.min(*self.agent.critic_target(next_features, actions))
+        return torch.from_numpy(batch.rewards) + torch.from_numpy(batch.discounts) * value
+
+    def _update_critic(self, features: Tensor, actions: Tensor, target: Tensor) -> None:
+        q1, q2 = self.agent.critic(features, actions)
+        loss = F.mse_loss(q1, target) + F.mse_loss(q2, target)
+        self._step(loss, "encoder", "critic")
+        self._count(critic_loss=loss.detach(), q_mean=q1.detach().mean())
+
+    def _update_actor(self, features: Tensor, std: float) -> None:
+        noise = self.clipped_noise((len(features), self.agent.action_dim), std)
+        loss = self.agent.actor_loss(features, noise)
+        self._step(loss, "actor")
+        norms = torch.stack([weight.grad.norm() for weight in self._norm_weights])  # type: ignore[union-attr]
+        self._count(actor_loss=loss.detach(), grad_norm_train=norms)
+        self._counted += 1
+
+    def _step(self, loss: Tensor, *parts: str) -> None:
+        parameters = [p for part in parts for p in getattr(self.agent, part).parameters()]
+        for parameter, gradient in zip(
+            parameters, torch.autograd.grad(loss, parameters), strict=True
+        ):
+            parameter.grad = gradient
+        for part in parts:
+            self.optimizers[part].step()
+
+    @torch.no_grad()
+    def _update_target(self) -> None:
+        pairs = zip(
+            self.agent.critic_target.parameters(), self.agent.critic.parameters(), strict=True
+        )
+        for target, source in pairs:
+            target.lerp_(source, self.config.target_tau)
+
+    def _count(self, **values: Tensor) -> None:
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0) + value
+
+    def take_means(self) -> dict[str, np.ndarray]:
+        """Means over the updates since the last call, NaN if there were none."""
+        count, sums = self._counted, self._sums
+        self._counted, self._sums = 0, {}
+        if count:
+            return {name: (value / count).numpy() for name, value in sums.items()}
+        nan = np.array(np.nan, np.float32)
+        names = ("critic_loss", "q_mean", "actor_loss")
+        return {**dict.fromkeys(names, nan), "grad_norm_train": np.full(len(NORM_LAYERS), nan)}
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything beside the agent's parameters that the next update depends on."""
+        arrays = {"noise": self.noise.get_state().numpy(), "updates": np.array(self.updates)}
+        for part, optimizer in self.optimizers.items():
+            for index, moments in optimizer.state_dict()["state"].items():
+                for name, value in moments.items():
+                    arrays[f"{part}/{index}/{name}"] = value.contiguous().numpy()
+        return arrays
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Continue from what `state` gave."""
+        self.noise.set_state(torch.from_numpy(arrays["noise"]))
+        self.updates = int(arrays["updates"])
+        for part, optimizer in self.optimizers.items():
+            moments: dict[int, dict[str, Tensor]] = {}
+            for key, value in arrays.items():
+                if key.startswith(f"{part}/"):
+                    _, index, name = key.split("/")
+                    moments.setdefault(int(index), {})[name] = torch.from_numpy(value.copy())
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})

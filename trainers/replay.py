@@ -1,0 +1,199 @@
+"""Replay of whole episodes in one file of fixed-size records, sampled by plain reads.
+
+Reads instead of a memory map keep the resident memory at one batch: pages of a mapped file count as
+the process's own, 12 GB of them in a paper-size run. The page cache makes them as fast.
+"""
+
+import os
+from collections import deque
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Batch(NamedTuple):
+    """Transitions as the update takes them, B of them.
+
+    Attributes:
+        observations: uint8 (B, 3 * frame_stack, H, W).
+        actions: float32 (B, n_actions).
+        rewards: float32 (B, 1), discounted sum over n steps.
+        discounts: float32 (B, 1), what the value of `next_observations` is multiplied by.
+        next_observations: uint8, n steps later.
+    """
+
+    observations: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    discounts: np.ndarray
+    next_observations: np.ndarray
+
+
+def crop(images: np.ndarray, dy: int, dx: int, pad: int, out: np.ndarray) -> None:
+    """A window of images padded by repeating their border, without making the padded copy.
+
+    Equals padding `images` (…, H, W) by `pad` on each side and cutting H x W at row `dy`, column
+    `dx`, both in 0..2 * pad; the same window for every image.
+    """
+    height, width = images.shape[-2:]
+    sy, sx = dy - pad, dx - pad
+    top, bottom = max(0, -sy), min(height, height - sy)
+    left, right = max(0, -sx), min(width, width - sx)
+    inner = images[..., top + sy : bottom + sy, left + sx : right + sx]
+    out[..., top:bottom, left:right] = inner
+    out[..., top:bottom, :left] = inner[..., :1]
+    out[..., top:bottom, right:] = inner[..., -1:]
+    out[..., :top, :] = out[..., top : top + 1, :]
+    out[..., bottom:, :] = out[..., bottom - 1 : bottom, :]
+
+
+def _n_step(records: np.ndarray, discount: float) -> tuple[float, float]:
+    """Discounted reward of the records' steps, and the factor of the value behind them."""
+    reward, factor = 0.0, 1.0
+    for step_reward, step_discount in zip(records["reward"], records["discount"], strict=True):
+        reward += factor * float(step_reward)
+        factor *= float(step_discount) * discount
+    return reward, factor
+
+
+class Replay:
+    """A ring of whole episodes on disk.
+
+    Record i of an episode holds image i and the action, reward and discount that led to it; record
+    0 has zeros there. The ring holds `capacity` transitions and `slack` more, so that what was
+    there at the last checkpoint is not overwritten before the next.
+
+    Args:
+        path: the file; made if missing, otherwise its records are kept.
+        capacity: transitions that can be sampled; the oldest episodes leave first.
+        slack: transitions that may come in between two checkpoints.
+        episode_steps: the longest episode, in agent steps.
+        image_shape: (3, H, W).
+        n_actions: number of actions.
+        frame_stack: images in an observation.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        capacity: int,
+        slack: int,
+        episode_steps: int,
+        image_shape: tuple[int, ...],
+        n_actions: int,
+        frame_stack: int = 3,
+    ) -> None:
+        self.capacity, self.frame_stack = capacity, frame_stack
+        self.record = np.dtype(
+            [
+                ("image", np.uint8, image_shape),
+                ("action", np.float32, n_actions),
+                ("reward", np.float32),
+                ("discount", np.float32),
+            ]
+        )
+        episodes = -(-capacity // episode_steps) + -(-slack // episode_steps) + 2
+        self.n_records = episodes * (episode_steps + 1)
+        self.episodes: deque[tuple[int, int]] = deque()  # first record, number of transitions
+        self.head = 0
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        os.ftruncate(self._fd, self.nbytes)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the file when it is full, in bytes."""
+        return self.n_records * self.record.itemsize
+
+    def __len__(self) -> int:
+        """Number of transitions that can be sampled."""
+        return sum(length for _, length in self.episodes)
+
+    def add(
+        self,
+        images: np.ndarray,
+        actions: np.ndarray,
+        rewards: np.ndarray,
+        discounts: np.ndarray,
+    ) -> None:
+        """Append one finished episode of T steps: T + 1 images, T of everything else."""
+        records = np.zeros(len(images), self.record)
+        records["image"] = images
+        records["action"][1:] = actions
+        records["reward"][1:] = rewards
+        records["discount"][1:] = discounts
+        first = min(len(records), self.n_records - self.head)
+        self._write(records[:first], self.head)
+        self._write(records[first:], 0)
+        self.episodes.append((self.head, len(actions)))
+        self.head = (self.head + len(records)) % self.n_records
+        while len(self) - self.episodes[0][1] >= self.capacity:
+            self.episodes.popleft()
+
+    def _write(self, records: np.ndarray, at: int) -> None:
+        view, offset = memoryview(records.tobytes()), at * self.record.itemsize
+        while view:
+            written = os.pwrite(self._fd, view, offset)
+            view, offset = view[written:], offset + written
+
+    def _read(self, first: int, count: int) -> np.ndarray:
+        """`count` records from `first` on, round the end of the ring."""
+        records = np.empty(count, self.record)
+        first %= self.n_records
+        whole = min(count, self.n_records - first)
+        buffer = memoryview(records.view(np.uint8))
+        size = self.record.itemsize
+        os.preadv(self._fd, [buffer[: whole * size]], first * size)
+        if whole < count:
+            os.preadv(self._fd, [buffer[whole * size :]], 0)
+        return records
+
+    def sample(
+        self, size: int, n_step: int, discount: float, rng: np.random.Generator, pad: int = 0
+    ) -> Batch:
+        """Draw transitions: an episode, then a step in it, both uniformly.
+
+        Args:
+            size: number of transitions, B.
+            n_step: steps of the return.
+            discount: of one agent step.
+            rng: source of the draws, two numbers a transition and with `pad` four more.
+            pad: random shift in pixels, drawn afresh for an observation and its successor.
+        """
+        stack, image_shape = self.frame_stack, self.record["image"].shape
+        shape = (size, 3 * stack, *image_shape[1:])
+        batch = Batch(
+            np.empty(shape, np.uint8),
+            np.empty((size, *self.record["action"].shape), np.float32),
+            np.empty((size, 1), np.float32),
+            np.empty((size, 1), np.float32),
+            np.empty(shape, np.uint8),
+        )
+        which = rng.integers(len(self.episodes), size=size)
+        shifts = (
+            rng.integers(2 * pad + 1, size=(size, 2, 2)) if pad else np.zeros((size, 2, 2), int)
+        )
+        for row in range(size):
+            start, length = self.episodes[which[row]]
+            step = int(rng.integers(length - n_step + 1))
+            first = max(step - stack + 1, 0)
+            records = self._read(start + first, step + n_step + 1 - first)
+            now = step - first
+            for out, at, (dy, dx) in (
+                (batch.observations, now, shifts[row, 0]),
+                (batch.next_observations, now + n_step, shifts[row, 1]),
+            ):
+                window = np.maximum(np.arange(at - stack + 1, at + 1), 0)
+                crop(records["image"][window], dy, dx, pad, out[row].reshape(stack, *image_shape))
+            batch.actions[row] = records["action"][now + 1]
+            batch.rewards[row], batch.discounts[row] = _n_step(records[now + 1 :], discount)
+        return batch
+
+    def sync(self) -> None:
+        """Have everything that was added reach the disk."""
+        os.fsync(self._fd)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)

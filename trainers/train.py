@@ -1,0 +1,194 @@
+"""The training loop: whole episodes between evaluations, each of which becomes a checkpoint."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from trainers.drqv2 import Learner, resolve_precision
+from trainers.profiles import TrainConfig
+from trainers.replay import Replay
+from vrlprobe.agents.drqv2 import NORM_LAYERS, DrQV2Agent
+from vrlprobe.envs import PixelEnv, record_episode
+from vrlprobe.format.episode import Episode
+
+Batch = tuple[np.ndarray, np.ndarray]
+
+LOG: dict[str, tuple[str, ...]] = {
+    "step": (),
+    "updates": (),
+    "attempt": (),
+    "episode_return": (),
+    "train_return": (),
+    "noise_std": (),
+    "action_spread": (),
+    "critic_loss": (),
+    "actor_loss": (),
+    "q_mean": (),
+    "grad_norm": ("layer",),
+    "grad_norm_train": ("layer",),
+    "frames_per_second": (),
+    "elapsed_seconds": (),
+}
+"""Columns of a run's log and their dimensions beside the frame."""
+
+TIMINGS = ("frames_per_second", "elapsed_seconds")
+"""The columns in which a resumed run differs from an unbroken one."""
+
+
+class Training:
+    """One training in progress: environments, networks, replay and every random stream.
+
+    Args:
+        config: the settings; `precision` may still be `auto`.
+        replay_path: where the replay lies.
+    """
+
+    def __init__(self, config: TrainConfig, replay_path: Path) -> None:
+        self.config = replace(config, precision=resolve_precision(config.precision))
+        train_seed, eval_seed = np.random.SeedSequence(config.seed).generate_state(2)
+        self.env, self.eval_env = (self._make_env(int(seed)) for seed in (train_seed, eval_seed))
+        torch.manual_seed(config.seed)
+        self.agent = DrQV2Agent.from_config(
+            {**self.config.stored(), "action_dim": self.env.n_actions}
+        )
+        self.learner = Learner(self.agent, self.config)
+        self.rng = np.random.default_rng(config.seed)
+        self.replay = self._make_replay(replay_path)
+        self.step = 0
+        self.elapsed = 0.0
+        self.train_returns: list[float] = []
+        self._clock = time.perf_counter()
+        self._rate = float("nan")
+
+    def _make_env(self, seed: int) -> PixelEnv:
+        config = self.config
+        return PixelEnv(
+            config.task,
+            seed,
+            image_size=config.image_size,
+            frame_stack=config.frame_stack,
+            action_repeat=config.action_repeat,
+            render=config.render,
+        )
+
+    def _make_replay(self, path: Path) -> Replay:
+        config, longest = self.config, self.env.episode_steps
+        steps = config.total_frames // config.action_repeat
+        return Replay(
+            path,
+            capacity=min(config.replay_capacity, steps),
+            slack=config.eval_every_frames // config.action_repeat + longest,
+            episode_steps=longest,
+            image_shape=(3, config.image_size, config.image_size),
+            n_actions=self.env.n_actions,
+            frame_stack=config.frame_stack,
+        )
+
+    @property
+    def frame(self) -> int:
+        """Environment frames so far, action repeat included."""
+        return self.step * self.config.action_repeat
+
+    @property
+    def std(self) -> float:
+        """The exploration noise's standard deviation now."""
+        return self.config.noise_std(self.step)
+
+    def play_until(self, frame: int, progress: Callable[["Training"], None]) -> None:
+        """Train through whole episodes until `frame` is reached; `progress` after each."""
+        begun, at = time.perf_counter(), self.frame
+        while self.frame < frame:
+            self._play_episode()
+            progress(self)
+        seconds = time.perf_counter() - begun
+        self._rate = (self.frame - at) / seconds if self.frame > at else float("nan")
+
+    def _play_episode(self) -> None:
+        self.env.reset()
+        images, actions, rewards, discounts = [self.env.image], [], [], []
+        last = False
+        while not last:
+            action = self._choose()
+            if self.frame >= self.config.seed_frames:
+                self._update()
+            result = self.env.step(action)
+            self.step += 1
+            last = result.last
+            images.append(self.env.image)
+            actions.append(action)
+            rewards.append(result.reward)
+            discounts.append(result.discount)
+        if len(actions) >= self.config.n_step:
+            self.replay.add(
+                np.stack(images), np.stack(actions), np.array(rewards), np.array(discounts)
+            )
+        self.train_returns.append(float(np.sum(rewards)))
+
+    def _choose(self) -> np.ndarray:
+        if self.step < self.config.exploration_steps:
+            return self.rng.uniform(-1, 1, self.env.n_actions).astype(np.float32)
+        return self.learner.explore(self.env.observation, self.std)
+
+    def _update(self) -> None:
+        config = self.config
+        if self.step % config.update_every_steps == 0 and len(self.replay):
+            batch = self.replay.sample(
+                config.batch_size, config.n_step, config.discount, self.rng, config.shift_pad
+            )
+            self.learner.update(batch, self.std)
+
+    def evaluate(self, episodes: int, images: int) -> list[Episode]:
+        """Play evaluation episodes with the mean action; the first `images` keep their images."""
+        return [
+            record_episode(self.eval_env, self.agent.act, keep_images=index < images)
+            for index in range(episodes)
+        ]
+
+    def norm_batch(self) -> Batch | None:
+        """Replay observations and clipped noise for the gradient norm; None without a replay."""
+        size = self.config.norm_batch_size
+        if len(self.replay) < size:
+            return None
+        batch = self.replay.sample(size, 1, self.config.discount, self.rng)
+        noise = self.learner.clipped_noise((size, self.env.n_actions), self.std)
+        return batch.observations, noise.numpy()
+
+    def log_row(self, episodes: list[Episode], batch: Batch | None) -> dict[str, Any]:
+        """The row of `LOG` that belongs to an evaluation just played."""
+        norms = np.full(len(NORM_LAYERS), np.nan)
+        spread = np.nan
+        if batch is not None:
+            spread = float(self.agent.act(batch[0]).std(axis=0).mean())
+            if self.learner.updates:
+                norms = np.array(list(self.agent.gradient_norms(*batch).values()))
+        returns, self.train_returns = self.train_returns, []
+        self.elapsed, self._clock = self.total_seconds, time.perf_counter()
+        return {
+            "step": self.step,
+            "updates": self.learner.updates,
+            "attempt": 1,
+            "episode_return": np.mean([episode.episode_return for episode in episodes]),
+            "train_return": np.mean(returns) if returns else np.nan,
+            "noise_std": self.std,
+            "action_spread": spread,
+            "grad_norm": norms,
+            **self.learner.take_means(),
+            "frames_per_second": self._rate,
+            "elapsed_seconds": self.elapsed,
+        }
+
+    @property
+    def total_seconds(self) -> float:
+        """Seconds of work since the run began, over all resumes."""
+        return self.elapsed + time.perf_counter() - self._clock
+
+    def close(self) -> None:
+        """Free environments and files."""
+        self.env.close()
+        self.eval_env.close()
+        self.replay.close()

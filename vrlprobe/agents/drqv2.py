@@ -1,0 +1,252 @@
+"""DrQ-v2 (Yarats et al., 2021a): encoder, actor and critic under their published names."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU}
+NORM_LAYERS = {"mlp0": "trunk.0", "mlp1": "policy.0", "mlp2": "policy.2"}
+"""The actor's linear map whose output becomes each mlp layer; its weight is what `grad_norm` takes."""
+
+PARTS = ("encoder", "actor", "critic", "critic_target")
+
+
+def feature_size(image_size: int, channels: int) -> int:
+    """Number of activations of cnn4 for square images: 39,200 at 84 pixels and 32 channels."""
+    side = (image_size - 3) // 2 + 1 - 6
+    if side < 1:
+        raise ValueError(f"images of {image_size} pixels are too small: DrQ-v2 needs at least 15")
+    return channels * side * side
+
+
+def initialise(module: nn.Module) -> None:
+    """Orthogonal weights (gain 1 for linear, sqrt 2 for convolutions) and zero biases."""
+    if isinstance(module, nn.Linear | nn.Conv2d):
+        gain = 1.0 if isinstance(module, nn.Linear) else 2.0**0.5
+        nn.init.orthogonal_(module.weight, gain)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+class Encoder(nn.Module):
+    """Four 3 x 3 convolutions over the stacked images.
+
+    Args:
+        channels: width of every convolution.
+        frame_stack: images a stack holds, three colours each.
+        activation: one of `ACTIVATIONS`.
+    """
+
+    def __init__(self, channels: int, frame_stack: int, activation: str) -> None:
+        super().__init__()
+        act = ACTIVATIONS[activation]
+        modules: list[nn.Module] = []
+        for index in range(4):
+            inputs, stride = (3 * frame_stack, 2) if index == 0 else (channels, 1)
+            modules += [nn.Conv2d(inputs, channels, 3, stride=stride), act()]
+        self.convnet = nn.Sequential(*modules)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features of normalised images: (n, 3 * frame_stack, H, W) to (n, n_features)."""
+        return self.convnet(images).flatten(1)
+
+
+def _trunk(n_features: int, feature_dim: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(n_features, feature_dim), nn.LayerNorm(feature_dim), nn.Tanh())
+
+
+def _mlp(inputs: int, hidden: int, outputs: int, activation: str) -> nn.Sequential:
+    act = ACTIVATIONS[activation]
+    return nn.Sequential(
+        nn.Linear(inputs, hidden),
+        act(),
+        nn.Linear(hidden, hidden),
+        act(),
+        nn.Linear(hidden, outputs),
+    )
+
+
+class Actor(nn.Module):
+    """Trunk and policy: features to the mean action in (-1, 1)."""
+
+    def __init__(
+        self, n_features: int, feature_dim: int, hidden: int, n_actions: int, activation: str
+    ) -> None:
+        super().__init__()
+        self.trunk = _trunk(n_features, feature_dim)
+        self.policy = _mlp(feature_dim, hidden, n_actions, activation)
+        self.squash = nn.Tanh()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Mean action: (n, n_features) to (n, n_actions)."""
+        return self.squash(self.policy(self.trunk(features)))
+
+
+class Critic(nn.Module):
+    """Two Q functions behind a trunk of their own."""
+
+    def __init__(
+        self, n_features: int, feature_dim: int, hidden: int, n_actions: int, activation: str
+    ) -> None:
+        super().__init__()
+        self.trunk = _trunk(n_features, feature_dim)
+        self.Q1 = _mlp(feature_dim + n_actions, hidden, 1, activation)
+        self.Q2 = _mlp(feature_dim + n_actions, hidden, 1, activation)
+
+    def forward(self, features: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Both values of (n, n_features) features and (n, n_actions) actions, each (n, 1)."""
+        inputs = torch.cat([self.trunk(features), actions], dim=1)
+        return self.Q1(inputs), self.Q2(inputs)
+
+
+class DrQV2Agent(nn.Module):
+    """The four networks of a DrQ-v2 agent, with the paper's layers by name.
+
+    Args:
+        image_size: height and width of the square images, in pixels.
+        channels: width of the convolutions.
+        feature_dim: outputs of the two trunks.
+        hidden_dim: width of the MLP layers.
+        action_dim: number of actions.
+        frame_stack: images a stack holds.
+        activation: `relu`, or `leaky_relu` as in the paper's footnote 1.
+
+    The blank networks are drawn from torch's global generator.
+    """
+
+    layers: Mapping[str, str] = {
+        "cnn0": "",
+        "cnn1": "encoder.convnet.1",
+        "cnn2": "encoder.convnet.3",
+        "cnn3": "encoder.convnet.5",
+        "cnn4": "encoder.convnet.7",
+        "mlp0": "actor.trunk",
+        "mlp1": "actor.policy.1",
+        "mlp2": "actor.policy.3",
+        "action": "actor.squash",
+    }
+    """Layer name to the module whose output it is; "" is the network's input (paper, Figure 1)."""
+
+    def __init__(
+        self,
+        *,
+        image_size: int,
+        channels: int,
+        feature_dim: int,
+        hidden_dim: int,
+        action_dim: int,
+        frame_stack: int = 3,
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        self.image_shape = (3 * frame_stack, image_size, image_size)
+        self.action_dim = action_dim
+        n_features = feature_size(image_size, channels)
+        self.encoder = Encoder(channels, frame_stack, activation)
+        head = (n_features, feature_dim, hidden_dim, action_dim, activation)
+        self.actor = Actor(*head)
+        self.critic = Critic(*head)
+        self.critic_target = Critic(*head)
+        self.apply(initialise)
+        self.critic_target.load_state_dict(self.critic.state_dict())
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """An agent with blank networks of the sizes that a run's config states."""
+        keys = ("image_size", "channels", "feature_dim", "hidden_dim", "action_dim")
+        optional = ("frame_stack", "activation")
+        return cls(**{k: config[k] for k in keys + tuple(k for k in optional if k in config)})
+
+    @staticmethod
+    def normalise(observations: Tensor) -> Tensor:
+        """Pixels as the network takes them: uint8 (n, c, H, W) to float32 in [-0.5, 0.5]."""
+        return observations.float().div_(255.0).sub_(0.5)
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Mean actions (n, action_dim) of stacked uint8 observations (n, 3 * frame_stack, H, W)."""
+        mean: Tensor = self.actor(self.encoder(self.normalise(observations)))
+        return mean
+
+    @torch.no_grad()
+    def act(self, observations: np.ndarray) -> np.ndarray:
+        """The evaluation policy: the mean action, without noise.
+
+        Args:
+            observations: stacked uint8 images, (n_samples, 3 * frame_stack, height, width).
+
+        Returns:
+            float32 (n_samples, action_dim) in (-1, 1).
+        """
+        actions: np.ndarray = self(torch.from_numpy(observations)).float().numpy()
+        return actions
+
+    def parts(self) -> dict[str, nn.Module]:
+        """The networks by the name of their part of a run file."""
+        return {name: getattr(self, name) for name in PARTS}
+
+    def named_tensors(self) -> dict[str, Tensor]:
+        """Every parameter under its published name behind its part: `actor/trunk.0.weight` …"""
+        return {
+            f"{part}/{name}": tensor
+            for part, module in self.parts().items()
+            for name, tensor in module.state_dict().items()
+        }
+
+    def load_named_tensors(self, tensors: Mapping[str, np.ndarray | Tensor]) -> None:
+        """Set the parameters named as in `named_tensors`.
+
+        Raises:
+            ValueError: a name or a shape that this architecture does not have, or a part that is
+                there only in pieces. Parts that are missing altogether stay as they are.
+        """
+        own = self.named_tensors()
+        parts = {name.split("/")[0] for name in tensors}
+        wanted = {name for name in own if name.split("/")[0] in parts}
+        if unfit := sorted(wanted ^ set(tensors)):
+            raise ValueError(f"the parameters do not fit DrQ-v2: {', '.join(unfit[:4])}")
+        for name, value in tensors.items():
+            tensor = torch.as_tensor(value)
+            if tensor.shape != own[name].shape:
+                raise ValueError(
+                    f"{name} has shape {tuple(tensor.shape)}, needed {tuple(own[name].shape)}"
+                )
+            own[name].copy_(tensor)
+
+    def actor_loss(self, features: Tensor, noise: Tensor) -> Tensor:
+        """The actor's loss, minus the mean of the smaller Q (Yarats et al., 2021a, equation 4).
+
+        Args:
+            features: encoder outputs, (n, n_features), without gradient.
+            noise: clipped exploration noise added to the mean action, (n, action_dim).
+        """
+        actions = add_noise(self.actor(features), noise)
+        return -torch.min(*self.critic(features, actions)).mean()
+
+    def gradient_norms(self, observations: np.ndarray, noise: np.ndarray) -> dict[str, float]:
+        """Gradient norm of the weights behind mlp0, mlp1 and mlp2 under the actor's loss.
+
+        Args:
+            observations: stacked uint8 images (n, 3 * frame_stack, H, W), taken without augmentation.
+            noise: clipped exploration noise, (n, action_dim).
+
+        Returns:
+            Frobenius norm by layer, in float32 arithmetic (paper, section 5.1).
+        """
+        with torch.no_grad():
+            features = self.encoder(self.normalise(torch.from_numpy(observations)))
+        weights = [self.actor.get_submodule(path).weight for path in NORM_LAYERS.values()]
+        loss = self.actor_loss(features, torch.from_numpy(noise))
+        gradients = torch.autograd.grad(loss, weights)
+        return {
+            name: float(gradient.norm())
+            for name, gradient in zip(NORM_LAYERS, gradients, strict=True)
+        }
+
+
+def add_noise(mean: Tensor, noise: Tensor) -> Tensor:
+    """Noisy actions kept just inside (-1, 1); the gradient passes as if they were not clamped."""
+    noisy = mean + noise
+    return noisy + (noisy.clamp(-1 + 1e-6, 1 - 1e-6) - noisy).detach()

@@ -1,0 +1,287 @@
+"""DeepMind Control Suite tasks from pixels, with the environment's state named beside the images.
+
+Rendering is set up when this module is first imported: off screen by EGL where there is no display,
+on the calling thread (dm_control's own render thread prints tracebacks at exit), and with one thread
+a process in Mesa's software renderer, since several runs side by side beat one on several cores.
+"""
+
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from vrlprobe.errors import RenderError, UnknownTaskError
+from vrlprobe.format.episode import Episode
+
+if sys.platform == "linux" and not os.environ.get("DISPLAY"):
+    os.environ.setdefault("MUJOCO_GL", "egl")
+os.environ.setdefault("DISABLE_RENDER_THREAD_OFFLOADING", "1")
+os.environ.setdefault("LP_NUM_THREADS", "1")
+
+RENDER_MODES = ("full", "fast")
+CAMERAS = {"quadruped": 2}
+"""Camera by domain where it is not 0, as in the reference implementation."""
+
+REWARD_COMPONENTS: Mapping[str, Mapping[str, str]] = {
+    "acrobot": {"to_target": "to_target"},
+    "ball_in_cup": {"in_target": "in_target"},
+    "cheetah": {"speed": "speed"},
+    "hopper": {"height": "height", "speed": "speed"},
+    "point_mass": {"mass_to_target_dist": "mass_to_target_dist"},
+    "reacher": {"finger_to_target_dist": "finger_to_target_dist"},
+    "swimmer": {"nose_to_target_dist": "nose_to_target_dist"},
+    "walker": {"torso_velocity": "horizontal_velocity"},
+}
+"""By domain: what the reward reads and the observation leaves out, as component: physics method."""
+
+ALIASES: Mapping[str, Mapping[str, str]] = {
+    "cartpole": {
+        "cart_position": "position[0]",
+        "pole_angle_cosine": "position[1]",
+        "angular_vel": "velocity[1]",
+    },
+    "finger": {"hinge_velocity": "velocity[2]"},
+    "humanoid": {"torso_upright": "torso_vertical[2]"},
+    "pendulum": {"pole_vertical": "orientation[0]"},
+    "walker": {"torso_upright": "orientations[0]", "torso_height": "height"},
+}
+"""By domain: what the reward reads under a name of its own though the observation holds it."""
+
+NO_RENDERER = (
+    "no OpenGL library that MuJoCo can render with: install EGL (Debian, Ubuntu: apt-get install "
+    "libegl1 libgl1-mesa-dri) or set MUJOCO_GL=osmesa with libosmesa6 installed"
+)
+
+
+class Step(NamedTuple):
+    """What one agent step returns: the reward summed over the action repeat, discount, end."""
+
+    reward: float
+    discount: float
+    last: bool
+
+
+def split_task(task: str) -> tuple[str, str]:
+    """Domain and task of a name such as `walker_walk` or `ball_in_cup_catch`.
+
+    Raises:
+        UnknownTaskError: the suite has no such task.
+    """
+    suite = _suite()
+    known = {f"{domain}_{name}": (domain, name) for domain, name in suite.ALL_TASKS}
+    known["cup_catch"] = ("ball_in_cup", "catch")
+    if task not in known:
+        import difflib
+
+        near = difflib.get_close_matches(task, known, 3) or sorted(known)[:3]
+        raise UnknownTaskError(f"no task {task!r} in the Control Suite: try {', '.join(near)}")
+    return known[task]
+
+
+def _suite() -> Any:
+    try:
+        from dm_control import suite
+    except (ImportError, AttributeError, RuntimeError) as error:
+        if "GL" in str(error) or "glfw" in str(error).lower():
+            raise RenderError(NO_RENDERER) from error
+        raise
+    return suite
+
+
+def _component_names(observation: Mapping[str, Any]) -> list[str]:
+    names: list[str] = []
+    for key, value in observation.items():
+        size = np.size(value)
+        names += [key] if np.ndim(value) == 0 else [f"{key}[{i}]" for i in range(size)]
+    return names
+
+
+class PixelEnv:
+    """One Control Suite task as DrQ-v2 sees it: stacked images in, actions in [-1, 1] out.
+
+    Args:
+        task: domain and task, `walker_walk`.
+        seed: of the task's random stream.
+        image_size: height and width of the images in pixels.
+        frame_stack: images in an observation, newest last; the first is repeated at the start.
+        action_repeat: environment frames an action lasts.
+        render: `full` is MuJoCo's default quality; `fast` leaves out shadows and multisampling and
+            takes a twentieth of the time in software.
+
+    Raises:
+        UnknownTaskError: no such task, or one without a named state.
+        RenderError: no OpenGL library.
+    """
+
+    def __init__(
+        self,
+        task: str,
+        seed: int = 0,
+        *,
+        image_size: int = 84,
+        frame_stack: int = 3,
+        action_repeat: int = 2,
+        render: str = "full",
+    ) -> None:
+        if render not in RENDER_MODES:
+            raise ValueError(f"render is one of {', '.join(RENDER_MODES)}, not {render!r}")
+        self.task, self.image_size = task, image_size
+        self.frame_stack, self.action_repeat = frame_stack, action_repeat
+        self._domain, name = split_task(task)
+        self._env = _suite().load(self._domain, name, task_kwargs={"random": seed})
+        self._camera = self._make_camera(render)
+        spec = self._env.action_spec()
+        self._low = np.asarray(spec.minimum, np.float64)
+        self._range = np.asarray(spec.maximum, np.float64) - self._low
+        self._images: deque[np.ndarray] = deque(maxlen=frame_stack)
+        self._observed = dict(self._env.reset().observation)
+        if not self._observed:
+            raise UnknownTaskError(f"{task} has no named state: its observation is empty")
+        self._extras = REWARD_COMPONENTS.get(self._domain, {})
+        self.components = (*_component_names(self._observed), *self._extras)
+        self.aliases = dict(ALIASES.get(self._domain, {}))
+
+    def _make_camera(self, render: str) -> Any:
+        from dm_control.mujoco import engine
+
+        physics = self._env.physics
+        visual = physics.model.vis
+        # A buffer of the image's size: the default of 640 x 480 is cleared and resolved each time.
+        visual.global_.offwidth = visual.global_.offheight = self.image_size
+        if render == "fast":
+            visual.quality.offsamples = 0
+            visual.quality.shadowsize = 0
+        try:
+            return engine.Camera(
+                physics, self.image_size, self.image_size, CAMERAS.get(self._domain, 0)
+            )
+        except Exception as error:  # PyOpenGL and MuJoCo raise a kind of their own for each cause
+            raise RenderError(f"{NO_RENDERER} ({error})") from error
+
+    @property
+    def n_actions(self) -> int:
+        """Number of actions."""
+        return len(self._low)
+
+    @property
+    def episode_steps(self) -> int:
+        """Agent steps until the task's time limit ends an episode."""
+        return -(-int(round(self._env._step_limit)) // self.action_repeat)
+
+    @property
+    def random_state(self) -> np.random.RandomState:
+        """The task's random stream, from which every episode's start is drawn."""
+        stream: np.random.RandomState = self._env.task.random
+        return stream
+
+    @property
+    def image(self) -> np.ndarray:
+        """The newest image, uint8 (3, image_size, image_size)."""
+        return self._images[-1]
+
+    @property
+    def observation(self) -> np.ndarray:
+        """The stacked images, uint8 (3 * frame_stack, image_size, image_size), newest last."""
+        return np.concatenate(list(self._images))
+
+    @property
+    def state(self) -> np.ndarray:
+        """The vectorised state, float64 (n_components,), in the order of `components`."""
+        observed = [np.ravel(value) for value in self._observed.values()]
+        extras = [np.ravel(getattr(self._env.physics, name)()) for name in self._extras.values()]
+        return np.concatenate(observed + extras).astype(np.float64)
+
+    @property
+    def physics_state(self) -> np.ndarray:
+        """MuJoCo's full physics state (time, positions, velocities, activations), float64."""
+        import mujoco
+
+        model, data = self._env.physics.model.ptr, self._env.physics.data.ptr
+        kind = mujoco.mjtState.mjSTATE_FULLPHYSICS
+        state = np.empty(mujoco.mj_stateSize(model, kind))
+        mujoco.mj_getState(model, data, state, kind)
+        return state
+
+    def render_state(self, physics_state: np.ndarray) -> np.ndarray:
+        """The image of a recorded physics state, uint8 (3, image_size, image_size)."""
+        import mujoco
+
+        model, data = self._env.physics.model.ptr, self._env.physics.data.ptr
+        mujoco.mj_setState(model, data, physics_state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
+        mujoco.mj_forward(model, data)
+        return self._render()
+
+    def _render(self) -> np.ndarray:
+        return np.ascontiguousarray(self._camera.render().transpose(2, 0, 1))
+
+    def reset(self) -> None:
+        """Begin an episode."""
+        self._observed = dict(self._env.reset().observation)
+        image = self._render()
+        self._images.extend([image] * self.frame_stack)
+
+    def step(self, action: np.ndarray) -> Step:
+        """Hold one action, (n_actions,) in [-1, 1], for `action_repeat` frames."""
+        scaled = self._low + (np.asarray(action, np.float64) + 1) / 2 * self._range
+        reward, discount = 0.0, 1.0
+        for _ in range(self.action_repeat):
+            result = self._env.step(scaled)
+            reward += (result.reward or 0.0) * discount
+            discount *= result.discount
+            if result.last():
+                break
+        self._observed = dict(result.observation)
+        self._images.append(self._render())
+        return Step(reward, discount, result.last())
+
+    def close(self) -> None:
+        """Free the renderer and the physics; safe to call twice."""
+        self._env.physics.free()
+        self._env.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def record_episode(
+    env: PixelEnv, policy: Callable[[np.ndarray], np.ndarray], *, keep_images: bool = True
+) -> Episode:
+    """Play one episode from a reset and keep everything about it.
+
+    Args:
+        env: the environment; it is reset first.
+        policy: stacked observations (1, 3 * frame_stack, H, W) to actions (1, n_actions).
+        keep_images: False leaves the images out of what is returned.
+    """
+    env.reset()
+    images, states, physics = [env.image], [env.state], [env.physics_state]
+    actions: list[np.ndarray] = []
+    rewards: list[float] = []
+    last = False
+    while not last:
+        actions.append(np.asarray(policy(env.observation[None])[0], np.float32))
+        step = env.step(actions[-1])
+        last = step.last
+        rewards.append(step.reward)
+        images.append(env.image)
+        states.append(env.state)
+        physics.append(env.physics_state)
+    return Episode(
+        images=np.stack(images) if keep_images else None,
+        actions=np.stack(actions),
+        rewards=np.asarray(rewards, np.float32),
+        states=np.stack(states),
+        physics=np.stack(physics),
+    )
