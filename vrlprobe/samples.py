@@ -1,0 +1,305 @@
+"""Sample sets: the observations and states that all compared probes share, split by episode.
+
+A set comes from the final rollouts of well-performing runs (paper, section 4.1). Whole episodes go
+to the training, validation or test set: neighbouring images are near copies of each other.
+"""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from vrlprobe.errors import SampleError
+from vrlprobe.format.episode import Episode
+
+if TYPE_CHECKING:
+    from vrlprobe.format.reader import Rollout, Run
+
+SPLITS = ("train", "val", "test")
+SHARES = (0.6, 0.2, 0.2)
+DEFAULT_SAMPLES = 3000
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One run's contribution to a set: the rollout of its last checkpoint."""
+
+    name: str
+    """The run file's name without its folder; not part of the set's digest."""
+    task: str
+    seed: int
+    frame: int
+    checkpoint: str
+    """The checkpoint's digest, by which the run is known again under any name."""
+    episode_return: float
+    """Mean return of the rollout's episodes."""
+    n_episodes: int
+    precision: str
+    render: str
+
+
+@dataclass(frozen=True, eq=False)
+class SampleSet:
+    """Observations with the states they show, each episode in one of three sets.
+
+    Images are kept once and stacked on demand: ``index`` says which make up a sample.
+    """
+
+    images: npt.NDArray[np.uint8]
+    """(n_images, 3, height, width), unstacked."""
+    index: Ints
+    """(n_samples, frame_stack): the rows of ``images`` in a sample, oldest first."""
+    states: npt.NDArray[np.float64]
+    """(n_samples, n_components)."""
+    episodes: Ints
+    """(n_samples,): the episode each sample is from."""
+    split: Ints
+    """(n_episodes,): 0, 1 or 2, a position in SPLITS."""
+    origin: Ints
+    """(n_episodes,): a position in ``sources``."""
+    components: tuple[str, ...]
+    """Names of the states' columns."""
+    aliases: Mapping[str, str]
+    """Other name -> component that it equals."""
+    sources: tuple[Source, ...]
+    seed: int
+    """Of the split."""
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.index)
+
+    @property
+    def task(self) -> str:
+        """The task all sources share."""
+        return self.sources[0].task
+
+    def observations(self, rows: Ints) -> npt.NDArray[np.uint8]:
+        """Stacked observations of some samples: uint8 (n, 3 * frame_stack, height, width)."""
+        stacks = self.images[self.index[rows]]
+        return stacks.reshape(len(rows), -1, *self.images.shape[2:])
+
+    def rows(self, split: str, without: Collection[int] = ()) -> Ints:
+        """Samples in one of SPLITS, those from the sources ``without`` left out."""
+        wanted = (self.split == SPLITS.index(split)) & ~np.isin(self.origin, list(without))
+        return np.flatnonzero(wanted[self.episodes])
+
+    def contributions(self, run: "Run") -> tuple[int, ...]:
+        """Which sources are checkpoints of this run: positions in ``sources``."""
+        frames = set(run.frames.tolist())
+        return tuple(
+            position
+            for position, source in enumerate(self.sources)
+            if source.frame in frames and run.digest(source.frame) == source.checkpoint
+        )
+
+    def columns(self, names: Iterable[str] | None = None) -> tuple[str, ...]:
+        """Components by name or alias, in the set's order; all of them when None.
+
+        Raises:
+            SampleError: a name that is neither, with the nearest one there is.
+        """
+        if names is None:
+            return self.components
+        wanted = {self._component(name) for name in names}
+        return tuple(name for name in self.components if name in wanted)
+
+    def _component(self, name: str) -> str:
+        found = self.aliases.get(name, name)
+        if found in self.components:
+            return found
+        near = difflib.get_close_matches(name, [*self.components, *self.aliases], 3)
+        guess = f"did you mean {', '.join(near)}? " if near else ""
+        raise SampleError(f"no component {name!r}: {guess}there are {', '.join(self.components)}")
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the content, whatever the runs' files are called, in hex."""
+        hashed = hashlib.sha256()
+        sources = [{k: v for k, v in asdict(s).items() if k != "name"} for s in self.sources]
+        texts = [list(self.components), dict(self.aliases), sources, self.seed]
+        hashed.update(json.dumps(texts, sort_keys=True).encode())
+        for array in self.arrays().values():
+            hashed.update(f"{array.dtype.str}{array.shape}".encode())
+            hashed.update(np.ascontiguousarray(array).data)
+        return hashed.hexdigest()
+
+    def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+        """The arrays by name, as they are stored and hashed."""
+        names = ("images", "index", "states", "episodes", "split", "origin")
+        return {name: getattr(self, name) for name in names}
+
+
+def make_samples(
+    runs: "Sequence[Run]", n_samples: int | None = DEFAULT_SAMPLES, *, seed: int = 0
+) -> SampleSet:
+    """A sample set from the last checkpoint's rollouts of one or several runs.
+
+    About 60 / 20 / 20 % of the episodes, at least one each, go to training, validation and test,
+    every run's episodes spread over the three.
+
+    Args:
+        runs: open runs of one task with the same components and image size.
+        n_samples: how many samples to take, evenly spaced in each episode; None takes all.
+        seed: of the split.
+
+    Raises:
+        SampleError: fewer than three episodes with images, or runs that do not fit together.
+    """
+    if not runs:
+        raise SampleError("a sample set needs at least one run")
+    _check_alike(runs)
+    found = [_recorded(run) for run in runs]
+    recorded = [(run, which) for run, group in zip(runs, found, strict=True) for which in group]
+    if len(recorded) < len(SPLITS):
+        raise SampleError(
+            f"a sample set needs at least {len(SPLITS)} episodes with images, found "
+            f"{len(recorded)} at the last checkpoint of {', '.join(_name(r) for r in runs)}: "
+            "add runs of the task, or record more (vrltrain run --images last)"
+        )
+    origin = np.repeat(np.arange(len(runs)), [len(group) for group in found])
+    lengths = [_last_rollout(run).lengths[which] + 1 for run, which in recorded]
+    quotas = _quotas(lengths, n_samples)
+    parts = [
+        _pick(_last_rollout(run)[which], run.layout.frame_stack, count)
+        for (run, which), count in zip(recorded, quotas, strict=True)
+    ]
+    offsets = np.cumsum([0, *(len(part.images) for part in parts[:-1])])
+    return SampleSet(
+        images=np.concatenate([part.images for part in parts]),
+        index=np.concatenate([p.index + o for p, o in zip(parts, offsets, strict=True)]),
+        states=np.concatenate([part.states for part in parts]),
+        episodes=np.repeat(np.arange(len(parts)), [len(part.states) for part in parts]),
+        split=split_episodes(origin, seed),
+        origin=origin,
+        components=runs[0].components,
+        aliases=runs[0].aliases,
+        sources=tuple(_source(run, len(group)) for run, group in zip(runs, found, strict=True)),
+        seed=seed,
+    )
+
+
+def split_episodes(origin: Ints, seed: int = 0) -> Ints:
+    """Assign episodes (n_episodes,) to SPLITS, each source's spread over all three.
+
+    The episodes of a source are shuffled; then, going through them source by source, each one goes
+    to the set that lies furthest behind its share.
+    """
+    total = len(origin)
+    rng = np.random.default_rng(seed)
+    order = np.concatenate(
+        [rng.permutation(np.flatnonzero(origin == s)) for s in np.unique(origin)]
+    )
+    wanted = _counts(total)
+    given = np.zeros(len(SPLITS), dtype=np.int64)
+    split = np.empty(total, dtype=np.int64)
+    for place, episode in enumerate(order):
+        behind = np.where(given < wanted, wanted * (place + 1) / total - given, -np.inf)
+        split[episode] = choice = int(np.argmax(behind))
+        given[choice] += 1
+    return split
+
+
+def _counts(total: int) -> Ints:
+    """Episodes in each set: the shares, rounded, at least one each."""
+    val, test = (max(1, round(share * total)) for share in SHARES[1:])
+    return np.array([total - val - test, val, test])
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one episode gives: the images it needs, which make a sample, and the states."""
+
+    images: npt.NDArray[np.uint8]
+    index: Ints
+    states: npt.NDArray[np.float64]
+
+
+def _pick(episode: Episode, frame_stack: int, count: int) -> _Part:
+    """``count`` samples evenly spaced over an episode, and the images that they need."""
+    assert episode.images is not None
+    times = np.linspace(0, len(episode), count).round().astype(np.int64)
+    stacks = np.maximum(times[:, None] + np.arange(1 - frame_stack, 1), 0)
+    needed, index = np.unique(stacks, return_inverse=True)
+    return _Part(episode.images[needed], index.reshape(stacks.shape), episode.states[times])
+
+
+def _quotas(lengths: Sequence[int], n_samples: int | None) -> list[int]:
+    """How many samples each episode gives, in proportion to its length."""
+    total = sum(lengths)
+    if n_samples is None or n_samples >= total:
+        return list(lengths)
+    if n_samples < len(lengths):
+        raise SampleError(f"{n_samples} samples are fewer than the {len(lengths)} episodes")
+    return [max(1, n_samples * length // total) for length in lengths]
+
+
+def _last_rollout(run: "Run") -> "Rollout":
+    if not len(run.frames):
+        raise SampleError(f"{_name(run)} has no checkpoint yet")
+    return run.rollout(int(run.frames[-1]))
+
+
+def _recorded(run: "Run") -> list[int]:
+    """Which episodes of the last checkpoint have images."""
+    return [which for which, count in enumerate(_last_rollout(run).n_images) if count]
+
+
+def _check_alike(runs: "Sequence[Run]") -> None:
+    """Raise SampleError where runs differ in what a common set needs to share."""
+    first = runs[0]
+    for run in runs[1:]:
+        for key, one, other in (
+            ("task", first.config.get("task"), run.config.get("task")),
+            ("image shape", first.layout.image_shape, run.layout.image_shape),
+            ("frame stack", first.layout.frame_stack, run.layout.frame_stack),
+            ("components", first.components, run.components),
+        ):
+            if one != other:
+                raise SampleError(
+                    f"runs in one sample set must share their {key}: {_name(first)} has {one}, "
+                    f"{_name(run)} has {other}"
+                )
+
+
+def _source(run: "Run", n_episodes: int) -> Source:
+    frame = int(run.frames[-1])
+    return Source(
+        name=_name(run),
+        task=str(run.config.get("task", "unknown")),
+        seed=int(run.config.get("seed", -1)),
+        frame=frame,
+        checkpoint=run.digest(frame),
+        episode_return=final_return(run),
+        n_episodes=n_episodes,
+        precision=str(run.config.get("precision", "unknown")),
+        render=str(run.config.get("render", "unknown")),
+    )
+
+
+def final_return(run: "Run") -> float:
+    """Mean return over the last checkpoint's episodes."""
+    returns = _last_rollout(run).returns
+    return float(np.mean(returns)) if len(returns) else float("nan")
+
+
+def weak_runs(runs: "Iterable[Run]") -> list[str]:
+    """One phrase for each run that stays under its profile's `good_return`."""
+    phrases = []
+    for run in runs:
+        good = run.config.get("good_return")
+        if good is not None and final_return(run) < float(good):
+            phrases.append(f"{_name(run)} returns {final_return(run):.0f} (good: {good:g})")
+    return phrases
+
+
+def _name(run: "Run") -> str:
+    return run.path.name
