@@ -67,4 +67,5 @@ def stack_images(
         raise IndexError(f"a time step lies outside the episode's {n_times} images")
     times = times % n_times
     wanted = np.maximum(times[:, None] + np.arange(1 - frame_stack, 1), 0)
-    return images[wanted].reshape(len(times), frame_stack * images.shape[1], *images.shape[2:])
+    stacked: NDArray[np.uint8] = images[wanted]
+    return stacked.reshape(len(times), frame_stack * images.shape[1], *images.shape[2:])

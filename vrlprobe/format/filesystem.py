@@ -1,0 +1,148 @@
+"""What a run file asks of the file system: its first bytes, a lock, and writes that last."""
+
+import contextlib
+import fcntl
+import os
+import time
+import warnings
+from pathlib import Path
+from typing import Literal
+
+from vrlprobe.errors import FormatError
+
+State = Literal["growing", "killed", "sealed"]
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+OPEN_FOR_WRITING, OPEN_FOR_SWMR = 1, 4
+NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs"}
+
+
+class NetworkFileSystemWarning(UserWarning):
+    """A run file that is being written lies on a network file system."""
+
+
+def consistency_flags(path: Path) -> int:
+    """The flags of an HDF5 superblock of version 3: 0 closed, 1 open for writing, 5 in SWMR mode.
+
+    Raises:
+        FormatError: the path is missing, no regular file, or not such an HDF5 file.
+    """
+    try:
+        if not path.exists():
+            raise FormatError(f"{path}: no such file")
+        if not path.is_file():
+            raise FormatError(f"{path}: not a file, so not a run")
+        with path.open("rb") as file:
+            start = file.read(12)
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
+    if start[:8] != SIGNATURE:
+        raise FormatError(f"{path}: not an HDF5 file, so not a run")
+    if len(start) < 12 or start[8] != 3:
+        raise FormatError(f"{path}: not a run: a run file has an HDF5 superblock of version 3")
+    return start[11]
+
+
+def run_state(path: Path) -> State:
+    """Whether a run file is growing (a live writer), killed (unsealed, no writer) or sealed."""
+    held = is_locked(path)
+    flags = consistency_flags(path)
+    if not flags & OPEN_FOR_WRITING:
+        return "sealed"
+    if not flags & OPEN_FOR_SWMR:
+        raise FormatError(
+            f"{path}: not yet a run: it is being created, or its writer was killed doing so "
+            "(nothing was committed; then remove it)"
+        )
+    return "growing" if held or is_locked(path) else "killed"
+
+
+def lock_path(path: Path) -> Path:
+    """The sidecar that a live writer of `path` holds locked."""
+    return Path(os.path.realpath(path) + ".lock")
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a live writer holds the sidecar of `path`."""
+    try:
+        descriptor = os.open(lock_path(path), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # not ours to look at: the careful answer
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+class RunLock:
+    """Exclusive hold of a run's sidecar `<path>.lock`, from creation to `release()`.
+
+    The kernel drops it when the process ends in whatever way, which tells killed from growing.
+
+    Raises:
+        FormatError: another writer holds it.
+    """
+
+    def __init__(self, path: Path, patience: float = 0.5) -> None:
+        self.path = lock_path(path)
+        deadline = time.monotonic() + patience  # a reader that looks holds it for an instant
+        while not self._take():
+            if time.monotonic() > deadline:
+                raise FormatError(f"{path}: another process is writing this run")
+            time.sleep(0.01)
+
+    def _take(self) -> bool:
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(self._descriptor), self.path.stat()):
+                return True
+        except OSError:  # held by another, or removed by its last holder meanwhile
+            pass
+        os.close(self._descriptor)
+        return False
+
+    def release(self) -> None:
+        """Remove the sidecar and let go; safe to call twice."""
+        if self._descriptor >= 0:
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def fsync_folder(path: Path) -> None:
+    """Make a new, renamed or removed name in the folder of `path` last."""
+    descriptor = os.open(path.resolve().parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def warn_if_network(path: Path, mounts: Path = Path("/proc/mounts")) -> None:
+    """Warn where `path` lies on a network file system: followers may read stale data there."""
+    kind = _file_system(path, mounts)
+    if kind in NETWORK_FILE_SYSTEMS:
+        warnings.warn(
+            f"{path}: on a network file system ({kind}), where a growing run cannot be followed "
+            "safely; write it to a local disk and move it when it is done",
+            NetworkFileSystemWarning,
+            stacklevel=3,
+        )
+
+
+def _file_system(path: Path, mounts: Path) -> str:
+    folder = path.resolve().parent
+    try:
+        rows = [line.split() for line in mounts.read_text().splitlines()]
+    except OSError:
+        return "unknown"
+    points = [(row[1].replace("\\040", " "), row[2]) for row in rows if len(row) > 2]
+    on_path = [(len(point), kind) for point, kind in points if folder.is_relative_to(point)]
+    return max(on_path, default=(0, "unknown"), key=lambda item: item[0])[1]

@@ -1,0 +1,26 @@
+"""Which software wrote a run."""
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import h5py
+
+PACKAGES = ("vrlprobe", "numpy", "h5py", "torch", "dm_control", "mujoco")
+
+
+def with_versions(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """The provenance with `versions` of Python, HDF5 and the packages, where it has none."""
+    return {"versions": versions(), **provenance}
+
+
+def versions() -> dict[str, str]:
+    """Name -> version of what is installed here and bears on a run."""
+    found = {"python": platform.python_version(), "hdf5": h5py.version.hdf5_version}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

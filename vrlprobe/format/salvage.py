@@ -1,0 +1,127 @@
+"""Copies checkpoints into a new sealed run: to salvage a killed run, or to cut a small one."""
+
+import dataclasses
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from vrlprobe.errors import FormatError
+from vrlprobe.format.episode import Episode
+from vrlprobe.format.filesystem import RunLock, fsync_folder, run_state
+from vrlprobe.format.provenance import versions
+from vrlprobe.format.reader import Rollout, Run, open_run
+from vrlprobe.format.writer import RunWriter
+
+Images = Literal["all", "first", "none"]
+
+
+def salvage_run(path: str | os.PathLike[str]) -> int | None:
+    """Turn a killed run into a sealed one that holds exactly its committed checkpoints.
+
+    The copy is verified and on the disk before it takes the killed file's place, so a failure
+    or a second kill leaves the killed file as it was. Needs as much free space as the run.
+
+    Returns:
+        The number of checkpoints; None if the run was sealed already and was left alone.
+
+    Raises:
+        FormatError: the run is growing.
+        IntegrityError: a committed checkpoint is damaged; nothing is replaced.
+    """
+    where = Path(os.path.realpath(path))
+    state = run_state(where)
+    if state == "sealed":
+        return None
+    if state == "growing":
+        raise FormatError(
+            f"{where}: the run is still being written, so there is nothing to salvage"
+        )
+    lock = RunLock(where)
+    copy = where.with_name(where.name + ".salvaging")
+    try:
+        copy.unlink(missing_ok=True)  # of a salvage that was killed
+        with open_run(where) as run:
+            count = len(run.frames)
+            _copy(run, copy, run.frames.tolist(), "all", "salvage")
+        os.replace(copy, where)
+        fsync_folder(where)
+    finally:
+        copy.unlink(missing_ok=True)
+        lock.release()
+    return count
+
+
+def copy_run(
+    source: str | os.PathLike[str],
+    destination: str | os.PathLike[str],
+    frames: Iterable[int] | None = None,
+    images: Images = "all",
+    batch: bool = True,
+) -> int:
+    """Copy chosen checkpoints of a run into a new sealed one, with their config and provenance.
+
+    Args:
+        source: a run in any state.
+        destination: must not exist.
+        frames: which checkpoints, all if None.
+        images: of all episodes that have them, of each rollout's first episode, or of none.
+        batch: whether the stored batches come along.
+
+    Returns:
+        The number of checkpoints in the copy, whose provenance says under `origin` what was
+        done to which run.
+
+    Raises:
+        UnknownFrameError: the source has no checkpoint at a frame.
+        IntegrityError: the source is damaged.
+    """
+    with open_run(source) as run:
+        wanted = run.frames.tolist() if frames is None else sorted(set(frames))
+        for frame in wanted:
+            run.row(frame)
+        _copy(run, Path(destination), wanted, images, "copy", batch)
+    return len(wanted)
+
+
+def _copy(
+    run: Run, to: Path, frames: list[int], images: Images, operation: str, batch: bool = True
+) -> None:
+    layout = run.layout if batch else dataclasses.replace(run.layout, batch_size=0)
+    step = {
+        "operation": operation,
+        "file": run.path.name,
+        "checkpoints": len(run.frames),
+        "copied": len(frames),
+        "images": images,
+        "vrlprobe": versions().get("vrlprobe", "unknown"),
+    }
+    provenance = {**run.provenance, "origin": [*run.provenance.get("origin", []), step]}
+    writer = RunWriter.from_layout(to, layout, dict(run.config), provenance)
+    try:
+        with writer:
+            _copy_rows(run, writer, frames, images)
+    except BaseException:
+        to.unlink(missing_ok=True)
+        raise
+
+
+def _copy_rows(run: Run, writer: RunWriter, frames: list[int], images: Images) -> None:
+    log = run.log
+    for frame in frames:
+        row = log.sel(frame=frame)
+        writer.commit(
+            frame,
+            run.parameters(frame),
+            _episodes(run.rollout(frame), images),
+            {str(name): row[name].values for name in log.data_vars},
+            run.batch(frame) if writer.layout.batch_size else None,
+        )
+
+
+def _episodes(rollout: Rollout, images: Images) -> list[Episode]:
+    kept = {"all": len(rollout), "first": 1, "none": 0}[images]
+    return [
+        Episode(e.images if i < kept else None, e.actions, e.rewards, e.states, e.physics)
+        for i, e in enumerate(rollout)
+    ]
