@@ -47,8 +47,9 @@ class Learner:
             )
             for part in ("encoder", "actor", "critic")
         }
-        weights = [agent.actor.get_submodule(path).weight for path in NORM_LAYERS.values()]
-        self._norm_weights = [w for w in weights if isinstance(w, Tensor)]
+        self._norm_weights = [
+            agent.actor.get_parameter(f"{path}.weight") for path in NORM_LAYERS.values()
+        ]
         self._sums: dict[str, Any] = {}
         self._counted = 0
 
@@ -78,7 +79,8 @@ class Learner:
         pixels = torch.from_numpy(observations).contiguous(memory_format=torch.channels_last)
         half = self.config.precision == "bfloat16"
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            features = self.agent.encoder(self.agent.normalise(pixels))
+            dtype = torch.bfloat16 if half else torch.float32
+            features: Tensor = self.agent.encoder(self.agent.normalise(pixels, dtype))
         return features.float()
 
     @torch.no_grad()
@@ -98,7 +100,8 @@ class Learner:
         noise = self.clipped_noise((len(features), self.agent.action_dim), std)
         loss = self.agent.actor_loss(features, noise)
         self._step(loss, "actor")
-        norms = torch.stack([weight.grad.norm() for weight in self._norm_weights])  # type: ignore[union-attr]
+        gradients = [weight.grad for weight in self._norm_weights if weight.grad is not None]
+        norms = torch.stack([gradient.norm() for gradient in gradients])
         self._count(actor_loss=loss.detach(), grad_norm_train=norms)
         self._counted += 1
 

@@ -5,10 +5,22 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 MEDIUM_TASKS = frozenset(
-    "acrobot_swingup cartpole_swingup_sparse cheetah_run finger_turn_easy finger_turn_hard hopper_hop "
-    "quadruped_run quadruped_walk reacher_easy reacher_hard walker_run".split()
+    (
+        *("acrobot_swingup", "cartpole_swingup_sparse", "cheetah_run", "hopper_hop"),
+        *("finger_turn_easy", "finger_turn_hard", "quadruped_run", "quadruped_walk"),
+        *("reacher_easy", "reacher_hard", "walker_run"),
+    )
 )
 """Tasks on the reference's medium schedule; humanoid is hard, every other task is easy."""
+
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "activation": ("relu", "leaky_relu"),
+    "render": ("full", "fast"),
+    "precision": ("auto", "float32", "bfloat16"),
+    "images": ("one", "all", "last", "none"),
+}
+"""Values of the settings that are names. `images` says which evaluation episodes keep theirs: one
+and all at the last checkpoint, all everywhere, all at the last one only, or none."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,7 @@ class TrainConfig:
     eval_episodes: int = 10
     final_episodes: int = 10
     norm_batch_size: int = 256
+    images: str = "one"
 
     good_return: float = 900.0
     bad_return: float = 30.0
@@ -64,6 +77,9 @@ class TrainConfig:
         for name, value in asdict(self).items():
             if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
                 raise ValueError(f"{name} is {value}, needed 0 or more")
+        for name, values in CHOICES.items():
+            if getattr(self, name) not in values:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, needed {', '.join(values)}")
         for name in ("total_frames", "eval_every_frames", "eval_episodes", "batch_size", "n_step"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, needed 1 or more")

@@ -142,11 +142,9 @@ class Replay:
         records = np.empty(count, self.record)
         first %= self.n_records
         whole = min(count, self.n_records - first)
-        buffer = memoryview(records.view(np.uint8))
-        size = self.record.itemsize
-        os.preadv(self._fd, [buffer[: whole * size]], first * size)
+        os.preadv(self._fd, [records[:whole].data], first * self.record.itemsize)
         if whole < count:
-            os.preadv(self._fd, [buffer[whole * size :]], 0)
+            os.preadv(self._fd, [records[whole:].data], 0)
         return records
 
     def sample(

@@ -62,6 +62,7 @@ class Training:
         self.step = 0
         self.elapsed = 0.0
         self.train_returns: list[float] = []
+        self.last_return = float("nan")
         self._clock = time.perf_counter()
         self._rate = float("nan")
 

@@ -1,8 +1,9 @@
 """DeepMind Control Suite tasks from pixels, with the environment's state named beside the images.
 
-Rendering is set up when this module is first imported: off screen by EGL where there is no display,
-on the calling thread (dm_control's own render thread prints tracebacks at exit), and with one thread
-a process in Mesa's software renderer, since several runs side by side beat one on several cores.
+Rendering is set up when this module is first imported: off screen by EGL where there is no
+display, on the calling thread (dm_control's own render thread prints tracebacks at exit), and with
+one thread a process in Mesa's software renderer, so that runs side by side do not disturb each
+other.
 """
 
 import os
@@ -170,7 +171,8 @@ class PixelEnv:
     @property
     def episode_steps(self) -> int:
         """Agent steps until the task's time limit ends an episode."""
-        return -(-int(round(self._env._step_limit)) // self.action_repeat)
+        limit: int = round(self._env._step_limit)
+        return -(-limit // self.action_repeat)
 
     @property
     def random_state(self) -> np.random.RandomState:

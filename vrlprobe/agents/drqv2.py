@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU}
 NORM_LAYERS = {"mlp0": "trunk.0", "mlp1": "policy.0", "mlp2": "policy.2"}
-"""The actor's linear map whose output becomes each mlp layer; its weight is what `grad_norm` takes."""
+"""The actor's linear map behind each mlp layer: `grad_norm` is that of its weight."""
 
 PARTS = ("encoder", "actor", "critic", "critic_target")
 
@@ -51,7 +51,8 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Features of normalised images: (n, 3 * frame_stack, H, W) to (n, n_features)."""
-        return self.convnet(images).flatten(1)
+        features: Tensor = self.convnet(images)
+        return features.flatten(1)
 
 
 def _trunk(n_features: int, feature_dim: int) -> nn.Sequential:
@@ -82,7 +83,8 @@ class Actor(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Mean action: (n, n_features) to (n, n_actions)."""
-        return self.squash(self.policy(self.trunk(features)))
+        mean: Tensor = self.squash(self.policy(self.trunk(features)))
+        return mean
 
 
 class Critic(nn.Module):
@@ -161,9 +163,12 @@ class DrQV2Agent(nn.Module):
         return cls(**{k: config[k] for k in keys + tuple(k for k in optional if k in config)})
 
     @staticmethod
-    def normalise(observations: Tensor) -> Tensor:
-        """Pixels as the network takes them: uint8 (n, c, H, W) to float32 in [-0.5, 0.5]."""
-        return observations.float().div_(255.0).sub_(0.5)
+    def normalise(observations: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Pixels as the network takes them: uint8 (n, c, H, W) to [-0.5, 0.5].
+
+        The subtraction is exact in bfloat16 too, so that either type is rounded once.
+        """
+        return observations.to(dtype).sub_(127.5).div_(255.0)
 
     def forward(self, observations: Tensor) -> Tensor:
         """Mean actions (n, action_dim) of stacked uint8 observations (n, 3 * frame_stack, H, W)."""
@@ -223,13 +228,14 @@ class DrQV2Agent(nn.Module):
             noise: clipped exploration noise added to the mean action, (n, action_dim).
         """
         actions = add_noise(self.actor(features), noise)
-        return -torch.min(*self.critic(features, actions)).mean()
+        q1, q2 = self.critic(features, actions)
+        return -torch.min(q1, q2).mean()
 
     def gradient_norms(self, observations: np.ndarray, noise: np.ndarray) -> dict[str, float]:
         """Gradient norm of the weights behind mlp0, mlp1 and mlp2 under the actor's loss.
 
         Args:
-            observations: stacked uint8 images (n, 3 * frame_stack, H, W), taken without augmentation.
+            observations: stacked uint8 images (n, 3 * frame_stack, H, W), not augmented.
             noise: clipped exploration noise, (n, action_dim).
 
         Returns:
@@ -237,7 +243,7 @@ class DrQV2Agent(nn.Module):
         """
         with torch.no_grad():
             features = self.encoder(self.normalise(torch.from_numpy(observations)))
-        weights = [self.actor.get_submodule(path).weight for path in NORM_LAYERS.values()]
+        weights = [self.actor.get_parameter(f"{path}.weight") for path in NORM_LAYERS.values()]
         loss = self.actor_loss(features, torch.from_numpy(noise))
         gradients = torch.autograd.grad(loss, weights)
         return {

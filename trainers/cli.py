@@ -1,0 +1,130 @@
+"""The command `vrltrain`."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from trainers.profiles import CHOICES, PROFILES, TrainConfig
+from vrlprobe.cli.group import CleanGroup
+
+OVERRIDES = [
+    f for f in fields(TrainConfig) if f.name not in ("task", "seed", "profile", "architecture")
+]
+
+
+def _override_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """One option for each setting, `--image-size` for `image_size`; None where it is not given."""
+    for field in reversed(OVERRIDES):
+        kind = click.Choice(CHOICES[field.name]) if field.name in CHOICES else field.type
+        name = field.name.replace("_", "-")
+        command = click.option(f"--{name}", field.name, type=kind, help="Override the profile's.")(
+            command
+        )
+    return command
+
+
+@click.group(cls=CleanGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="vrlprobe")
+def main() -> None:
+    """Train DrQ-v2 agents on the DeepMind Control Suite into run files."""
+
+
+@main.command()
+@click.option("--task", default="walker_walk", show_default=True, help="Domain and task.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Random seed.")
+@click.option(
+    "--profile", default="desk", show_default=True, type=click.Choice(list(PROFILES)),
+    help="desk: minutes on one core; paper: the published size and schedule.",
+)  # fmt: skip
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
+    help="The run file  [default: runs/TASK-seedSEED.h5]",
+)  # fmt: skip
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1))
+@_override_options
+def run(
+    task: str, seed: int, profile: str, output: Path | None, threads: int, **overrides: Any
+) -> None:
+    """Train one agent into a run file.
+
+    Every evaluation is a checkpoint with a rollout and a row of logs. A run that was stopped goes
+    on with `vrltrain resume`.
+    """
+    from trainers.process import prepare
+    from trainers.run import begin, final_return
+    from vrlprobe.envs import split_task
+
+    split_task(task)
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        config = replace(PROFILES[profile](task), seed=seed, **given)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    path = output or Path("runs") / f"{task}-seed{seed}.h5"
+    prepare(threads)
+    with _progress(config, path) as progress:
+        begin(config, path, progress, lambda size: _announce(config, path, size))
+    click.echo(f"{path}: {config.total_frames:,} frames, return {final_return(path):.0f}")
+
+
+@main.command()
+@click.argument("path", metavar="RUN", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1))
+def resume(path: Path, threads: int) -> None:
+    """Continue a run that was stopped or killed from its last checkpoint, as if unbroken."""
+    from trainers.process import prepare
+    from trainers.run import final_return, stored_config
+    from trainers.run import resume as go_on
+    from vrlprobe.format.reader import open_run
+
+    prepare(threads)
+    with open_run(path) as opened:
+        config = stored_config(opened)
+    with _progress(config, path) as progress:
+        worked = go_on(path, progress)
+    note = "" if worked else " (was complete already)"
+    click.echo(f"{path}: {config.total_frames:,} frames, return {final_return(path):.0f}{note}")
+
+
+def _announce(config: TrainConfig, path: Path, size: int) -> None:
+    click.echo(
+        f"{path}: {config.task}, seed {config.seed}, profile {config.profile}, "
+        f"{len(config.evaluation_frames)} checkpoints; about {size / 1e9:.2g} GB with its replay",
+        err=True,
+    )
+
+
+@contextmanager
+def _progress(config: TrainConfig, path: Path) -> Iterator[Callable[[Any], None]]:
+    """A live line on stderr; an interrupt ends with how to go on and exit status 130."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f} frames"),
+        BarColumn(),
+        TextColumn("return {task.fields[returned]:.0f}  {task.fields[rate]:.0f} frames/s  left"),
+        TimeRemainingColumn(),
+    )
+    total = config.evaluation_frames[-1]
+    try:
+        with Progress(*columns, console=Console(stderr=True), speed_estimate_period=600) as bar:
+            line = bar.add_task("", total=total, returned=float("nan"), rate=float("nan"))
+
+            def show(training: Any) -> None:
+                bar.update(
+                    line,
+                    completed=training.frame,
+                    returned=training.last_return,
+                    rate=bar.tasks[0].speed or float("nan"),
+                )
+
+            yield show
+    except KeyboardInterrupt:
+        click.echo(f"stopped; continue with: vrltrain resume {path}", err=True)
+        sys.exit(130)

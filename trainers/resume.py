@@ -1,0 +1,109 @@
+"""What a killed run needs to go on as if unbroken, beside the run: `seed3.resume/` for `seed3.h5`.
+
+One archive of plain arrays a checkpoint, named by its frame, written before the checkpoint is
+committed and removed once the next one is: whichever moment a kill hits, the archive of the last
+committed frame is there. The networks themselves are in the run.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainers.train import Training
+from vrlprobe.errors import ResumeError
+
+REPLAY = "replay.bin"
+
+
+def resume_folder(run: Path) -> Path:
+    """The folder of a run's resume state."""
+    return run.with_suffix(".resume")
+
+
+def _random_states(training: Training) -> dict[str, Any]:
+    def plain(stream: np.random.RandomState) -> dict[str, Any]:
+        state: Any = stream.get_state(legacy=False)
+        key = state["state"]["key"].tolist()
+        return {**state, "state": {**state["state"], "key": key}}
+
+    return {
+        "rng": training.rng.bit_generator.state,
+        "env": plain(training.env.random_state),
+        "eval_env": plain(training.eval_env.random_state),
+    }
+
+
+def save_state(training: Training, folder: Path) -> None:
+    """Publish the state of a training that stands at an evaluation, atomically."""
+    training.replay.sync()
+    counters = {
+        "step": training.step,
+        "elapsed": training.elapsed,
+        "head": training.replay.head,
+        "episodes": list(training.replay.episodes),
+        **_random_states(training),
+    }
+    target = folder / f"{training.frame:012d}.npz"
+    temporary = target.with_suffix(".tmp")
+    with open(temporary, "wb") as file:
+        arrays: dict[str, Any] = training.learner.state()
+        np.savez(file, counters=np.array(json.dumps(counters)), **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, target)
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def prune_states(folder: Path, frame: int) -> None:
+    """Remove the archives of every frame but this one."""
+    for path in (*folder.glob("*.npz"), *folder.glob("*.tmp")):
+        if path.name != f"{frame:012d}.npz":
+            path.unlink()
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove the resume state of a run that is complete."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def restore_state(training: Training, folder: Path, frame: int, run: Path) -> None:
+    """Bring a fresh training to where the checkpoint at `frame` was written.
+
+    Raises:
+        ResumeError: the state of that frame is missing or damaged.
+    """
+    path = folder / f"{frame:012d}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        _apply(training, arrays)
+    except FileNotFoundError as error:
+        raise ResumeError(
+            f"{run} cannot be continued: {path} is missing (its last checkpoint is at {frame})"
+        ) from error
+    except (ValueError, KeyError, OSError) as error:
+        raise ResumeError(f"{run} cannot be continued: {path} is damaged ({error})") from error
+
+
+def _apply(training: Training, arrays: Mapping[str, np.ndarray]) -> None:
+    counters = json.loads(str(arrays["counters"]))
+    training.learner.restore(arrays)
+    training.step, training.elapsed = counters["step"], counters["elapsed"]
+    training.replay.head = counters["head"]
+    training.replay.episodes.extend((start, length) for start, length in counters["episodes"])
+    training.rng.bit_generator.state = counters["rng"]
+    training.env.random_state.set_state(counters["env"])
+    training.eval_env.random_state.set_state(counters["eval_env"])

@@ -1,0 +1,205 @@
+"""A training written into a run file: begun, continued, and safe to stop at any moment."""
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainers.profiles import TrainConfig
+from trainers.resume import (
+    REPLAY,
+    prune_states,
+    remove_folder,
+    restore_state,
+    resume_folder,
+    save_state,
+)
+from trainers.train import LOG, Training
+from vrlprobe.agents.drqv2 import NORM_LAYERS
+from vrlprobe.errors import FormatError, ResumeError, VrlprobeError
+from vrlprobe.format.reader import Run, open_run
+from vrlprobe.format.salvage import salvage_run
+from vrlprobe.format.writer import RunWriter
+
+IMAGE_COMPRESSION = 3.5
+"""Raw bytes of a rollout's images over those in the file, as measured on walker_walk."""
+
+Progress = Callable[[Training], None]
+
+
+def images_kept(policy: str, episodes: int, last: bool) -> int:
+    """How many of a rollout's episodes keep their images.
+
+    Args:
+        policy: the setting `images`, see `trainers.profiles.CHOICES`.
+        episodes: number of episodes in the rollout.
+        last: whether this is the run's last checkpoint.
+    """
+    if policy == "all" or (last and policy != "none"):
+        return episodes
+    return 1 if policy == "one" else 0
+
+
+def provenance() -> dict[str, Any]:
+    """What made a run beside its settings and versions: platform, processor, OpenGL."""
+    return {
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "gl": os.environ.get("MUJOCO_GL", ""),
+    }
+
+
+def expected_bytes(training: Training) -> int:
+    """About how large the run file and its replay will grow together."""
+    config, env = training.config, training.env
+    weights = sum(tensor.nbytes for tensor in training.agent.named_tensors().values())
+    image = 3 * config.image_size**2
+    count = len(config.evaluation_frames)
+    kept = sum(
+        images_kept(config.images, config.final_episodes if last else config.eval_episodes, last)
+        for last in [False] * (count - 1) + [True]
+    )
+    images = kept * (env.episode_steps + 1) * image
+    batches = count * config.norm_batch_size * config.frame_stack * image
+    return int(count * weights + (images + batches) / IMAGE_COMPRESSION + training.replay.nbytes)
+
+
+def check_space(training: Training, folder: Path) -> int:
+    """The bytes that a run will take.
+
+    Raises:
+        VrlprobeError: the disk has less free.
+    """
+    needed, free = expected_bytes(training), shutil.disk_usage(folder).free
+    if needed > free:
+        raise VrlprobeError(
+            f"the run needs about {needed / 1e9:.1f} GB in {folder}, {free / 1e9:.1f} GB are free: "
+            "choose another disk, --images none or a smaller --replay-capacity"
+        )
+    return needed
+
+
+def create_writer(path: Path, training: Training) -> RunWriter:
+    """A new run file with room for everything that the training will write."""
+    config, env = training.config, training.env
+    return RunWriter.create(
+        path,
+        config={**config.stored(), "action_dim": env.n_actions},
+        parameters=training.agent.named_tensors(),
+        components=env.components,
+        aliases=env.aliases,
+        n_actions=env.n_actions,
+        physics_dim=len(env.physics_state),
+        image_shape=(3, config.image_size, config.image_size),
+        max_episodes=max(config.eval_episodes, config.final_episodes),
+        max_steps=env.episode_steps,
+        batch_size=config.norm_batch_size,
+        log=LOG,
+        coords={"layer": list(NORM_LAYERS)},
+        provenance=provenance(),
+    )
+
+
+def begin(
+    config: TrainConfig, path: Path, progress: Progress, announce: Callable[[int], None]
+) -> None:
+    """Train from scratch into a new run file, to the end or until interrupted.
+
+    Args:
+        config: the settings.
+        path: the run file; must not exist.
+        progress: called after every episode and evaluation.
+        announce: called once with the bytes that the run will take.
+
+    Raises:
+        FormatError: the path is taken.
+    """
+    folder = resume_folder(path)
+    if path.exists():
+        raise FormatError(f"{path} exists: choose another name, or `vrltrain resume {path}`")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / REPLAY).unlink(missing_ok=True)
+    with closing(Training(config, folder / REPLAY)) as training:
+        announce(check_space(training, path.parent))
+        with create_writer(path, training) as writer:
+            _train(training, writer, folder, progress)
+    remove_folder(folder)
+
+
+def resume(path: Path, progress: Progress) -> bool:
+    """Continue a run from its last checkpoint; False when it was complete already.
+
+    Raises:
+        ResumeError: the run is being written, has no checkpoint, or its state is missing.
+    """
+    with _stopped_run(path) as run:
+        config, frame = stored_config(run), int(run.frames[-1])
+        parameters = run.parameters(frame)
+    if frame >= config.evaluation_frames[-1]:
+        return False
+    folder = resume_folder(path)
+    if not (folder / REPLAY).exists():
+        raise ResumeError(f"{path} cannot be continued: {folder / REPLAY} is missing")
+    with closing(Training(config, folder / REPLAY)) as training:
+        training.agent.load_named_tensors(parameters)
+        restore_state(training, folder, frame, path)
+        with RunWriter.append(path) as writer:
+            _train(training, writer, folder, progress)
+    remove_folder(folder)
+    return True
+
+
+@contextmanager
+def _stopped_run(path: Path) -> Iterator[Run]:
+    """The run at `path`, salvaged first if it was killed."""
+    with open_run(path) as run:
+        state = run.state
+    if state == "growing":
+        raise ResumeError(f"{path} is being written by another process: stop that one first")
+    if state == "killed":
+        salvage_run(path)
+    with open_run(path) as run:
+        if not len(run.frames):
+            raise ResumeError(f"{path} holds no checkpoint: remove it and start again")
+        yield run
+
+
+def stored_config(run: Run) -> TrainConfig:
+    """The settings that a run was trained with."""
+    names = {field.name for field in fields(TrainConfig)}
+    return TrainConfig(**{name: value for name, value in run.config.items() if name in names})
+
+
+def _train(training: Training, writer: RunWriter, folder: Path, progress: Progress) -> None:
+    due = training.config.evaluation_frames
+    begun = training.step > 0
+    for frame in due:
+        if begun and frame <= training.frame:
+            continue
+        training.play_until(frame, progress)
+        _checkpoint(training, writer, folder, last=training.frame >= due[-1])
+        progress(training)
+
+
+def _checkpoint(training: Training, writer: RunWriter, folder: Path, *, last: bool) -> None:
+    config = training.config
+    count = config.final_episodes if last else config.eval_episodes
+    episodes = training.evaluate(count, images_kept(config.images, count, last))
+    batch = training.norm_batch()
+    row = training.log_row(episodes, batch)
+    save_state(training, folder)
+    writer.commit(training.frame, training.agent.named_tensors(), episodes, row, batch)
+    training.last_return = float(row["episode_return"])
+    prune_states(folder, training.frame)
+
+
+def final_return(path: Path) -> float:
+    """Mean episode return at a run's last checkpoint."""
+    with open_run(path) as run:
+        return float(np.asarray(run.log["episode_return"])[-1])

@@ -1,0 +1,30 @@
+"""The command `vrlprobe`."""
+
+from importlib import import_module
+
+import click
+
+from vrlprobe.cli.group import CleanGroup
+
+COMMANDS = ("info", "verify", "salvage", "samples", "activations", "probe")
+
+
+class LazyGroup(CleanGroup):
+    """Imports a command's module only when it is called, so that `--help` is instant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the commands, in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, None if there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"vrlprobe.cli.{cmd_name}"), cmd_name)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="vrlprobe")
+def main() -> None:
+    """Analyse the checkpoints of agents trained from pixels."""
