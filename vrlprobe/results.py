@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from vrlprobe.errors import FormatError
@@ -73,6 +74,12 @@ def load_result(path: str | Path) -> xr.Dataset:
     if "vrlprobe" not in dataset.attrs:
         raise FormatError(f"{path} is a NetCDF file, but not a result of vrlprobe")
     return dataset
+
+
+def last_checkpoint(result: xr.Dataset, run: str) -> xr.Dataset:
+    """One run's part of a result at the last frame that it has."""
+    part = result.sel(run=run)
+    return part.isel(frame=int(np.flatnonzero(part["checkpoint"].values != "")[-1]))
 
 
 def provenance(kind: str, arguments: Mapping[str, Any]) -> dict[str, str]:

@@ -1,8 +1,6 @@
 """Runs in, labelled datasets out: the only place where files, networks and probes meet."""
 
-import difflib
 import json
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -18,10 +16,11 @@ from vrlprobe.activations import (
     known_layers,
     layer_sizes,
 )
-from vrlprobe.errors import SampleError, UnknownFrameError
+from vrlprobe.errors import SampleError
 from vrlprobe.probes.omp import omp_path
 from vrlprobe.results import provenance
-from vrlprobe.samples import SPLITS, SampleSet, make_samples, weak_runs
+from vrlprobe.samples import SPLITS, SampleSet
+from vrlprobe.selection import check_runs, mean_return, resolve_frames, run_labels, samples_for
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
@@ -44,6 +43,7 @@ VARIABLES: dict[str, tuple[tuple[str, ...], Any, str]] = {
     "episode_return": (("run", "frame"), np.nan, "mean return of the checkpoint's rollout"),
     "contributed": (("run",), False, "the run is a source of the samples"),
     "n_test": (("run",), 0, "number of test samples"),
+    "checkpoint": (("run", "frame"), "", "SHA-256 of the checkpoint's parameters"),
 }
 
 Floats = npt.NDArray[np.float64]
@@ -87,14 +87,15 @@ def probe(
         `sparsity` (-1 where not computed), `at_edge` (the chosen sparsity is `max_atoms`, and the
         layer has more units: more atoms may do better). Dims (run, component): `mean_mse`, the
         test error of the training mean. Dims (run, layer): `n_features`. Dims (run, frame):
-        `episode_return`. Dims (run,): `contributed`, `n_test`. NaN where a run lacks a frame.
+        `episode_return`, `checkpoint` (its digest). Dims (run,): `contributed`, `n_test`. NaN
+        where a run lacks a frame.
 
     Raises:
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.
     """
     runs = list(runs) if isinstance(runs, Sequence) else [runs]
-    samples, keep_own = _samples_for(runs, samples, keep_own)
-    _check_runs(runs, samples)
+    samples, keep_own = samples_for(runs, samples, keep_own)
+    check_runs(runs, samples)
     wanted = samples.columns(components)
     chosen = [resolve_frames(run, frames) for run in runs]
     names = known_layers(runs[0].agent(chosen[0][0]), PROBED_LAYERS if layers is None else layers)
@@ -109,12 +110,60 @@ def probe(
             result[key].loc[{dim: at[dim] for dim in result[key].dims if dim in at}] = value
     for place, run in enumerate(runs):
         for frame in chosen[place]:
-            result["episode_return"].loc[labels[place], frame] = _mean_return(run, frame)
+            result["episode_return"].loc[labels[place], frame] = mean_return(run, frame)
+            result["checkpoint"].loc[labels[place], frame] = run.digest(frame)
         result["mean_mse"][place] = rows[place].mean_mse
         result["n_test"][place] = len(rows[place].states["test"])
         result["contributed"][place] = bool(rows[place].own)
     arguments = {"max_atoms": max_atoms, "keep_own": keep_own, "frames": frames}
-    return result.assign_attrs(_attributes(runs, chosen, samples, arguments))
+    return result.assign_attrs(_attributes(runs, samples, arguments))
+
+
+def activations(
+    run: "Run",
+    samples: "SampleSet | Sequence[Run] | None" = None,
+    *,
+    frame: str | int = "last",
+    layers: Sequence[str] | None = None,
+    batch_size: int = 256,
+) -> xr.Dataset:
+    """The activations of one checkpoint on a sample set, with the states beside them.
+
+    Args:
+        run, samples: as for `probe`.
+        frame: of the checkpoint; "last" or "best" too.
+        layers: names out of the agent's table; all of them if None.
+        batch_size: observations in one forward pass.
+
+    Returns:
+        One float32 variable a layer, dims (sample, <layer>_unit), `state` (sample, component),
+        and the coordinates `split` and `episode` of each sample. Samples are in the set's order.
+
+    Raises:
+        SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.
+    """
+    samples, _ = samples_for([run], samples, keep_own=True)
+    check_runs([run], samples)
+    (at,) = resolve_frames(run, frame if isinstance(frame, str) else [frame])
+    rows = np.arange(len(samples))
+    found = extract_activations(run.agent(at), samples.observations(rows), layers, batch_size)
+    split = np.array(SPLITS)[samples.split[samples.episodes]]
+    return xr.Dataset(
+        {
+            **{name: (("sample", f"{name}_unit"), values) for name, values in found.items()},
+            "state": (("sample", "component"), samples.states),
+        },
+        coords={
+            "component": list(samples.components),
+            "split": ("sample", split.astype(object)),
+            "episode": ("sample", samples.episodes),
+        },
+        attrs={
+            **_attributes([run], samples, {"frame": at}, "activations"),
+            "frame": at,
+            "checkpoint": run.digest(at),
+        },
+    )
 
 
 class _Rows:
@@ -218,80 +267,6 @@ def fit_layer(
     return scores
 
 
-def resolve_frames(run: "Run", frames: str | Sequence[int]) -> list[int]:
-    """Frames of a run's checkpoints from "last", "all", "best" or a list of them, in order.
-
-    Raises:
-        UnknownFrameError: a frame without a checkpoint, with the nearest there are.
-        SampleError: the run has no checkpoint yet.
-    """
-    there = run.frames.tolist()
-    if not there:
-        raise SampleError(f"{run.path.name} has no checkpoint yet")
-    if frames == "last":
-        return [there[-1]]
-    if frames == "all":
-        return list(there)
-    if frames == "best":
-        return [there[int(np.argmax([np.mean(run.rollout(f).returns) for f in there]))]]
-    if isinstance(frames, str):
-        near = difflib.get_close_matches(frames, ["last", "all", "best"], 1)
-        guess = f" (did you mean {near[0]}?)" if near else ""
-        raise UnknownFrameError(f"frames are last, all, best or numbers, not {frames!r}{guess}")
-    return sorted({int(run.frames[run.row(int(frame))]) for frame in frames})
-
-
-def run_labels(runs: "Sequence[Run]") -> list[str]:
-    """A name for each run: its file's, made unique by a number where two are called the same."""
-    stems = [run.path.stem for run in runs]
-    seen = [stems[: place + 1].count(stem) for place, stem in enumerate(stems)]
-    return [s if stems.count(s) == 1 else f"{s}#{n}" for s, n in zip(stems, seen, strict=True)]
-
-
-def _samples_for(
-    runs: "list[Run]", samples: "SampleSet | Sequence[Run] | None", keep_own: bool
-) -> tuple[SampleSet, bool]:
-    """The set to probe on, and whether the runs' own episodes stay in its test set."""
-    if isinstance(samples, SampleSet):
-        return samples, keep_own
-    if samples:
-        for phrase in weak_runs(samples):
-            _warn(f"the samples come from a run that does not perform well: {phrase}")
-        return make_samples(samples), keep_own
-    if len(runs) > 1:
-        raise SampleError(
-            "several runs are compared on one sample set: make one with `vrlprobe samples RUN… "
-            "-o set.h5` and give it as --samples set.h5, or give run files there"
-        )
-    found = make_samples(runs)
-    _warn(
-        f"no sample set: {runs[0].path.name} is probed on its own rollouts, so its figures are not "
-        "comparable with other runs' (--samples takes a set or well-performing runs)"
-    )
-    return found, True
-
-
-def _check_runs(runs: "Sequence[Run]", samples: SampleSet) -> None:
-    """Runs of another task are refused, different precision or rendering is warned of."""
-    for run in runs:
-        if (task := str(run.config.get("task", "unknown"))) != samples.task:
-            raise SampleError(f"{run.path.name} is of {task}, the samples are of {samples.task}")
-    for key in ("precision", "render"):
-        there = {str(run.config.get(key, "unknown")) for run in runs}
-        there |= {str(getattr(source, key)) for source in samples.sources}
-        if len(there) > 1:
-            _warn(f"runs and samples of different {key} are mixed: {', '.join(sorted(there))}")
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, UserWarning, stacklevel=4)
-
-
-def _mean_return(run: "Run", frame: int) -> float:
-    returns = run.rollout(frame).returns
-    return float(np.mean(returns)) if len(returns) else float("nan")
-
-
 def _check_finite(parts: dict[str, npt.NDArray[np.float32]], what: str) -> None:
     if not all(np.isfinite(part).all() for part in parts.values()):
         raise SampleError(f"{what} has NaN or infinite activations, so it cannot be probed")
@@ -310,32 +285,25 @@ def _empty(
     dataset = xr.Dataset(coords=coords)
     for name, (dims, blank, meaning) in VARIABLES.items():
         shape = [dataset.sizes[dim] for dim in dims]
-        dataset[name] = (dims, np.full(shape, blank), {"long_name": meaning})
+        kind = object if blank == "" else None
+        dataset[name] = (dims, np.full(shape, blank, kind), {"long_name": meaning})
     return dataset
 
 
 def _attributes(
-    runs: "Sequence[Run]",
-    chosen: Sequence[Sequence[int]],
-    samples: SampleSet,
-    arguments: dict[str, Any],
+    runs: "Sequence[Run]", samples: SampleSet, arguments: dict[str, Any], kind: str = "probe"
 ) -> dict[str, Any]:
-    """Provenance: the probed checkpoints and the samples by digest, and the arguments."""
-    checkpoints = {
-        label: {str(frame): run.digest(frame) for frame in frames}
-        for label, run, frames in zip(run_labels(runs), runs, chosen, strict=True)
-    }
+    """Provenance: the arguments, the samples by digest and source, what the runs' configs say."""
     configs = {
         label: {key: run.config.get(key) for key in CONFIG_KEYS}
         for label, run in zip(run_labels(runs), runs, strict=True)
     }
     return {
-        **provenance("probe", arguments),
+        **provenance(kind, arguments),
         "task": samples.task,
         "samples": samples.digest,
         "sample_sources": json.dumps([asdict(source) for source in samples.sources]),
         "n_train": len(samples.rows("train")),
         "n_val": len(samples.rows("val")),
-        "checkpoints": json.dumps(checkpoints),
         "configs": json.dumps(configs),
     }

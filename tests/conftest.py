@@ -1,0 +1,103 @@
+"""Small synthetic runs: a bright bar whose place and height are the state, and blank networks."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from vrlprobe.agents.drqv2 import DrQV2Agent
+from vrlprobe.format.episode import Episode
+from vrlprobe.format.writer import RunWriter
+
+COMPONENTS = ["height", "orientations[0]", "orientations[1]", "velocity[0]", "still"]
+CONFIG = {
+    "task": "walker_walk",
+    "profile": "test",
+    "architecture": "drqv2",
+    "image_size": 20,
+    "channels": 4,
+    "feature_dim": 10,
+    "hidden_dim": 16,
+    "action_dim": 2,
+    "frame_stack": 3,
+    "good_return": 20.0,
+    "bad_return": 5.0,
+    "render": "full",
+    "precision": "float32",
+}
+
+
+def synthetic_episode(
+    rng: np.random.Generator, steps: int = 40, size: int = 20, reward: float = 1.0, **kinds: Any
+) -> Episode:
+    """A bar that rises and falls and moves sideways; its speed shows in consecutive images only."""
+    time = np.arange(steps + 1)
+    phase, period = rng.uniform(0, 6), rng.uniform(7, 12)
+    height = 0.5 + 0.4 * np.sin(time / period * 6.28 + phase)
+    place = 0.5 + 0.4 * np.sin(time / 9 + rng.uniform(0, 6))
+    speed = np.gradient(height)
+    states = np.column_stack([height, np.cos(place), np.sin(place), speed, np.full(len(time), 1.3)])
+    images = rng.integers(0, 8, (steps + 1, 3, size, size), dtype=np.uint8)
+    for t in time:
+        left, top = int(place[t] * (size - 4)), round(height[t] * size)
+        images[t, :, :top, left : left + 4] += 200
+    return Episode(
+        images=images if kinds.get("with_images", True) else None,
+        actions=np.tanh(rng.standard_normal((steps, 2))).astype(np.float32),
+        rewards=np.full(steps, reward, np.float32),
+        states=states,
+        physics=states[:, :3].copy(),
+    )
+
+
+def write_run(
+    path: Path,
+    *,
+    seed: int = 0,
+    frames: tuple[int, ...] = (0, 1000, 2000),
+    episodes: int = 4,
+    reward: float = 1.0,
+    images: bool = True,
+    config: dict[str, Any] | None = None,
+) -> Path:
+    """A sealed run with as many blank networks as frames, all episodes with images at the last."""
+    settings = {**CONFIG, "seed": seed, **(config or {})}
+    rng = np.random.default_rng(seed)
+    size = int(settings["image_size"])
+    with RunWriter.create(
+        path,
+        config=settings,
+        parameters=_blank(settings, seed),
+        components=COMPONENTS,
+        n_actions=2,
+        physics_dim=3,
+        image_shape=(3, size, size),
+        max_episodes=episodes,
+        max_steps=40,
+        log={"episode_return": ()},
+        aliases={"torso_height": "height"},
+    ) as writer:
+        for place, frame in enumerate(frames):
+            last = frame == frames[-1]
+            recorded = [
+                synthetic_episode(
+                    rng, size=size, reward=reward, with_images=images and (last or which == 0)
+                )
+                for which in range(episodes)
+            ]
+            parameters = _blank(settings, 100 * seed + place)
+            writer.commit(frame, parameters, recorded, {"episode_return": 40 * reward})
+    return path
+
+
+def _blank(settings: dict[str, Any], seed: int) -> dict[str, torch.Tensor]:
+    torch.manual_seed(seed)
+    return DrQV2Agent.from_config(settings).named_tensors()
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    """`make_run("seed3.h5", seed=3, ...)` writes a synthetic run into the test's folder."""
+    return lambda name, **kinds: write_run(tmp_path / name, **kinds)

@@ -1,0 +1,45 @@
+"""`vrlprobe activations`: a checkpoint's layers on a sample set, as NetCDF."""
+
+from pathlib import Path
+
+import click
+
+from vrlprobe.cli.common import (
+    FILE,
+    Session,
+    check_writable,
+    parse_frames,
+    samples_option,
+    split_list,
+    table,
+)
+from vrlprobe.results import save_result
+from vrlprobe.studies import activations as study
+
+
+@click.command()
+@click.argument("run", type=FILE)
+@click.option("-o", "--output", required=True, type=FILE, help="The NetCDF file to write.")
+@click.option("--frame", default="last", show_default=True, help="last, best or a frame.")
+@click.option("--layers", help="Comma-separated layers, for instance cnn4,mlp1.  [default: all]")
+@samples_option
+def activations(
+    run: Path, output: Path, frame: str, layers: str | None, sample_paths: tuple[Path, ...]
+) -> None:
+    """Write what the layers of one checkpoint of RUN hold for each sample, and the states."""
+    parsed = parse_frames(frame)
+    if parsed == "all" or (not isinstance(parsed, str) and len(parsed) != 1):
+        raise click.BadParameter("one checkpoint: last, best or a frame", param_hint="--frame")
+    with Session() as session:
+        check_writable(output)
+        result = study(
+            session.runs([run])[0],
+            session.samples(sample_paths),
+            frame=parsed if isinstance(parsed, str) else parsed[0],
+            layers=split_list(layers),
+        )
+        save_result(result, output)
+    rows = [["layer", "samples", "units"]]
+    rows += [[str(n), *map(str, v.shape)] for n, v in result.data_vars.items() if n != "state"]
+    click.echo(f"{result.attrs['task']}, frame {result.attrs['frame']}\n\n{table(rows)}")
+    click.echo(f"wrote {output}", err=True)

@@ -1,0 +1,119 @@
+"""What the analysis commands share: opening runs and samples, lists, warnings, progress."""
+
+import os
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from rich.console import Console
+from rich.progress import track
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from vrlprobe.errors import FormatError, SampleError
+from vrlprobe.format.reader import Run, open_run
+from vrlprobe.samplefile import is_sample_file, load_samples
+from vrlprobe.samples import SampleSet
+
+FILE = click.Path(path_type=Path)
+samples_option = click.option(
+    "--samples",
+    "sample_paths",
+    multiple=True,
+    type=FILE,
+    metavar="SET|RUN",
+    help="A sample set, or a well-performing run; give it once for each run.",
+)
+
+
+class Session(ExitStack):
+    """A command at work: what it opens is closed at the end, its warnings go to stderr.
+
+    One thread: results are then the same on any number of cores, and a process a core is faster
+    than one process on all of them.
+    """
+
+    def __enter__(self) -> "Session":
+        """Begin; use in a `with`."""
+        super().__enter__()
+        self.enter_context(_warnings_on_stderr())
+        self.enter_context(threadpool_limits(limits=1))
+        self.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(1)
+        return self
+
+    def runs(self, paths: Sequence[Path]) -> list[Run]:
+        """Open runs until the command ends."""
+        return [self.enter_context(open_run(path)) for path in paths]
+
+    def samples(self, paths: Sequence[Path]) -> SampleSet | list[Run] | None:
+        """What `--samples` names: one set, several runs, or nothing."""
+        if not paths:
+            return None
+        sets = [path for path in paths if is_sample_file(path)]
+        if not sets:
+            return self.runs(paths)
+        if len(paths) > 1:
+            raise SampleError(f"--samples takes one sample set or several runs: {sets[0]} is a set")
+        return load_samples(sets[0])
+
+
+@contextmanager
+def _warnings_on_stderr() -> Iterator[None]:
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        click.echo(f"warning: {message}", err=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = show
+        yield
+
+
+def split_list(text: str | None) -> list[str] | None:
+    """The parts of a comma-separated option; None where it was not given."""
+    if text is None:
+        return None
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def parse_frames(text: str) -> str | list[int]:
+    """`last`, `all`, `best` as they are, numbers as a list (`1e4` and `10_000` will do)."""
+    parts = split_list(text) or [""]
+    try:
+        values = [float(part) for part in parts]
+    except ValueError:
+        return text
+    if not all(value.is_integer() for value in values):
+        raise click.BadParameter(f"frames are whole numbers: {text}")
+    return [int(value) for value in values]
+
+
+def check_writable(path: Path) -> None:
+    """Raise FormatError where a file cannot be written, before the work is done."""
+    folder = path.parent
+    if not folder.is_dir():
+        raise FormatError(f"cannot write {path}: there is no folder {folder}")
+    if not os.access(folder, os.W_OK):
+        raise FormatError(f"cannot write {path}: no permission in {folder} (-o takes another)")
+
+
+def progress(jobs: Sequence[Any]) -> Iterable[Any]:
+    """The jobs with a bar on stderr, where that is a terminal."""
+    console = Console(stderr=True)
+    return track(jobs, "probing", console=console, disable=not sys.stderr.isatty(), transient=True)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as aligned text: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if at == 0 else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )

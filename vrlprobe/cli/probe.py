@@ -1,0 +1,162 @@
+"""`vrlprobe probe`: which layers linearly hold which parts of the state."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import xarray as xr
+
+from vrlprobe.cli.common import (
+    FILE,
+    Session,
+    check_writable,
+    parse_frames,
+    progress,
+    samples_option,
+    split_list,
+    table,
+)
+from vrlprobe.results import last_checkpoint, save_result
+from vrlprobe.studies import DEFAULT_MAX_ATOMS
+from vrlprobe.studies import probe as study
+
+LOWEST = -9.99
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=FILE)
+@click.option("--frames", default="last", show_default=True, help="last, all, best or F,F,….")
+@click.option("--layers", help="Comma-separated layers.  [default: cnn0 to mlp2]")
+@click.option("--components", help="Comma-separated components of the state.  [default: all]")
+@click.option(
+    "--max-atoms",
+    type=click.IntRange(min=1),
+    default=DEFAULT_MAX_ATOMS,
+    show_default=True,
+    help="Largest number of activations in a probe.",
+)
+@samples_option
+@click.option("--keep-own", is_flag=True, help="Test runs on episodes of their own too.")
+@click.option("-o", "--output", type=FILE, help="Result file.  [default: RUN.probe.nc]")
+@click.option("--plot", type=FILE, help="Draw the result: .pdf, .png or .svg.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def probe(
+    runs: tuple[Path, ...],
+    frames: str,
+    layers: str | None,
+    components: str | None,
+    max_atoms: int,
+    sample_paths: tuple[Path, ...],
+    keep_own: bool,
+    output: Path | None,
+    plot: Path | None,
+    as_json: bool,
+) -> None:
+    """Probe which layers of RUNS linearly hold which components of the state.
+
+    The table shows R² on test episodes: 1 is exact, 0 as good as the mean. Several RUNS are probed
+    on the same samples into one result, named by -o.
+    """
+    if output is None:
+        if len(runs) > 1:
+            raise click.UsageError("several runs give one result: name its file with -o")
+        output = runs[0].with_name(f"{runs[0].stem}.probe.nc")
+    with Session() as session:
+        opened = session.runs(runs)
+        check_writable(output)
+        if plot:
+            from vrlprobe.figures.style import check_kind
+
+            check_kind(plot)
+            check_writable(plot)
+        result = study(
+            opened,
+            session.samples(sample_paths),
+            frames=parse_frames(frames),
+            layers=split_list(layers),
+            components=split_list(components),
+            max_atoms=max_atoms,
+            keep_own=keep_own,
+            track=progress,
+        )
+        save_result(result, output)
+    click.echo(to_json(result) if as_json else describe(result))
+    click.echo(f"wrote {output}", err=True)
+    if plot:
+        from vrlprobe.figures.probe import draw
+        from vrlprobe.figures.style import save_figure
+
+        save_figure(draw(result), plot)
+        click.echo(f"wrote {plot}", err=True)
+
+
+def describe(result: xr.Dataset) -> str:
+    """One table a run, of its last frame, and what the marks mean."""
+    parts = [_describe_run(last_checkpoint(result, name)) for name in result["run"].values]
+    notes = ["R² on the test samples; * marks each component's best layer, - a constant one"]
+    if bool(result["at_edge"].any()):
+        largest = json.loads(result.attrs["arguments"])["max_atoms"]
+        notes.append(f"+ uses all {largest} atoms: a larger --max-atoms may do better")
+    if (result["checkpoint"] != "").sum("frame").max() > 1:
+        notes.append(f"the last of {result.sizes['frame']} frames is shown; the file has all")
+    return "\n\n".join([*parts, "\n".join(notes)])
+
+
+def _describe_run(last: xr.Dataset) -> str:
+    scores = last["test_r2"].transpose("component", "layer").values
+    edges = last["at_edge"].transpose("component", "layer").values
+    rows = [["", *(f"{name} " for name in last["layer"].values)]]
+    for name, values, edge in zip(last["component"].values, scores, edges, strict=True):
+        best = np.nanargmax(values) if np.isfinite(values).any() else -1
+        cells = [
+            _cell(v, at == best, bool(e))
+            for at, (v, e) in enumerate(zip(values, edge, strict=True))
+        ]
+        rows.append([str(name), *cells])
+    own = ", its own among them" if last["contributed"] and _kept_own(last) else ""
+    head = (
+        f"{last['run'].item()}: {last.attrs['task']}, frame {last['frame'].item()}, "
+        f"return {last['episode_return'].item():.0f}; {last.attrs['n_train']} training, "
+        f"{last.attrs['n_val']} validation, {last['n_test'].item()} test samples{own}"
+    )
+    return f"{head}\n\n{table(rows)}"
+
+
+def _kept_own(result: xr.Dataset) -> bool:
+    return bool(json.loads(result.attrs["arguments"])["keep_own"])
+
+
+def _cell(value: float, best: bool, edge: bool) -> str:
+    if math.isnan(value):
+        return "- "
+    text = f"{value:.2f}" if value >= LOWEST else f"<{LOWEST:.0f}"
+    return f"{text}{'+' if edge else ''}{'*' if best else ' '}"
+
+
+def to_json(result: xr.Dataset) -> str:
+    """The result as JSON: its attributes, and one record a run, frame, layer and component."""
+    dims = ("run", "frame", "layer", "component")
+    names = [str(name) for name, values in result.data_vars.items() if values.dims == dims]
+    shape = [result.sizes[dim] for dim in dims]
+    records: list[dict[str, Any]] = []
+    for at in np.ndindex(*shape):
+        where = {dim: result[dim].values[i].item() for dim, i in zip(dims, at, strict=True)}
+        if result["sparsity"].values[at] < 0:
+            continue
+        values = {name: _plain(result[name].values[at].item()) for name in names}
+        records.append({**where, **values})
+    attributes = {str(key): _parsed(value) for key, value in result.attrs.items()}
+    return json.dumps({"attributes": attributes, "records": records}, indent=1)
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _parsed(value: Any) -> Any:
+    if isinstance(value, str) and value[:1] in "{[":
+        return json.loads(value)
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,58 @@
+"""`vrlprobe samples`: a sample set from the final episodes of well-performing runs."""
+
+from pathlib import Path
+
+import click
+
+from vrlprobe.cli.common import FILE, Session, check_writable, table
+from vrlprobe.errors import SampleError
+from vrlprobe.samplefile import save_samples
+from vrlprobe.samples import DEFAULT_SAMPLES, SPLITS, SampleSet, make_samples, weak_runs
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=FILE)
+@click.option("-o", "--output", required=True, type=FILE, help="The sample set to write (HDF5).")
+@click.option(
+    "-n",
+    "--number",
+    type=click.IntRange(min=0),
+    default=DEFAULT_SAMPLES,
+    show_default=True,
+    help="Samples in all, evenly spaced in each episode; 0 takes every one.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of the split by episode.")
+@click.option("--insist", is_flag=True, help="Take runs below their profile's good_return too.")
+def samples(runs: tuple[Path, ...], output: Path, number: int, seed: int, insist: bool) -> None:
+    """Make a sample set from the final episodes of several well-performing RUNS.
+
+    Every probe that is to be compared is fitted and tested on one set. Its episodes are split into
+    training, validation and test set, about 60, 20 and 20 %, never within an episode.
+    """
+    with Session() as session:
+        opened = session.runs(runs)
+        check_writable(output)
+        weak = weak_runs(opened)
+        if weak and not insist:
+            raise SampleError(
+                f"not well-performing: {'; '.join(weak)}: leave out what is, or --insist"
+            )
+        for phrase in weak:
+            click.echo(f"warning: not well-performing: {phrase}", err=True)
+        made = make_samples(opened, number or None, seed=seed)
+        save_samples(made, output)
+    click.echo(describe(made))
+    click.echo(f"wrote {output}", err=True)
+
+
+def describe(made: SampleSet) -> str:
+    """What a set took from where, as text."""
+    rows = [["run", "seed", "frame", "return", "episodes"]]
+    for source in made.sources:
+        numbers = [source.seed, source.frame, round(source.episode_return), source.n_episodes]
+        rows.append([source.name, *map(str, numbers)])
+    parts = [["set", "episodes", "samples"]]
+    for place, name in enumerate(SPLITS):
+        parts.append([name, str((made.split == place).sum()), str(len(made.rows(name)))])
+    head = f"{made.task}: {len(made)} samples, {len(made.components)} components"
+    return f"{head}\n\n{table(rows)}\n\n{table(parts)}\n\ndigest {made.digest}"

@@ -1,0 +1,94 @@
+"""What an analysis works on: which frames of which runs, and on which samples."""
+
+import difflib
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vrlprobe.errors import SampleError, UnknownFrameError
+from vrlprobe.samples import SampleSet, make_samples, weak_runs
+
+if TYPE_CHECKING:
+    from vrlprobe.format.reader import Run
+
+
+def resolve_frames(run: "Run", frames: str | Sequence[int]) -> list[int]:
+    """Frames of a run's checkpoints from "last", "all", "best" or a list of them, in order.
+
+    Raises:
+        UnknownFrameError: a frame without a checkpoint, with the nearest there are.
+        SampleError: the run has no checkpoint yet.
+    """
+    there = run.frames.tolist()
+    if not there:
+        raise SampleError(f"{run.path.name} has no checkpoint yet")
+    if frames == "last":
+        return [there[-1]]
+    if frames == "all":
+        return list(there)
+    if frames == "best":
+        returns = [mean_return(run, frame) for frame in there]
+        if np.isnan(returns).all():
+            raise SampleError(f"{run.path.name} has no rollouts, so it has no best checkpoint")
+        return [there[int(np.nanargmax(returns))]]
+    if isinstance(frames, str):
+        near = difflib.get_close_matches(frames, ["last", "all", "best"], 1)
+        guess = f" (did you mean {near[0]}?)" if near else ""
+        raise UnknownFrameError(f"frames are last, all, best or numbers, not {frames!r}{guess}")
+    return sorted({int(run.frames[run.row(int(frame))]) for frame in frames})
+
+
+def run_labels(runs: "Sequence[Run]") -> list[str]:
+    """A name for each run: its file's, made unique by a number where two are called the same."""
+    stems = [run.path.stem for run in runs]
+    seen = [stems[: place + 1].count(stem) for place, stem in enumerate(stems)]
+    return [s if stems.count(s) == 1 else f"{s}#{n}" for s, n in zip(stems, seen, strict=True)]
+
+
+def samples_for(
+    runs: "list[Run]", samples: "SampleSet | Sequence[Run] | None", keep_own: bool
+) -> tuple[SampleSet, bool]:
+    """The set to probe on, and whether the runs' own episodes stay in its test set."""
+    if isinstance(samples, SampleSet):
+        return samples, keep_own
+    if samples:
+        for phrase in weak_runs(samples):
+            _warn(f"the samples come from a run that does not perform well: {phrase}")
+        return make_samples(samples), keep_own
+    if len(runs) > 1:
+        raise SampleError(
+            "several runs are compared on one sample set: make one with `vrlprobe samples RUN… "
+            "-o set.h5` and give it as --samples set.h5, or give run files there"
+        )
+    found = make_samples(runs)
+    for phrase in weak_runs(runs):
+        _warn(f"its own rollouts are not those of a well-performing agent: {phrase}")
+    _warn(
+        f"no sample set: {runs[0].path.name} is probed on its own rollouts, so its figures are not "
+        "comparable with other runs' (--samples takes a set or well-performing runs)"
+    )
+    return found, True
+
+
+def check_runs(runs: "Sequence[Run]", samples: SampleSet) -> None:
+    """Runs of another task are refused, different precision or rendering is warned of."""
+    for run in runs:
+        if (task := str(run.config.get("task", "unknown"))) != samples.task:
+            raise SampleError(f"{run.path.name} is of {task}, the samples are of {samples.task}")
+    for key in ("precision", "render"):
+        there = {str(run.config.get(key, "unknown")) for run in runs}
+        there |= {str(getattr(source, key)) for source in samples.sources}
+        if len(there) > 1:
+            _warn(f"runs and samples of different {key} are mixed: {', '.join(sorted(there))}")
+
+
+def mean_return(run: "Run", frame: int) -> float:
+    """Mean return of a checkpoint's rollout, NaN where none was recorded."""
+    returns = run.rollout(frame).returns
+    return float(np.mean(returns)) if len(returns) else float("nan")
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, UserWarning, stacklevel=4)
