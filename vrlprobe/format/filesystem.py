@@ -91,13 +91,16 @@ class RunLock:
     def __init__(self, path: Path, patience: float = 0.5) -> None:
         self.path = lock_path(path)
         deadline = time.monotonic() + patience  # a reader that looks holds it for an instant
-        while not self._take():
+        while not self._taken():
             if time.monotonic() > deadline:
                 raise FormatError(f"{path}: another process is writing this run")
             time.sleep(0.01)
 
-    def _take(self) -> bool:
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    def _taken(self) -> bool:
+        try:
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise FormatError(f"{self.path}: cannot be created: {error.strerror}") from None
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(self._descriptor), self.path.stat()):

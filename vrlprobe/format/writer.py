@@ -1,10 +1,8 @@
 """Writes run files: everything is created first, then rows are only added, one a commit."""
 
-import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import mkstemp
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,27 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vrlprobe.errors import FormatError, IntegrityError
-from vrlprobe.format import rows
+from vrlprobe.format import build, rows
 from vrlprobe.format.episode import Episode
-from vrlprobe.format.filesystem import RunLock, fsync_folder, run_state, warn_if_network
+from vrlprobe.format.filesystem import RunLock, run_state, warn_if_network
 from vrlprobe.format.provenance import with_versions
 from vrlprobe.format.reader import open_run
 from vrlprobe.format.schema import (
     COMMITTED,
     CONFIG,
     DIGEST,
-    FORMAT,
-    FORMAT_VERSION,
     FRAME,
     LAYOUT,
     PROVENANCE,
-    DatasetSpec,
     Layout,
     parameters_digest,
     to_json,
 )
-
-VERSIONS = ("v110", "v110")  # readable by every HDF5 since 1.10; "latest" only by the writer's own
 
 
 class RunWriter:
@@ -123,7 +116,7 @@ class RunWriter:
         warn_if_network(where)
         lock = _lock(where)
         try:
-            return cls(where, _create(where, layout, blobs), lock, layout)
+            return cls(where, build.create(where, layout, blobs), lock, layout)
         except BaseException:
             lock.release()
             raise
@@ -144,7 +137,7 @@ class RunWriter:
         try:
             with open_run(where) as run:
                 layout = run.layout
-            return cls(where, _reopen(where, layout), lock, layout)
+            return cls(where, build.reopen(where, layout), lock, layout)
         except BaseException:
             lock.release()
             raise
@@ -202,13 +195,16 @@ class RunWriter:
         try:
             self._write(pieces)
         except BaseException as error:
-            self._abandon()
+            self._closed = True
+            build.abandon(self._file)
+            self._lock.release()
             if not isinstance(error, OSError | RuntimeError):
                 raise
             raise IntegrityError(
-                f"{self.path}: writing the checkpoint at frame {frame} failed ({error}); "
-                f"{self._count} checkpoints are safe: make room, then salvage the run"
-            ) from error
+                f"{self.path}: the checkpoint at frame {frame} was not written "
+                f"({build.reason(error)}); the {self._count} before it are safe: "
+                "salvage the run to go on"
+            ) from None
         self.last_frame = frame
 
     def _write(self, pieces: Mapping[str, rows.Pieces]) -> None:
@@ -227,20 +223,6 @@ class RunWriter:
     def _sync(self) -> None:
         os.fsync(self._file.id.get_vfd_handle())
 
-    def _abandon(self) -> None:
-        """Close without another byte reaching the file, as if killed now.
-
-        HDF5 cannot close without flushing what it holds, so its descriptor is pointed at a
-        scratch file first.
-        """
-        self._closed = True
-        scratch = os.memfd_create("abandoned") if hasattr(os, "memfd_create") else mkstemp()[0]
-        os.dup2(scratch, self._file.id.get_vfd_handle())
-        os.close(scratch)
-        with contextlib.suppress(OSError, RuntimeError):
-            self._file.close()
-        self._lock.release()
-
     def close(self, verify: bool = True) -> None:
         """Seal the run and verify it; safe to call twice.
 
@@ -251,11 +233,7 @@ class RunWriter:
             return
         self._closed = True
         try:
-            self._sync()
-            descriptor = os.dup(self._file.id.get_vfd_handle())
-            self._file.close()
-            os.fsync(descriptor)
-            os.close(descriptor)
+            build.seal(self._file)
             if verify:
                 _verify(self.path)
         finally:
@@ -274,75 +252,3 @@ def _lock(path: Path) -> RunLock:
     if not path.parent.is_dir():
         raise FormatError(f"{path}: there is no folder {path.parent}")
     return RunLock(path)
-
-
-def _create(path: Path, layout: Layout, blobs: Mapping[str, bytes]) -> h5py.File:
-    try:
-        file = h5py.File(path, "x", libver=VERSIONS)
-    except FileExistsError:
-        raise FormatError(f"{path}: exists already, and is left alone") from None
-    try:
-        _build(file, layout, blobs)
-        file.swmr_mode = True
-        file.flush()
-        os.fsync(file.id.get_vfd_handle())
-        fsync_folder(path)
-    except BaseException:
-        file.close()
-        path.unlink()
-        raise
-    return file
-
-
-def _build(file: h5py.File, layout: Layout, blobs: Mapping[str, bytes]) -> None:
-    file.attrs["format"] = np.bytes_(FORMAT)
-    file.attrs["format_version"] = np.int64(FORMAT_VERSION)
-    for name, blob in blobs.items():
-        _static(file, name, np.frombuffer(blob, np.uint8))
-    for path, spec in layout.datasets().items():
-        _growing(file, path, spec)
-    file[FRAME].make_scale("frame")
-    for name, labels in layout.coords.items():
-        scale = _static(file, f"log/{name}", np.array([label.encode() for label in labels]))
-        scale.attrs["_Encoding"] = np.bytes_("utf-8")
-        scale.make_scale(name)
-    for name, dims in layout.log.items():
-        for axis, dim in enumerate(("frame", *dims)):
-            file[f"log/{name}"].dims[axis].attach_scale(file[f"log/{dim}"])
-    _static(file, COMMITTED, np.zeros(1, np.int64))
-
-
-def _static(file: h5py.File, path: str, content: NDArray[Any]) -> h5py.Dataset:
-    return file.create_dataset(path, data=content, chunks=content.shape, fletcher32=True)
-
-
-def _growing(file: h5py.File, path: str, spec: DatasetSpec) -> None:
-    wide = np.dtype(spec.dtype).itemsize > 1
-    filters = {"compression": "gzip", "compression_opts": 1, "shuffle": wide}
-    file.create_dataset(
-        path,
-        shape=(0, *spec.row),
-        maxshape=(None, *spec.row),
-        chunks=(1, *spec.chunk),
-        dtype=spec.dtype,
-        fillvalue=spec.fill,
-        fletcher32=True,
-        **(filters if spec.compress else {}),
-    )
-
-
-def _reopen(path: Path, layout: Layout) -> h5py.File:
-    """Open a sealed file straight in SWMR mode, so that it can be read at every moment."""
-    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
-    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
-    access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
-    flags = h5py.h5f.ACC_RDWR | h5py.h5f.ACC_SWMR_WRITE
-    try:
-        file = h5py.File(h5py.h5f.open(os.fsencode(path), flags, fapl=access))
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be opened for writing: {error}") from None
-    count = int(file[COMMITTED][0])
-    if any(file[name].shape[0] != count for name in layout.datasets()):
-        file.close()
-        raise IntegrityError(f"{path}: holds rows beyond its {count} checkpoints; verify it")
-    return file

@@ -1,0 +1,138 @@
+"""Makes, reopens and closes the HDF5 file behind a RunWriter."""
+
+import contextlib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import mkstemp
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from vrlprobe.errors import FormatError, IntegrityError
+from vrlprobe.format.filesystem import fsync_folder
+from vrlprobe.format.schema import COMMITTED, FORMAT, FORMAT_VERSION, FRAME, DatasetSpec, Layout
+
+VERSIONS = ("v110", "v110")  # readable by every HDF5 since 1.10; "latest" only by the writer's own
+
+
+def create(path: Path, layout: Layout, blobs: Mapping[str, bytes]) -> h5py.File:
+    """Create everything that a run of this layout holds, and switch to SWMR mode.
+
+    Raises:
+        FormatError: the path exists or cannot be written; nothing is left behind.
+    """
+    if path.exists() or path.is_symlink():
+        raise FormatError(f"{path}: exists already, and is left alone")
+    try:
+        file = h5py.File(path, "x", libver=VERSIONS)  # "w" would cut an existing file to nothing
+    except FileExistsError:
+        raise FormatError(f"{path}: exists already, and is left alone") from None
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise FormatError(f"{path}: cannot be created: {reason(error)}") from None
+    try:
+        _build(file, layout, blobs)
+        file.swmr_mode = True
+        file.flush()
+        os.fsync(file.id.get_vfd_handle())
+        fsync_folder(path)
+    except BaseException as error:
+        abandon(file)
+        path.unlink()
+        if isinstance(error, OSError | RuntimeError):
+            raise FormatError(f"{path}: cannot be created: {reason(error)}") from None
+        raise
+    return file
+
+
+def _build(file: h5py.File, layout: Layout, blobs: Mapping[str, bytes]) -> None:
+    file.attrs["format"] = np.bytes_(FORMAT)
+    file.attrs["format_version"] = np.int64(FORMAT_VERSION)
+    for name, blob in blobs.items():
+        _static(file, name, np.frombuffer(blob, np.uint8))
+    for path, spec in layout.datasets().items():
+        _growing(file, path, spec)
+    file[FRAME].make_scale("frame")
+    for name, labels in layout.coords.items():
+        scale = _static(file, f"log/{name}", np.array([label.encode() for label in labels]))
+        scale.attrs["_Encoding"] = np.bytes_("utf-8")
+        scale.make_scale(name)
+    for name, dims in layout.log.items():
+        for axis, dim in enumerate(("frame", *dims)):
+            file[f"log/{name}"].dims[axis].attach_scale(file[f"log/{dim}"])
+    _static(file, COMMITTED, np.zeros(1, np.int64))
+
+
+def _static(file: h5py.File, path: str, content: NDArray[Any]) -> h5py.Dataset:
+    return file.create_dataset(path, data=content, chunks=content.shape, fletcher32=True)
+
+
+def _growing(file: h5py.File, path: str, spec: DatasetSpec) -> None:
+    wide = np.dtype(spec.dtype).itemsize > 1
+    filters = {"compression": "gzip", "compression_opts": 1, "shuffle": wide}
+    file.create_dataset(
+        path,
+        shape=(0, *spec.row),
+        maxshape=(None, *spec.row),
+        chunks=(1, *spec.chunk),
+        dtype=spec.dtype,
+        fillvalue=spec.fill,
+        fletcher32=True,
+        **(filters if spec.compress else {}),
+    )
+
+
+def reopen(path: Path, layout: Layout) -> h5py.File:
+    """Open a sealed file straight in SWMR mode, so that it can be read at every moment."""
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+    access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
+    flags = h5py.h5f.ACC_RDWR | h5py.h5f.ACC_SWMR_WRITE
+    try:
+        file = h5py.File(h5py.h5f.open(os.fsencode(path), flags, fapl=access))
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be opened for writing: {reason(error)}") from None
+    count = int(file[COMMITTED][0])
+    if any(file[name].shape[0] != count for name in layout.datasets()):
+        file.close()
+        raise IntegrityError(f"{path}: holds rows beyond its {count} checkpoints; verify it")
+    return file
+
+
+def seal(file: h5py.File) -> None:
+    """Close a file so that it opens plainly, and is on the disk; raises IntegrityError."""
+    name, handle = file.filename, file.id.get_vfd_handle()
+    descriptor = os.dup(handle)
+    try:
+        file.close()
+        os.fsync(descriptor)
+    except (OSError, RuntimeError) as error:
+        abandon(file, handle)
+        raise IntegrityError(
+            f"{name}: closing failed ({reason(error)}); its checkpoints are safe: salvage it"
+        ) from None
+    finally:
+        os.close(descriptor)
+
+
+def abandon(file: h5py.File, handle: int | None = None) -> None:
+    """Close a file without another byte reaching it, as if its writer were killed now.
+
+    HDF5 writes what it still holds when it closes a file, and crashes at the process's end if
+    it cannot. So its descriptor (`handle`, asked for if None) is pointed at a scratch file first.
+    """
+    scratch = os.memfd_create("abandoned") if hasattr(os, "memfd_create") else mkstemp()[0]
+    os.dup2(scratch, file.id.get_vfd_handle() if handle is None else handle)
+    os.close(scratch)
+    with contextlib.suppress(OSError, RuntimeError):
+        file.close()
+
+
+def reason(error: BaseException) -> str:
+    """What the system said, out of HDF5's several lines."""
+    found = re.search("error message = '([^']*)'", str(error))
+    return found.group(1) if found else " ".join(str(error).split())
