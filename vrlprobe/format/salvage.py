@@ -8,7 +8,7 @@ from typing import Literal
 
 from vrlprobe.errors import FormatError
 from vrlprobe.format.episode import Episode
-from vrlprobe.format.filesystem import RunLock, fsync_folder, run_state
+from vrlprobe.format.filesystem import RunLock, fsync_folder
 from vrlprobe.format.provenance import versions
 from vrlprobe.format.reader import Rollout, Run, open_run
 from vrlprobe.format.writer import RunWriter
@@ -44,8 +44,8 @@ def salvage_run(path: str | os.PathLike[str]) -> int | None:
         with open_run(where) as run:
             count = len(run.frames)
             _copy(run, copy, run.frames.tolist(), "all", "salvage")
-        os.replace(copy, where)
-        fsync_folder(where)
+        os.replace(copy, real)
+        fsync_folder(real)
     finally:
         copy.unlink(missing_ok=True)
         lock.release()

@@ -1,0 +1,52 @@
+"""What is inside a run, in a few numbers."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vrlprobe.format.reader import Run
+
+
+def summarise(run: Run) -> dict[str, Any]:
+    """The facts that `vrlprobe info` shows, as plain JSON values; None where there is none.
+
+    Returns are means over a rollout's episodes, or the log's `episode_return` in a run without
+    rollouts. `size` is in bytes, frames in environment frames.
+    """
+    rollouts = [run.rollout(frame) for frame in run.frames.tolist()]
+    returns = checkpoint_returns(run)
+    scored = np.flatnonzero(np.isfinite(returns))
+    best = int(scored[np.argmax(returns[scored])]) if len(scored) else None
+    return {
+        "path": str(run.path),
+        "state": run.state,
+        **{key: run.config.get(key) for key in ("task", "seed", "profile", "architecture")},
+        "checkpoints": len(run.frames),
+        "first_frame": int(run.frames[0]) if len(run.frames) else None,
+        "last_frame": int(run.frames[-1]) if len(run.frames) else None,
+        "episodes": sum(map(len, rollouts)),
+        "episodes_with_images": sum(n > 0 for rollout in rollouts for n in rollout.n_images),
+        "return_at_end": float(returns[-1])
+        if len(scored) and scored[-1] == len(returns) - 1
+        else None,
+        "best_return": None if best is None else float(returns[best]),
+        "best_frame": None if best is None else int(run.frames[best]),
+        "parameters": sum(int(np.prod(s)) for s in run.layout.parameters.values()),
+        "components": list(run.components),
+        "versions": run.provenance.get("versions", {}),
+        "origin": run.provenance.get("origin", []),
+        "size": run.size,
+    }
+
+
+def checkpoint_returns(run: Run) -> NDArray[np.float64]:
+    """float64 (n_checkpoints,), the mean return of each rollout; NaN where none was recorded."""
+    if not run.layout.max_episodes and "episode_return" in run.layout.log:
+        logged: NDArray[np.float64] = run.log["episode_return"].values
+        return logged
+    means = [
+        float(np.mean(r.returns)) if len(r) else np.nan
+        for r in map(run.rollout, run.frames.tolist())
+    ]
+    return np.array(means, np.float64)
