@@ -29,16 +29,15 @@ def salvage_run(path: str | os.PathLike[str]) -> int | None:
         FormatError: the run is growing.
         IntegrityError: a committed checkpoint is damaged; nothing is replaced.
     """
-    where = Path(os.path.realpath(path))
-    state = run_state(where)
+    where, real = Path(path), Path(os.path.realpath(path))
+    with open_run(where) as run:
+        state = run.state
     if state == "sealed":
         return None
     if state == "growing":
-        raise FormatError(
-            f"{where}: the run is still being written, so there is nothing to salvage"
-        )
+        raise FormatError(f"{where}: the run is still being written, so it is not salvaged")
     lock = RunLock(where)
-    copy = where.with_name(where.name + ".salvaging")
+    copy = real.with_name(real.name + ".salvaging")
     try:
         copy.unlink(missing_ok=True)  # of a salvage that was killed
         with open_run(where) as run:
