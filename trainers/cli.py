@@ -128,3 +128,7 @@ def _progress(config: TrainConfig, path: Path) -> Iterator[Callable[[Any], None]
     except KeyboardInterrupt:
         click.echo(f"stopped; continue with: vrltrain resume {path}", err=True)
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

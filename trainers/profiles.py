@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from vrlprobe.agents.drqv2 import feature_size
+
 MEDIUM_TASKS = frozenset(
     (
         *("acrobot_swingup", "cartpole_swingup_sparse", "cheetah_run", "hopper_hop"),
@@ -77,6 +79,7 @@ class TrainConfig:
         for name, value in asdict(self).items():
             if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
                 raise ValueError(f"{name} is {value}, needed 0 or more")
+        feature_size(self.image_size, self.channels)
         for name, values in CHOICES.items():
             if getattr(self, name) not in values:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, needed {', '.join(values)}")

@@ -229,7 +229,8 @@ class DrQV2Agent(nn.Module):
         """
         actions = add_noise(self.actor(features), noise)
         q1, q2 = self.critic(features, actions)
-        return -torch.min(q1, q2).mean()
+        loss: Tensor = -torch.min(q1, q2).mean()
+        return loss
 
     def gradient_norms(self, observations: np.ndarray, noise: np.ndarray) -> dict[str, float]:
         """Gradient norm of the weights behind mlp0, mlp1 and mlp2 under the actor's loss.

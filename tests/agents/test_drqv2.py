@@ -1,0 +1,137 @@
+"""The networks against the published sizes, and the gradient norm against autograd by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from vrlprobe.agents.drqv2 import DrQV2Agent, add_noise, feature_size
+
+PAPER = {
+    "image_size": 84,
+    "channels": 32,
+    "feature_dim": 50,
+    "hidden_dim": 1024,
+    "action_dim": 6,
+}
+SMALL = {**PAPER, "image_size": 20, "channels": 4, "feature_dim": 5, "hidden_dim": 7}
+
+
+@pytest.fixture
+def small() -> DrQV2Agent:
+    torch.manual_seed(0)
+    return DrQV2Agent.from_config({**SMALL, "task": "walker_walk"})
+
+
+def test_parameter_counts_are_the_published_ones() -> None:
+    agent = DrQV2Agent.from_config(PAPER)
+    counts = {
+        name: sum(p.numel() for p in module.parameters()) for name, module in agent.parts().items()
+    }
+    assert counts == {
+        "encoder": 30_368,
+        "actor": 3_068_124,
+        "critic": 4_178_136,
+        "critic_target": 4_178_136,
+    }
+
+
+def test_every_layer_has_the_papers_size() -> None:
+    agent = DrQV2Agent.from_config(PAPER)
+    sizes: dict[str, int] = {}
+    for name, path in agent.layers.items():
+        if path:
+            agent.get_submodule(path).register_forward_hook(
+                lambda _m, _i, out, name=name: sizes.update({name: out[0].numel()})
+            )
+    agent(torch.zeros(1, 9, 84, 84, dtype=torch.uint8))
+    assert next(iter(agent.layers)) == "cnn0"
+    assert sizes == {
+        "cnn1": 53_792,
+        "cnn2": 48_672,
+        "cnn3": 43_808,
+        "cnn4": 39_200,
+        "mlp0": 50,
+        "mlp1": 1024,
+        "mlp2": 1024,
+        "action": 6,
+    }
+
+
+def test_initial_weights_are_orthogonal(small: DrQV2Agent) -> None:
+    weight = small.actor.get_parameter("policy.2.weight")
+    torch.testing.assert_close(weight @ weight.T, torch.eye(7), atol=1e-5, rtol=0)
+    kernel = small.encoder.get_parameter("convnet.2.weight").flatten(1)
+    torch.testing.assert_close(kernel @ kernel.T, 2 * torch.eye(4), atol=1e-5, rtol=0)
+    assert all(not p.any() for name, p in small.encoder.named_parameters() if "bias" in name)
+
+
+def test_the_target_starts_as_the_critic(small: DrQV2Agent) -> None:
+    for (name, own), target in zip(
+        small.critic.state_dict().items(), small.critic_target.state_dict().values(), strict=True
+    ):
+        assert torch.equal(own, target), name
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_pixels_are_normalised_with_one_rounding(dtype: torch.dtype) -> None:
+    pixels = torch.arange(256, dtype=torch.uint8)
+    exact = pixels.double() / 255 - 0.5
+    torch.testing.assert_close(
+        DrQV2Agent.normalise(pixels, dtype).double(),
+        exact,
+        atol=1e-12,
+        rtol=torch.finfo(dtype).eps,
+    )
+
+
+def test_feature_size_needs_fifteen_pixels() -> None:
+    assert feature_size(84, 32) == 39_200
+    assert feature_size(15, 1) == 1
+    with pytest.raises(ValueError, match="at least 15"):
+        feature_size(14, 1)
+
+
+def test_named_tensors_go_both_ways(small: DrQV2Agent) -> None:
+    other = DrQV2Agent.from_config(SMALL)
+    tensors = small.named_tensors()
+    assert "encoder/convnet.0.weight" in tensors
+    other.load_named_tensors({name: tensor.numpy() for name, tensor in tensors.items()})
+    pixels = torch.randint(0, 256, (3, 9, 20, 20), dtype=torch.uint8)
+    assert torch.equal(small(pixels), other(pixels))
+
+
+def test_parameters_that_do_not_fit_are_named(small: DrQV2Agent) -> None:
+    tensors = dict(small.named_tensors())
+    with pytest.raises(ValueError, match=r"actor/trunk.0.weight has shape \(5, 3\), needed"):
+        small.load_named_tensors({**tensors, "actor/trunk.0.weight": torch.zeros(5, 3)})
+    del tensors["actor/policy.4.bias"]
+    with pytest.raises(ValueError, match=r"actor/policy\.4\.bias"):
+        small.load_named_tensors(tensors)
+
+
+def test_gradient_norms_equal_a_plain_backward_pass(small: DrQV2Agent) -> None:
+    rng = np.random.default_rng(1)
+    observations = rng.integers(0, 256, (6, 9, 20, 20), dtype=np.uint8)
+    noise = rng.normal(0, 0.3, (6, 6)).astype(np.float32)
+    norms = small.gradient_norms(observations, noise)
+
+    features = small.encoder(torch.from_numpy(observations) / 255 - 0.5).detach()
+    actions = (small.actor(features) + torch.from_numpy(noise)).clamp(-1 + 1e-6, 1 - 1e-6)
+    inside = actions.detach().abs() < 1 - 1e-6
+    assert inside.all()  # where nothing is clamped the straight-through estimate is the gradient
+    values = torch.minimum(*small.critic(features, actions))
+    (-values.mean()).backward()
+    weights = {"mlp0": "trunk.0", "mlp1": "policy.0", "mlp2": "policy.2"}
+    for layer, path in weights.items():
+        gradient = small.actor.get_parameter(f"{path}.weight").grad
+        assert gradient is not None
+        assert norms[layer] == pytest.approx(float(gradient.norm()), rel=1e-5)
+
+
+def test_the_gradient_passes_a_clamped_action() -> None:
+    mean = torch.tensor([0.9], requires_grad=True)
+    action = add_noise(mean, torch.tensor([0.3]))
+    action.sum().backward()
+    assert action.item() == pytest.approx(1 - 1e-6)
+    assert mean.grad is not None
+    assert mean.grad.item() == 1.0

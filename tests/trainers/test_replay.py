@@ -1,0 +1,107 @@
+"""The replay against straightforward numpy: padding, returns, stacks, and the ring."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trainers.replay import Replay, crop
+
+SHAPE = (3, 6, 5)
+
+
+def make(path, capacity=40, slack=20, episode_steps=10) -> Replay:
+    return Replay(
+        path / "replay.bin",
+        capacity=capacity,
+        slack=slack,
+        episode_steps=episode_steps,
+        image_shape=SHAPE,
+        n_actions=2,
+    )
+
+
+def episode(steps: int, first: int):
+    """Images whose every pixel is their number; actions, rewards and discounts that tell theirs."""
+    times = np.arange(first, first + steps + 1)
+    images = np.broadcast_to(times[:, None, None, None], (steps + 1, *SHAPE)).astype(np.uint8)
+    actions = np.stack([times[1:], -times[1:]], axis=1).astype(np.float32)
+    return images, actions, times[1:].astype(float), np.full(steps, 0.9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 4), st.data())
+def test_crop_equals_padding_and_cutting(pad: int, data) -> None:
+    dy, dx = data.draw(st.integers(0, 2 * pad)), data.draw(st.integers(0, 2 * pad))
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 9, 8), dtype=np.uint8)
+    padded = np.pad(images, ((0, 0), (0, 0), (pad, pad), (pad, pad)), mode="edge")
+    out = np.empty_like(images)
+    crop(images, dy, dx, pad, out)
+    np.testing.assert_array_equal(out, padded[..., dy : dy + 9, dx : dx + 8])
+
+
+@pytest.mark.parametrize("n_step", [1, 3])
+def test_a_transition_is_what_the_episode_says(tmp_path, n_step: int) -> None:
+    replay = make(tmp_path)
+    replay.add(*episode(10, first=100))
+    batch = replay.sample(200, n_step, 0.5, np.random.default_rng(0))
+    seen = set()
+    for row in range(200):
+        stack = batch.observations[row].reshape(3, -1)[:, 0].astype(int)
+        now = stack[-1]
+        seen.add(now - 100)
+        np.testing.assert_array_equal(stack, np.maximum([now - 2, now - 1, now], 100))
+        after = batch.next_observations[row].reshape(3, -1)[:, 0].astype(int)
+        expected = now + n_step
+        np.testing.assert_array_equal(
+            after, np.maximum([expected - 2, expected - 1, expected], 100)
+        )
+        np.testing.assert_array_equal(batch.actions[row], [now + 1, -(now + 1)])
+        rewards = sum((0.9 * 0.5) ** i * (now + 1 + i) for i in range(n_step))
+        assert batch.rewards[row, 0] == pytest.approx(rewards)
+        assert batch.discounts[row, 0] == pytest.approx((0.9 * 0.5) ** n_step)
+    assert seen == set(range(10 - n_step + 1))
+
+
+def test_shifts_are_uniform_and_drawn_apart_for_both_observations(tmp_path) -> None:
+    replay = make(tmp_path)
+    ramp = np.broadcast_to(np.arange(6)[:, None] * 10 + np.arange(5), (11, *SHAPE)).astype(np.uint8)
+    replay.add(ramp, np.zeros((10, 2)), np.zeros(10), np.ones(10))
+    batch = replay.sample(3000, 1, 0.99, np.random.default_rng(0), pad=1)
+    shifts = [
+        stacked[:, 0, 2, 2].astype(int) - 22
+        for stacked in (batch.observations, batch.next_observations)
+    ]
+    for shift in shifts:
+        values, counts = np.unique(shift, return_counts=True)
+        assert set(values) == {-11, -10, -9, -1, 0, 1, 9, 10, 11}
+        assert counts.min() > 3000 / 9 * 0.8
+    assert abs(np.corrcoef(*shifts)[0, 1]) < 0.08
+    assert (batch.observations == batch.observations[:, :1]).all()  # one shift for all channels
+
+
+def test_the_oldest_episodes_leave_and_the_ring_wraps(tmp_path) -> None:
+    replay = make(tmp_path, capacity=40, slack=20, episode_steps=10)
+    for index in range(23):
+        replay.add(*episode(10, first=11 * index))
+    assert len(replay) == 40
+    batch = replay.sample(400, 1, 0.99, np.random.default_rng(0))
+    newest = batch.observations.reshape(400, 3, -1)[:, -1, 0]
+    assert set(newest // 11) == {19, 20, 21, 22}
+
+
+def test_what_was_live_at_a_checkpoint_survives_one_interval(tmp_path) -> None:
+    replay = make(tmp_path, capacity=40, slack=20, episode_steps=10)
+    for index in range(17):
+        replay.add(*episode(10, first=11 * index))
+    episodes, head = list(replay.episodes), replay.head
+    before = replay.sample(100, 1, 0.99, np.random.default_rng(7))
+    for _ in range(2):  # an interval's worth, then a kill
+        replay.add(*episode(10, first=0))
+    replay.close()
+    again = make(tmp_path, capacity=40, slack=20, episode_steps=10)
+    again.episodes.extend(episodes)
+    again.head = head
+    after = again.sample(100, 1, 0.99, np.random.default_rng(7))
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old, new)

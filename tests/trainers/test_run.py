@@ -1,0 +1,271 @@
+"""Whole trainings, small but real: what they write, how they stop, and how they go on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from trainers.cli import main
+from trainers.profiles import TrainConfig, desk, paper
+from trainers.resume import resume_folder
+from trainers.run import begin, images_kept, resume
+from trainers.train import TIMINGS
+from vrlprobe.errors import FormatError, ResumeError
+from vrlprobe.format.reader import open_run
+
+TINY = replace(
+    TrainConfig(task="cartpole_balance", profile="desk", precision="float32"),
+    image_size=24,
+    channels=4,
+    feature_dim=8,
+    hidden_dim=16,
+    batch_size=16,
+    action_repeat=8,
+    render="fast",
+    exploration_steps=125,
+    seed_frames=1000,
+    total_frames=4001,
+    eval_every_frames=1000,
+    eval_episodes=1,
+    final_episodes=2,
+    replay_capacity=300,
+    norm_batch_size=32,
+    noise_steps=400,
+)
+OPTIONS = [
+    *("--task", "cartpole_balance", "--image-size", "24", "--channels", "4", "--feature-dim", "8"),
+    *("--hidden-dim", "16", "--batch-size", "16", "--action-repeat", "8", "--seed-frames", "1000"),
+    *("--precision", "float32", "--eval-episodes", "1", "--final-episodes", "2"),
+    *("--norm-batch-size", "32", "--eval-every-frames", "1000"),
+]
+
+
+def quiet(_training) -> None:
+    """No progress."""
+
+
+class Stop(Exception):
+    """Ends a training from its progress callback."""
+
+
+def stop_at(frame: int):
+    def progress(training) -> None:
+        if training.frame >= frame:
+            raise Stop
+
+    return progress
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("unbroken") / "run.h5"
+    begin(TINY, path, quiet, quiet)
+    return path
+
+
+def same_runs(one: Path, two: Path) -> None:
+    """Every checkpoint, rollout, batch and log of two runs, timings excepted."""
+    with open_run(one) as a, open_run(two) as b:
+        np.testing.assert_array_equal(a.frames, b.frames)
+        for frame in a.frames:
+            assert a.digest(frame) == b.digest(frame), frame
+            for x, y in zip(a.rollout(frame), b.rollout(frame), strict=True):
+                np.testing.assert_array_equal(x.states, y.states)
+                np.testing.assert_array_equal(x.images, y.images)
+            left, right = a.batch(frame), b.batch(frame)
+            assert (left is None) == (right is None)
+            for x, y in zip(left or (), right or (), strict=True):
+                np.testing.assert_array_equal(x, y)
+        assert a.log.drop_vars(TIMINGS).equals(b.log.drop_vars(TIMINGS))
+
+
+def test_a_run_holds_what_the_training_did(unbroken: Path) -> None:
+    with open_run(unbroken) as run:
+        assert run.state == "sealed"
+        assert run.frames.tolist() == [0, 1000, 2000, 3000, 4000]
+        assert run.config["action_dim"] == 1
+        assert run.config["rule_window"] == 3200
+        assert [len(run.rollout(f)) for f in run.frames] == [1, 1, 1, 1, 2]
+        assert all(episode.images is not None for episode in run.rollout(4000))
+        log = run.log
+        returns = [np.mean(run.rollout(f).returns) for f in run.frames]
+        np.testing.assert_allclose(log["episode_return"], returns, rtol=1e-6)
+        assert log["step"].values.tolist() == [0, 125, 250, 375, 500]
+        assert np.isnan(log["grad_norm"].values[:2]).all()  # before the first update
+        assert (log["grad_norm"].values[2:] > 0).all()
+        assert log["updates"].values.tolist() == [0, 0, 62, 125, 187]
+    assert not resume_folder(unbroken).exists()
+
+
+def test_the_logged_gradient_norm_is_that_of_the_stored_batch(unbroken: Path) -> None:
+    with open_run(unbroken) as run:
+        for frame in run.frames[2:]:
+            norms = run.agent(frame).gradient_norms(*run.batch(frame))
+            logged = run.log["grad_norm"].sel(frame=frame)
+            for layer, norm in norms.items():
+                assert norm == pytest.approx(float(logged.sel(layer=layer)), rel=1e-4)
+
+
+def test_the_recorded_actions_are_the_checkpoints(unbroken: Path) -> None:
+    with open_run(unbroken) as run:
+        episode = run.rollout(4000)[0]
+        actions = run.agent(4000).act(episode.observations(indices=range(len(episode))))
+    np.testing.assert_allclose(actions, episode.actions, atol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_run(unbroken: Path, tmp_path: Path) -> None:
+    begin(TINY, tmp_path / "again.h5", quiet, quiet)
+    same_runs(unbroken, tmp_path / "again.h5")
+
+
+@pytest.mark.parametrize("frame", [1000, 2500, 3000])
+def test_a_resumed_run_equals_an_unbroken_one(unbroken: Path, tmp_path: Path, frame: int) -> None:
+    path = tmp_path / "run.h5"
+    with pytest.raises(Stop):
+        begin(TINY, path, stop_at(frame), quiet)
+    assert resume_folder(path).exists()
+    assert resume(path, quiet)
+    same_runs(unbroken, path)
+    assert not resume(path, quiet)  # complete
+
+
+def test_a_killed_run_resumes_to_an_unbroken_one(unbroken: Path, tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({**TINY.stored(), "rule_window": None}))
+    code = (
+        "import json, sys\n"
+        "from pathlib import Path\n"
+        "from trainers.profiles import TrainConfig\n"
+        "from trainers.run import begin\n"
+        "settings = json.loads(Path(sys.argv[1]).read_text())\n"
+        "del settings['rule_window']\n"
+        "show = lambda t: print(t.frame, t.last_return, flush=True)\n"
+        "begin(TrainConfig(**settings), Path(sys.argv[2]), show, lambda size: None)\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(config), str(path)], stdout=subprocess.PIPE, text=True
+    )
+    for line in child.stdout:
+        if line.startswith("3000"):
+            break
+    time.sleep(0.3)
+    child.kill()
+    child.wait()
+    child.stdout.close()
+    with open_run(path) as run:
+        assert run.state == "killed"
+        assert 2000 in run.frames
+    resume(path, quiet)
+    same_runs(unbroken, path)
+
+
+def test_sigterm_ends_with_how_to_go_on(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    child = subprocess.Popen(
+        [sys.executable, "-m", "trainers.cli", "run", *OPTIONS, "-o", str(path)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TERM": "dumb"},
+    )
+    while not (path.exists() and len(_frames(path))):
+        assert child.poll() is None
+        time.sleep(0.1)
+    child.send_signal(signal.SIGTERM)
+    _, errors = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert f"continue with: vrltrain resume {path}" in errors
+    assert "Traceback" not in errors
+    with open_run(path) as run:
+        assert run.state == "sealed"
+        assert len(run.frames)
+
+
+def _frames(path: Path) -> np.ndarray:
+    try:
+        with open_run(path) as run:
+            return run.frames
+    except FormatError:  # between creation and the switch to appending
+        return np.array([])
+
+
+def test_an_existing_run_is_not_touched(unbroken: Path) -> None:
+    before = unbroken.read_bytes()
+    result = CliRunner().invoke(main, ["run", *OPTIONS, "-o", str(unbroken)])
+    assert result.exit_code == 1
+    assert "exists" in result.stderr
+    assert "vrltrain resume" in result.stderr
+    assert unbroken.read_bytes() == before
+
+
+def test_a_missing_state_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    with pytest.raises(Stop):
+        begin(TINY, path, stop_at(1000), quiet)
+    for archive in resume_folder(path).glob("*.npz"):
+        archive.write_bytes(archive.read_bytes()[:1000])
+    with pytest.raises(ResumeError, match="is damaged"):
+        resume(path, quiet)
+    for archive in resume_folder(path).glob("*.npz"):
+        archive.unlink()
+    with pytest.raises(ResumeError, match="is missing"):
+        resume(path, quiet)
+
+
+@pytest.mark.parametrize(
+    ("policy", "kept"),
+    [("one", [1, 5]), ("all", [5, 5]), ("last", [0, 5]), ("none", [0, 0])],
+)
+def test_image_policies(policy: str, kept: list[int]) -> None:
+    assert [images_kept(policy, 5, last) for last in (False, True)] == kept
+
+
+def test_typos_get_a_line_each() -> None:
+    runner = CliRunner()
+    wrong_task = runner.invoke(main, ["run", "--task", "walker_wlak"])
+    assert wrong_task.exit_code == 1
+    assert "walker_walk" in wrong_task.stderr
+    wrong_profile = runner.invoke(main, ["run", "--profile", "dekstop"])
+    assert wrong_profile.exit_code == 2
+    wrong_value = runner.invoke(main, ["run", "--batch-size", "0"])
+    assert wrong_value.exit_code == 2
+    assert "batch_size is 0, needed 1 or more" in wrong_value.stderr
+    too_small = runner.invoke(main, ["run", "--image-size", "10"])
+    assert too_small.exit_code == 2
+    assert "at least 15" in too_small.stderr
+
+
+def test_the_paper_profile_has_the_published_settings() -> None:
+    walker, hopper = paper("walker_walk"), paper("hopper_stand")
+    assert (walker.n_step, walker.batch_size) == (1, 512)
+    assert (hopper.n_step, hopper.batch_size) == (3, 256)
+    assert len(walker.evaluation_frames) == 110
+    assert walker.evaluation_frames[-1] == 1_090_000
+    assert walker.rule_window == 200_000
+    assert (paper("cheetah_run").total_frames, paper("cheetah_run").noise_steps) == (
+        3_100_000,
+        500_000,
+    )
+    assert paper("humanoid_walk").feature_dim == 100
+
+
+@pytest.mark.parametrize("task", ["walker_walk", "hopper_stand", "finger_spin", "cartpole_balance"])
+def test_the_desk_profile_trains_every_tested_task(task: str, tmp_path: Path) -> None:
+    config = replace(
+        desk(task), image_size=24, channels=4, hidden_dim=16, batch_size=16, action_repeat=8,
+        seed_frames=1000, exploration_steps=100, total_frames=2001, final_episodes=1,
+    )  # fmt: skip
+    path = tmp_path / "run.h5"
+    begin(config, path, quiet, quiet)
+    with open_run(path) as run:
+        assert run.frames.tolist() == [0, 1000, 2000]
+        assert run.log["updates"].values[-1] == 62
+        assert len(run.components) == run.rollout(0)[0].states.shape[1]
