@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -87,14 +88,14 @@ def restore_state(training: Training, folder: Path, frame: int, run: Path) -> No
     """
     path = folder / f"{frame:012d}.npz"
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         _apply(training, arrays)
     except FileNotFoundError as error:
         raise ResumeError(
             f"{run} cannot be continued: {path} is missing (its last checkpoint is at {frame})"
         ) from error
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, OSError, BadZipFile) as error:
         raise ResumeError(f"{run} cannot be continued: {path} is damaged ({error})") from error
 
 

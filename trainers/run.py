@@ -178,9 +178,8 @@ def stored_config(run: Run) -> TrainConfig:
 
 def _train(training: Training, writer: RunWriter, folder: Path, progress: Progress) -> None:
     due = training.config.evaluation_frames
-    begun = training.step > 0
     for frame in due:
-        if begun and frame <= training.frame:
+        if writer.last_frame is not None and frame <= writer.last_frame:
             continue
         training.play_until(frame, progress)
         _checkpoint(training, writer, folder, last=training.frame >= due[-1])
