@@ -1,5 +1,6 @@
 """Small synthetic runs: a bright bar whose place and height are the state, and blank networks."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import torch
 from vrlprobe.agents.drqv2 import DrQV2Agent
 from vrlprobe.format.episode import Episode
 from vrlprobe.format.writer import RunWriter
+
+torch.set_num_threads(1)  # a second thread on a busy machine makes small operations far slower
 
 COMPONENTS = ["height", "orientations[0]", "orientations[1]", "velocity[0]", "still"]
 CONFIG = {
@@ -97,7 +100,39 @@ def _blank(settings: dict[str, Any], seed: int) -> dict[str, torch.Tensor]:
     return DrQV2Agent.from_config(settings).named_tensors()
 
 
+def pytest_addoption(parser):
+    """How long the crash tests of the run file take."""
+    parser.addoption("--kills", type=int, default=5, help="times to kill a writer")
+    parser.addoption("--cut-points", choices=["some", "all"], default="some", help="of a writer")
+
+
 @pytest.fixture
-def make_run(tmp_path):
-    """`make_run("seed3.h5", seed=3, ...)` writes a synthetic run into the test's folder."""
-    return lambda name, **kinds: write_run(tmp_path / name, **kinds)
+def kills(request):
+    """How many times the kill test kills a writer."""
+    return request.config.getoption("--kills")
+
+
+@pytest.fixture
+def cut_points(request):
+    """`some` or `all`: after which system calls of a writer its file is opened."""
+    return request.config.getoption("--cut-points")
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory):
+    """Synthetic runs of this session by what was asked of them: writing one takes half a second."""
+    return tmp_path_factory.mktemp("written"), {}
+
+
+@pytest.fixture
+def make_run(tmp_path, written):
+    """`make_run("seed3.h5", seed=3, ...)` puts a synthetic run into the test's folder."""
+    folder, known = written
+
+    def make(name: str, **kinds: Any) -> Path:
+        key = repr(sorted(kinds.items()))
+        if key not in known:
+            known[key] = write_run(folder / f"{len(known)}.h5", **kinds)
+        return Path(shutil.copy(known[key], tmp_path / name))
+
+    return make

@@ -69,8 +69,9 @@ def load_samples(path: str | Path) -> SampleSet:
             _check_version(file, path)
             header = read_json(file, "header")
             arrays = {name: _load(file, name) for name in RANKS}
-    except OSError as error:
-        raise FormatError(f"{path} cannot be read: {error}") from None
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        line = " ".join(str(error).split())
+        raise IntegrityError(f"{path}: damaged or cut off: {line}") from None
     samples = _build(path, header, arrays)
     if samples.digest != header["digest"]:
         raise IntegrityError(f"{path}: its content does not match its digest")

@@ -1,0 +1,136 @@
+"""Sample sets: episodes stay whole, the digest holds, what does not fit is said."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vrlprobe.errors import SampleError
+from vrlprobe.format.reader import open_run
+from vrlprobe.samples import SPLITS, make_samples, split_episodes, weak_runs
+
+
+@pytest.fixture
+def runs(make_run):
+    paths = [make_run(f"seed{seed}.h5", seed=seed, frames=(0, 1000)) for seed in (1, 2, 3)]
+    opened = [open_run(path) for path in paths]
+    yield opened
+    for run in opened:
+        run.close()
+
+
+def test_no_episode_is_in_two_sets_and_none_is_lost(runs):
+    samples = make_samples(runs)
+    rows = {name: samples.rows(name) for name in SPLITS}
+    episodes = {name: set(samples.episodes[found]) for name, found in rows.items()}
+    assert not episodes["train"] & episodes["val"]
+    assert not episodes["train"] & episodes["test"]
+    assert not episodes["val"] & episodes["test"]
+    assert sorted(np.concatenate(list(rows.values()))) == list(range(len(samples)))
+    assert set().union(*episodes.values()) == set(range(12))
+    assert len(samples) == 12 * 41
+
+
+def test_samples_are_what_the_agent_saw_and_the_state_then(runs):
+    samples = make_samples(runs)
+    episode = runs[1].rollout(1000)[2]
+    rows = np.flatnonzero(samples.episodes == 6)  # the third episode of the second run
+    np.testing.assert_array_equal(samples.observations(rows), episode.observations())
+    np.testing.assert_array_equal(samples.states[rows], episode.states)
+
+
+def test_fewer_samples_are_evenly_spaced_and_keep_their_stacks(runs):
+    whole, part = make_samples(runs), make_samples(runs, 120)
+    assert len(part) == 120
+    rows = np.flatnonzero(part.episodes == 0)
+    times = np.linspace(0, 40, len(rows)).round().astype(int)
+    np.testing.assert_array_equal(np.diff(times) >= 4, True)
+    np.testing.assert_array_equal(part.states[rows], whole.states[times])
+    np.testing.assert_array_equal(part.observations(rows), whole.observations(times))
+    assert len(part.images) < len(whole.images)
+
+
+def test_the_digest_follows_the_content_not_the_files_names(runs, make_run, tmp_path):
+    first = make_samples(runs).digest
+    assert make_samples(runs).digest == first
+    assert make_samples(runs, seed=1).digest != first
+    assert make_samples(runs, 200).digest != first
+    assert make_samples(runs[:2]).digest != first
+    renamed = (tmp_path / "seed1.h5").rename(tmp_path / "other.h5")
+    with open_run(renamed) as again:
+        assert make_samples([again, *runs[1:]]).digest == first
+
+
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=8), st.integers(0, 5))
+def test_shares_of_the_split(sizes, seed):
+    origin = np.repeat(np.arange(len(sizes)), sizes)
+    if len(origin) < 3:
+        return
+    split = split_episodes(origin, seed)
+    counts = Counter(split.tolist())
+    assert min(counts[0], counts[1], counts[2]) >= 1
+    assert counts[1] == counts[2] == max(1, round(0.2 * len(origin)))
+    for source, size in enumerate(sizes):
+        if size >= 10:  # a large source lies in all three sets
+            assert set(split[origin == source]) == {0, 1, 2}
+    np.testing.assert_array_equal(split, split_episodes(origin, seed))
+
+
+def test_a_source_is_known_again_under_any_name(runs, make_run, tmp_path):
+    samples = make_samples(runs[:2])
+    assert samples.contributions(runs[1]) == (1,)
+    assert samples.contributions(runs[2]) == ()
+    (tmp_path / "seed1.h5").rename(tmp_path / "other.h5")
+    with open_run(tmp_path / "other.h5") as again:
+        assert samples.contributions(again) == (0,)
+    own = samples.rows("test", without=(0,))
+    assert set(samples.origin[samples.episodes[own]]) == {1}
+
+
+def test_components_by_name_and_alias(runs):
+    samples = make_samples(runs)
+    assert samples.columns(["velocity[0]", "torso_height"]) == ("height", "velocity[0]")
+    with pytest.raises(SampleError, match=r"no component 'velocty\[0\]': did you mean velocity"):
+        samples.columns(["velocty[0]"])
+
+
+def test_weak_runs_are_named(make_run):
+    with open_run(make_run("weak.h5", reward=0.25)) as run:
+        assert weak_runs([run]) == ["weak.h5 returns 10 (good: 20)"]
+
+
+class TestWhatDoesNotMakeASet:
+    def test_too_few_episodes(self, make_run):
+        with (
+            open_run(make_run("two.h5", episodes=2)) as run,
+            pytest.raises(SampleError, match=r"at least 3 episodes with images, found 2 .*two\.h5"),
+        ):
+            make_samples([run])
+
+    def test_no_images(self, make_run):
+        with (
+            open_run(make_run("blind.h5", images=False)) as run,
+            pytest.raises(SampleError, match=r"found 0 .*vrltrain run --images last"),
+        ):
+            make_samples([run])
+
+    def test_no_checkpoint(self, make_run):
+        with (
+            open_run(make_run("empty.h5", frames=())) as run,
+            pytest.raises(SampleError, match=r"empty\.h5 has no checkpoint yet"),
+        ):
+            make_samples([run])
+
+    def test_runs_of_another_task_or_size(self, runs, make_run):
+        other = make_run("other.h5", config={"task": "walker_run"})
+        with open_run(other) as run, pytest.raises(SampleError, match="share their task"):
+            make_samples([runs[0], run])
+        larger = make_run("larger.h5", config={"image_size": 24})
+        with open_run(larger) as run, pytest.raises(SampleError, match="share their image shape"):
+            make_samples([runs[0], run])
+
+    def test_fewer_samples_than_episodes(self, runs):
+        with pytest.raises(SampleError, match="5 samples are fewer than the 12 episodes"):
+            make_samples(runs, 5)
