@@ -7,8 +7,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ORDER = (
-    *("errors", "format", "agents", "envs", "activations", "samplefile", "samples", "selection"),
-    *("probes", "results", "studies", "figures", "cli"),
+    *("errors", "format", "results", "agents", "envs", "activations", "samples", "samplefile"),
+    *("selection", "probes", "studies", "figures", "cli"),
 )
 FILES = sorted([*ROOT.glob("vrlprobe/**/*.py"), *ROOT.glob("trainers/*.py")])
 

@@ -1,1 +1,56 @@
-"""vrlprobe: what agents trained from pixels represent, where, and whether they are stuck."""
+"""Probe the checkpoints of agents trained from pixels: what they represent, where, how well.
+
+The names below are imported when they are first used, so that `import vrlprobe` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vrlprobe.activations import extract_activations as extract_activations
+    from vrlprobe.envs import PixelEnv as PixelEnv
+    from vrlprobe.envs import record_episode as record_episode
+    from vrlprobe.errors import VrlprobeError as VrlprobeError
+    from vrlprobe.format.episode import Episode as Episode
+    from vrlprobe.format.reader import open_run as open_run
+    from vrlprobe.format.writer import RunWriter as RunWriter
+    from vrlprobe.probes.omp import omp_path as omp_path
+    from vrlprobe.results import load_result as load_result
+    from vrlprobe.results import save_result as save_result
+    from vrlprobe.samplefile import load_samples as load_samples
+    from vrlprobe.samplefile import save_samples as save_samples
+    from vrlprobe.samples import make_samples as make_samples
+    from vrlprobe.studies import probe as probe
+
+_WHERE = {
+    "Episode": "format.episode",
+    "PixelEnv": "envs",
+    "RunWriter": "format.writer",
+    "VrlprobeError": "errors",
+    "extract_activations": "activations",
+    "load_result": "results",
+    "load_samples": "samplefile",
+    "make_samples": "samples",
+    "omp_path": "probes.omp",
+    "open_run": "format.reader",
+    "probe": "studies",
+    "record_episode": "envs",
+    "save_result": "results",
+    "save_samples": "samplefile",
+}
+
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name at its first use."""
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, imported or not."""
+    return sorted({*globals(), *_WHERE})

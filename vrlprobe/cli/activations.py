@@ -11,8 +11,8 @@ from vrlprobe.cli.common import (
     parse_frames,
     samples_option,
     split_list,
-    table,
 )
+from vrlprobe.cli.table import aligned
 from vrlprobe.results import save_result
 from vrlprobe.studies import activations as study
 
@@ -39,7 +39,10 @@ def activations(
             layers=split_list(layers),
         )
         save_result(result, output)
-    rows = [["layer", "samples", "units"]]
-    rows += [[str(n), *map(str, v.shape)] for n, v in result.data_vars.items() if n != "state"]
-    click.echo(f"{result.attrs['task']}, frame {result.attrs['frame']}\n\n{table(rows)}")
+    rows = [
+        {"layer": str(name), "samples": str(len(values)), "units": str(values.shape[1])}
+        for name, values in result.data_vars.items()
+        if name != "state"
+    ]
+    click.echo(f"{result.attrs['task']}, frame {result.attrs['frame']}\n\n{aligned(rows)}")
     click.echo(f"wrote {output}", err=True)

@@ -105,15 +105,3 @@ def progress(jobs: Sequence[Any]) -> Iterable[Any]:
     """The jobs with a bar on stderr, where that is a terminal."""
     console = Console(stderr=True)
     return track(jobs, "probing", console=console, disable=not sys.stderr.isatty(), transient=True)
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells as aligned text: the first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if at == 0 else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )

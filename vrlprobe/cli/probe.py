@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from vrlprobe.cli.common import (
     progress,
     samples_option,
     split_list,
-    table,
 )
 from vrlprobe.results import last_checkpoint, save_result
 from vrlprobe.studies import DEFAULT_MAX_ATOMS
@@ -108,7 +108,7 @@ def describe(result: xr.Dataset) -> str:
 def _describe_run(last: xr.Dataset) -> str:
     scores = last["test_r2"].transpose("component", "layer").values
     edges = last["at_edge"].transpose("component", "layer").values
-    rows = [["", *(f"{name} " for name in last["layer"].values)]]
+    rows = [["", *(f"{name}  " for name in last["layer"].values)]]
     for name, values, edge in zip(last["component"].values, scores, edges, strict=True):
         best = np.nanargmax(values) if np.isfinite(values).any() else -1
         cells = [
@@ -116,13 +116,15 @@ def _describe_run(last: xr.Dataset) -> str:
             for at, (v, e) in enumerate(zip(values, edge, strict=True))
         ]
         rows.append([str(name), *cells])
-    own = ", its own among them" if last["contributed"] and _kept_own(last) else ""
+    own = ""
+    if last["contributed"]:
+        own = ", its own among them" if _kept_own(last) else ", its own left out"
     head = (
         f"{last['run'].item()}: {last.attrs['task']}, frame {last['frame'].item()}, "
         f"return {last['episode_return'].item():.0f}; {last.attrs['n_train']} training, "
         f"{last.attrs['n_val']} validation, {last['n_test'].item()} test samples{own}"
     )
-    return f"{head}\n\n{table(rows)}"
+    return f"{head}\n\n{_table(rows)}"
 
 
 def _kept_own(result: xr.Dataset) -> bool:
@@ -131,9 +133,21 @@ def _kept_own(result: xr.Dataset) -> bool:
 
 def _cell(value: float, best: bool, edge: bool) -> str:
     if math.isnan(value):
-        return "- "
+        return "-  "
     text = f"{value:.2f}" if value >= LOWEST else f"<{LOWEST:.0f}"
-    return f"{text}{'+' if edge else ''}{'*' if best else ' '}"
+    return f"{text}{'*' if best else ' '}{'+' if edge else ' '}"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as aligned text: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if at == 0 else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
 
 
 def to_json(result: xr.Dataset) -> str:

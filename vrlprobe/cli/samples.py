@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from vrlprobe.cli.common import FILE, Session, check_writable, table
+from vrlprobe.cli.common import FILE, Session, check_writable
+from vrlprobe.cli.table import aligned
 from vrlprobe.errors import SampleError
 from vrlprobe.samplefile import save_samples
 from vrlprobe.samples import DEFAULT_SAMPLES, SPLITS, SampleSet, make_samples, weak_runs
@@ -47,12 +48,23 @@ def samples(runs: tuple[Path, ...], output: Path, number: int, seed: int, insist
 
 def describe(made: SampleSet) -> str:
     """What a set took from where, as text."""
-    rows = [["run", "seed", "frame", "return", "episodes"]]
-    for source in made.sources:
-        numbers = [source.seed, source.frame, round(source.episode_return), source.n_episodes]
-        rows.append([source.name, *map(str, numbers)])
-    parts = [["set", "episodes", "samples"]]
-    for place, name in enumerate(SPLITS):
-        parts.append([name, str((made.split == place).sum()), str(len(made.rows(name)))])
+    taken = [
+        {
+            "run": source.name,
+            "seed": str(source.seed),
+            "frame": str(source.frame),
+            "return": f"{source.episode_return:.0f}",
+            "episodes": str(source.n_episodes),
+        }
+        for source in made.sources
+    ]
+    parts = [
+        {
+            "set": name,
+            "episodes": str((made.split == place).sum()),
+            "samples": str(len(made.rows(name))),
+        }
+        for place, name in enumerate(SPLITS)
+    ]
     head = f"{made.task}: {len(made)} samples, {len(made.components)} components"
-    return f"{head}\n\n{table(rows)}\n\n{table(parts)}\n\ndigest {made.digest}"
+    return f"{head}\n\n{aligned(taken)}\n\n{aligned(parts)}\n\ndigest {made.digest}"

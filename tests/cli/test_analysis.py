@@ -1,0 +1,175 @@
+"""The commands samples, activations and probe, as a person types them."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+from click.testing import CliRunner
+
+from vrlprobe.cli.main import main
+from vrlprobe.results import load_result
+from vrlprobe.samplefile import load_samples
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    """Runs the command in the test's folder: `call("probe", "a.h5")`."""
+    monkeypatch.chdir(tmp_path)
+    runner = CliRunner(catch_exceptions=False)
+    return lambda *arguments: runner.invoke(main, list(map(str, arguments)))
+
+
+@pytest.fixture
+def runs(make_run):
+    for seed in (1, 2, 3):
+        make_run(f"seed{seed}.h5", seed=seed, frames=(0, 1000))
+    return ["seed1.h5", "seed2.h5", "seed3.h5"]
+
+
+@pytest.fixture
+def sample_set(call, runs):
+    assert call("samples", *runs, "-o", "set.h5", "-n", 300).exit_code == 0
+    return "set.h5"
+
+
+def failed(result, *words, code=1):
+    """The command ended with one line on stderr that holds these words, and no traceback."""
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    last = result.stderr.strip().splitlines()[-1]
+    assert all(word in last for word in words), last
+    return last
+
+
+class TestSamples:
+    def test_it_says_what_it_took(self, call, runs, tmp_path):
+        result = call("samples", *runs, "-o", "set.h5")
+        assert result.exit_code == 0
+        made = load_samples(tmp_path / "set.h5")
+        lines = result.stdout.splitlines()
+        assert lines[0] == "walker_walk: 492 samples, 5 components"
+        assert "seed2.h5     2   1000      40         4" in lines
+        assert "train         8      328" in lines
+        assert lines[-1] == f"digest {made.digest}"
+        assert result.stderr == "wrote set.h5\n"
+
+    def test_weak_runs_need_to_be_insisted_on(self, call, runs, make_run):
+        make_run("weak.h5", reward=0.1)
+        result = call("samples", *runs, "weak.h5", "-o", "set.h5")
+        failed(result, "weak.h5 returns 4 (good: 20)", "--insist")
+        result = call("samples", *runs, "weak.h5", "-o", "set.h5", "--insist")
+        assert result.exit_code == 0
+        assert "warning: not well-performing: weak.h5" in result.stderr
+
+    def test_what_cannot_be_done(self, call, runs, make_run):
+        make_run("two.h5", episodes=2)
+        failed(call("samples", "two.h5", "-o", "set.h5"), "at least 3 episodes", "--images last")
+        failed(call("samples", *runs, "-o", "no/set.h5"), "there is no folder no")
+        failed(call("samples", "none.h5", "-o", "set.h5"), "none.h5: no such file")
+        assert call("samples", *runs).exit_code == 2
+
+
+class TestActivations:
+    def test_one_checkpoint(self, call, sample_set, tmp_path):
+        options = ("--layers", "cnn4,mlp1", "--frame", 1000, "--samples", sample_set)
+        result = call("activations", "seed1.h5", "-o", "acts.nc", *options)
+        assert result.exit_code == 0, result.output
+        assert "mlp1       300     16" in result.stdout
+        found = load_result(tmp_path / "acts.nc")
+        assert found["cnn4"].shape == (300, 36)
+        assert found["cnn4"].dtype == np.float32
+
+    def test_plain_xarray_opens_it(self, call, sample_set, tmp_path):
+        call("activations", "seed1.h5", "-o", "a.nc", "--layers", "mlp0", "--samples", sample_set)
+        with xr.open_dataset(tmp_path / "a.nc", engine="h5netcdf") as found:
+            assert found["state"].dims == ("sample", "component")
+
+    def test_what_cannot_be_done(self, call, sample_set):
+        base = ("activations", "seed1.h5", "-o", "a.nc", "--samples", sample_set)
+        failed(call(*base, "--frame", 5), "no checkpoint at frame 5", "0, 1000")
+        failed(call(*base, "--layers", "cnn44"), "no layer 'cnn44'", "did you mean cnn4?")
+        assert call(*base, "--frame", "all").exit_code == 2
+
+
+class TestProbe:
+    def test_a_lone_run(self, call, runs, tmp_path):
+        result = call("probe", "seed1.h5", "--max-atoms", 5)
+        assert result.exit_code == 0
+        lines = result.stdout.splitlines()
+        assert lines[0].startswith("seed1: walker_walk, frame 1000, return 40; 82 training")
+        assert lines[0].endswith("test samples, its own among them")
+        assert lines[2].split() == [f"cnn{i}" for i in range(5)] + [f"mlp{i}" for i in range(3)]
+        names = [line.split()[0] for line in lines[3:8]]
+        assert names == ["height", "orientations[0]", "orientations[1]", "velocity[0]", "still"]
+        assert all(line.count("*") == 1 for line in lines[3:7])
+        assert lines[7].split()[1:] == ["-"] * 8
+        assert "warning: no sample set" in result.stderr
+        assert "wrote seed1.probe.nc" in result.stderr
+        assert load_result(tmp_path / "seed1.probe.nc").sizes["layer"] == 8
+
+    def test_the_table_shows_the_file(self, call, sample_set, tmp_path):
+        result = call("probe", "seed1.h5", "--samples", sample_set, "--max-atoms", 5)
+        stored = load_result(tmp_path / "seed1.probe.nc")
+        shown = result.stdout.splitlines()[3].replace("*", " ").replace("+", " ").split()[1:]
+        expected = stored["test_r2"].sel(component="height").values.ravel()
+        assert shown == [f"{value:.2f}" for value in expected]
+        assert "its own left out" in result.stdout
+        assert result.stderr == "wrote seed1.probe.nc\n"
+
+    def test_json(self, call, sample_set):
+        options = ("--samples", sample_set, "--layers", "cnn4,mlp0", "--max-atoms", 3, "--json")
+        result = call("probe", "seed1.h5", *options, "--components", "torso_height,still")
+        found = json.loads(result.stdout)
+        assert found["attributes"]["arguments"]["max_atoms"] == 3
+        assert len(found["records"]) == 4
+        assert {record["component"] for record in found["records"]} == {"height", "still"}
+        assert found["records"][1]["test_r2"] is None
+
+    def test_several_frames_and_a_picture(self, call, sample_set, tmp_path):
+        options = ("--samples", sample_set, "--frames", "all", "--max-atoms", 3)
+        result = call("probe", "seed1.h5", *options, "--plot", "a.pdf", "--layers", "cnn0,mlp2")
+        assert result.exit_code == 0, result.output
+        assert "the last of 2 frames is shown" in result.stdout
+        assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+        assert load_result(tmp_path / "seed1.probe.nc")["frame"].values.tolist() == [0, 1000]
+
+    def test_several_runs_go_into_one_result(self, call, sample_set, tmp_path):
+        options = ("--samples", sample_set, "--layers", "mlp0", "--max-atoms", 2)
+        result = call("probe", "seed1.h5", "seed2.h5", *options, "-o", "both.nc")
+        assert result.exit_code == 0, result.output
+        assert load_result(tmp_path / "both.nc")["run"].values.tolist() == ["seed1", "seed2"]
+        assert "seed2: walker_walk" in result.stdout
+        result = call("probe", "seed1.h5", "seed2.h5", *options)
+        assert result.exit_code == 2
+        assert "name its file with -o" in result.stderr
+
+    def test_run_files_as_samples(self, call, runs):
+        options = [part for run in runs for part in ("--samples", run)]
+        result = call("probe", "seed1.h5", *options, "--layers", "mlp0", "--max-atoms", 2)
+        assert result.exit_code == 0, result.output
+        assert "246" not in result.stderr
+        assert result.stderr == "wrote seed1.probe.nc\n"
+
+    def test_typos_are_one_line_with_what_is_near(self, call, sample_set):
+        base = ("probe", "seed1.h5", "--samples", sample_set)
+        failed(call(*base, "--layers", "cn4"), "no layer 'cn4': did you mean cnn4?")
+        failed(call(*base, "--components", "heigth"), "no component 'heigth': did you mean height")
+        failed(call(*base, "--frames", 900), "no checkpoint at frame 900; the nearest are 0, 1000")
+        failed(call(*base, "--frames", "lats"), "'lats' (did you mean last?)")
+
+    def test_mistakes_are_found_before_the_work_is_done(self, call, sample_set, tmp_path):
+        base = ("probe", "seed1.h5", "--samples", sample_set)
+        failed(call(*base, "--plot", "a.jpg"), "must end in .pdf, .png, .svg")
+        failed(call(*base, "-o", "no/a.nc"), "there is no folder no")
+        failed(
+            call("probe", "seed1.h5", "--samples", "seed1.h5", "--samples", "set.h5"), "is a set"
+        )
+        (tmp_path / "text").write_text("not a run, not a set")
+        failed(call("probe", "text"), "not an HDF5 file")
+        failed(call("probe", "seed1.h5", "--samples", "text"), "not an HDF5 file")
+        assert not (tmp_path / "seed1.probe.nc").exists()
+
+    def test_a_run_without_images_and_no_set(self, call, make_run):
+        make_run("blind.h5", images=False)
+        failed(call("probe", "blind.h5"), "at least 3 episodes with images", "--images last")

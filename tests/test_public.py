@@ -1,0 +1,25 @@
+"""The names of the package: all there, and loaded only when they are used."""
+
+import subprocess
+import sys
+
+import pytest
+
+import vrlprobe
+
+
+def test_every_public_name_is_what_it_says():
+    for name in vrlprobe.__all__:
+        assert getattr(vrlprobe, name).__name__ == name
+    assert set(vrlprobe.__all__) <= set(dir(vrlprobe))
+
+
+def test_an_unknown_name():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = vrlprobe.nothing
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    code = "import sys, vrlprobe; print(*({'torch', 'h5py', 'xarray', 'numpy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -1,0 +1,245 @@
+"""The probe study against a refit written out with scikit-learn, and its rules about samples."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression, orthogonal_mp
+from sklearn.metrics import r2_score
+
+from vrlprobe import studies
+from vrlprobe.activations import PROBED_LAYERS, extract_activations
+from vrlprobe.errors import SampleError, UnknownFrameError, UnknownLayerError
+from vrlprobe.format.reader import open_run
+from vrlprobe.results import load_result, save_result
+from vrlprobe.samples import make_samples
+from vrlprobe.studies import activations, probe
+
+ATOMS = 6
+
+
+@pytest.fixture
+def opened(make_run):
+    """`opened("seed1.h5", seed=1)` writes a run and opens it until the test ends."""
+    there = []
+
+    def make(name, **kinds):
+        there.append(open_run(make_run(name, **kinds)))
+        return there[-1]
+
+    yield make
+    for run in there:
+        run.close()
+
+
+@pytest.fixture
+def good(opened):
+    return [opened(f"seed{seed}.h5", seed=seed, frames=(0, 1000)) for seed in (1, 2, 3)]
+
+
+@pytest.fixture
+def samples(good):
+    return make_samples(good)
+
+
+@pytest.fixture
+def other(opened):
+    return opened("other.h5", seed=9, frames=(0, 1000, 3000), reward=0.1)
+
+
+def by_scikit_learn(features, target, rows):
+    """Test error, R² and sparsity of one layer and component, by refits at every sparsity."""
+    train, val, test = (rows[name] for name in ("train", "val", "test"))
+    X = features.astype(np.float64)
+    centred = X[train] - X[train].mean(axis=0)
+    live = np.flatnonzero(np.linalg.norm(centred, axis=0) > 1e-4)
+    unit = centred[:, live] / np.linalg.norm(centred[:, live], axis=0)
+    errors, fits = [np.mean((target[val] - target[train].mean()) ** 2)], [None]
+    for size in range(1, ATOMS + 1):
+        coef = orthogonal_mp(unit, target[train] - target[train].mean(), n_nonzero_coefs=size)
+        atoms = live[np.flatnonzero(coef)]
+        fit = LinearRegression().fit(X[train][:, atoms], target[train])
+        errors.append(np.mean((target[val] - fit.predict(X[val][:, atoms])) ** 2))
+        fits.append((fit, atoms))
+    best = int(np.argmin(errors))
+    fitted = np.full(len(test), target[train].mean())
+    if best:
+        fit, atoms = fits[best]
+        fitted = fit.predict(X[test][:, atoms])
+    return np.mean((target[test] - fitted) ** 2), r2_score(target[test], fitted), best
+
+
+@pytest.mark.parametrize("layer", ["cnn1", "mlp1"])
+def test_scores_are_those_of_refits_by_scikit_learn(other, samples, layer):
+    result = probe(other, samples, layers=[layer], max_atoms=ATOMS).isel(run=0, frame=0, layer=0)
+    rows = {name: samples.rows(name) for name in ("train", "val", "test")}
+    everything = samples.observations(np.arange(len(samples)))
+    features = extract_activations(other.agent(3000), everything, [layer])[layer]
+    for place, name in enumerate(samples.components[:4]):
+        error, r2, sparsity = by_scikit_learn(features, samples.states[:, place], rows)
+        found = result.sel(component=name)
+        assert found["sparsity"] == sparsity
+        assert found["test_mse"].item() == pytest.approx(error, rel=1e-6)
+        assert found["test_r2"].item() == pytest.approx(r2, rel=1e-6, abs=1e-9)
+
+
+def test_what_the_result_holds(other, samples):
+    result = probe(other, samples, max_atoms=ATOMS)
+    assert result["test_r2"].dims == ("run", "frame", "layer", "component")
+    assert tuple(result["layer"].values) == PROBED_LAYERS
+    assert result["frame"].values.tolist() == [3000]
+    assert result["run"].values.tolist() == ["other"]
+    assert result["n_features"].sel(layer="mlp0").item() == 10
+    assert np.isnan(result["test_r2"].sel(component="still")).all()
+    assert (result["test_mse"].sel(component="still") < 1e-20).all()
+    assert result["test_r2"].sel(layer="cnn0", component="height").item() > 0.8
+    test = samples.states[samples.rows("test")]
+    mean = samples.states[samples.rows("train")].mean(axis=0)
+    expected = ((test - mean) ** 2).mean(axis=0)
+    np.testing.assert_allclose(result["mean_mse"][0], expected, atol=1e-20)
+    assert result["episode_return"].item() == pytest.approx(4.0)
+    assert result["checkpoint"].item() == other.digest(3000)
+    assert result.attrs["samples"] == samples.digest
+    assert json.loads(result.attrs["arguments"])["max_atoms"] == ATOMS
+
+
+def test_the_largest_sparsity_is_flagged(other, samples):
+    result = probe(other, samples, layers=["cnn0"], components=["height"], max_atoms=1)
+    assert result["sparsity"].item() == 1
+    assert result["at_edge"].all()
+    every = probe(other, samples, layers=["mlp0"], max_atoms=10)  # as many atoms as units
+    assert not every["at_edge"].any()
+
+
+class TestFrames:
+    def test_all_last_best_and_given(self, other, samples):
+        def frames(which):
+            found = probe(other, samples, frames=which, layers=["mlp2"], max_atoms=1)
+            return found["frame"].values.tolist()
+
+        assert frames("all") == [0, 1000, 3000]
+        assert frames("last") == [3000]
+        assert frames("best") == [0]  # all equal: the earliest
+        assert frames([1000, 0]) == [0, 1000]
+        with pytest.raises(UnknownFrameError, match="frame 500; the nearest are 0, 1000"):
+            frames([500])
+        with pytest.raises(UnknownFrameError, match=r"'al' \(did you mean all\?\)"):
+            frames("al")
+
+    def test_runs_of_different_length(self, other, good, samples):
+        runs = [good[0], other]
+        result = probe(runs, samples, layers=["mlp2"], components=["height"], max_atoms=2)
+        assert result["frame"].values.tolist() == [1000, 3000]
+        missing = np.isnan(result["test_mse"].squeeze(("layer", "component")).values)
+        assert missing.tolist() == [[False, True], [True, False]]
+        assert result["sparsity"].values.ravel()[1] == -1
+
+    def test_the_raw_input_is_fitted_once(self, other, samples, monkeypatch):
+        calls = []
+
+        def counted(*arguments):
+            calls.append(arguments)
+            return fit_layer(*arguments)
+
+        fit_layer = studies.fit_layer
+        monkeypatch.setattr(studies, "fit_layer", counted)
+        result = probe(other, samples, frames="all", layers=["cnn0", "mlp2"], max_atoms=2)
+        assert len(calls) == 1 + 3
+        errors = result["test_mse"].sel(layer="cnn0").values[0]
+        np.testing.assert_array_equal(errors[0], errors[2])
+        assert (result["n_features"].sel(layer="cnn0") == 3600).all()
+
+
+def test_little_memory_changes_nothing(other, samples, monkeypatch):
+    whole = probe(other, samples, max_atoms=3)
+    monkeypatch.setattr(studies, "GROUP_BYTES", 1)
+    assert probe(other, samples, max_atoms=3).identical(whole)
+
+
+def test_the_same_call_gives_the_same_bytes(other, samples, tmp_path):
+    for name in ("a.nc", "b.nc"):
+        save_result(probe(other, samples, max_atoms=3), tmp_path / name)
+    assert (tmp_path / "a.nc").read_bytes() == (tmp_path / "b.nc").read_bytes()
+    assert load_result(tmp_path / "a.nc").identical(probe(other, samples, max_atoms=3))
+
+
+class TestWhoseSamples:
+    def test_a_runs_own_episodes_stay_out_of_its_test_set(self, good, other, samples):
+        result = probe([*good, other], samples, frames=[1000], layers=["mlp0"], max_atoms=1)
+        assert result["contributed"].values.tolist() == [True, True, True, False]
+        sizes = [len(samples.rows("test", without=(i,))) for i in range(3)]
+        assert result["n_test"].values.tolist() == [*sizes, len(samples.rows("test"))]
+        assert min(sizes) < len(samples.rows("test"))
+        kept = probe(good, samples, layers=["mlp0"], max_atoms=1, keep_own=True)
+        assert (kept["n_test"] == len(samples.rows("test"))).all()
+        assert json.loads(kept.attrs["arguments"])["keep_own"]
+
+    def test_a_set_from_the_probed_run_alone(self, good):
+        with pytest.raises(SampleError, match=r"is from seed1\.h5 itself: .*--keep-own"):
+            probe(good[0], make_samples(good[:1]))
+
+    def test_a_lone_run_without_a_set(self, good):
+        with pytest.warns(UserWarning, match="probed on its own rollouts"):
+            result = probe(good[0], layers=["mlp0"], max_atoms=1)
+        assert result["contributed"].all()
+        assert result["n_test"].item() == 41
+
+    def test_a_lone_run_that_does_not_perform(self, other):
+        with pytest.warns(UserWarning, match="own rollouts") as warned:
+            probe(other, layers=["mlp0"], max_atoms=1)
+        weak, alone = (str(warning.message) for warning in warned)
+        assert "other.h5 returns 4 (good: 20)" in weak
+        assert "probed on its own rollouts" in alone
+
+    def test_runs_as_samples(self, good, other):
+        result = probe(other, good, layers=["mlp0"], max_atoms=1)
+        assert result.attrs["samples"] == make_samples(good).digest
+        with pytest.warns(UserWarning, match="does not perform well: other"):
+            probe(good[0], [other, good[1]], layers=["mlp0"], max_atoms=1)
+
+    def test_several_runs_without_a_set(self, good):
+        with pytest.raises(SampleError, match="vrlprobe samples"):
+            probe(good)
+
+    def test_another_task_is_refused(self, opened, samples):
+        run = opened("runs.h5", config={"task": "walker_run"})
+        with pytest.raises(SampleError, match="of walker_run, the samples are of walker_walk"):
+            probe(run, samples)
+
+    def test_another_image_size_is_refused(self, opened, samples):
+        run = opened("large.h5", config={"image_size": 24})
+        with pytest.raises(SampleError, match=r"takes uint8 .*9, 24, 24\), the samples are"):
+            probe(run, samples)
+
+    def test_mixed_precision_is_warned_of(self, opened, samples):
+        run = opened("half.h5", config={"precision": "bfloat16"})
+        with pytest.warns(UserWarning, match="different precision .* bfloat16, float32"):
+            probe(run, samples, layers=["mlp0"], max_atoms=1)
+
+
+def test_what_is_not_there(other, samples):
+    with pytest.raises(UnknownLayerError, match="no layer 'mlp3'"):
+        probe(other, samples, layers=["mlp3"])
+    with pytest.raises(SampleError, match="no component 'torso'"):
+        probe(other, samples, components=["torso"])
+
+
+def test_a_diverged_network_is_one_line(other, samples, monkeypatch):
+    agent = other.agent(3000)
+    agent.actor.trunk[0].bias.data[3] = np.nan
+    monkeypatch.setattr(other, "agent", lambda _: agent)
+    with pytest.raises(SampleError, match=r"layer mlp0 of other\.h5 at frame 3000 has NaN"):
+        probe(other, samples, layers=["mlp0"])
+
+
+def test_activations_and_states_side_by_side(other, samples, tmp_path):
+    result = activations(other, samples, frame=1000, layers=["mlp1", "cnn4"])
+    assert set(result.data_vars) == {"cnn4", "mlp1", "state"}
+    everything = samples.observations(np.arange(len(samples)))
+    expected = extract_activations(other.agent(1000), everything, ["mlp1"])["mlp1"]
+    np.testing.assert_array_equal(result["mlp1"].values, expected)
+    np.testing.assert_array_equal(result["state"].values, samples.states)
+    assert (result["split"] == "test").sum() == len(samples.rows("test"))
+    assert result.attrs["checkpoint"] == other.digest(1000)
+    save_result(result, tmp_path / "a.nc")
+    assert load_result(tmp_path / "a.nc").identical(result)
