@@ -26,7 +26,7 @@ def imported(file: Path) -> set[str]:
 
 def room(module: str) -> str:
     """`format` for `vrlprobe.format.reader`."""
-    return (module.split(".") + [""])[1]
+    return [*module.split("."), ""][1]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
