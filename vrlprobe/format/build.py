@@ -17,6 +17,7 @@ from vrlprobe.format.filesystem import fsync_folder
 from vrlprobe.format.schema import COMMITTED, FORMAT, FORMAT_VERSION, FRAME, DatasetSpec, Layout
 
 VERSIONS = ("v110", "v110")  # readable by every HDF5 since 1.10; "latest" only by the writer's own
+PAGE = 4096
 
 
 def create(path: Path, layout: Layout, blobs: Mapping[str, bytes]) -> h5py.File:
@@ -28,7 +29,7 @@ def create(path: Path, layout: Layout, blobs: Mapping[str, bytes]) -> h5py.File:
     if path.exists() or path.is_symlink():
         raise FormatError(f"{path}: exists already, and is left alone")
     try:
-        file = h5py.File(path, "x", libver=VERSIONS)  # "w" would cut an existing file to nothing
+        file = h5py.File(path, "x", libver=VERSIONS, fs_strategy="page", fs_page_size=PAGE)
     except FileExistsError:
         raise FormatError(f"{path}: exists already, and is left alone") from None
     except OSError as error:
@@ -90,7 +91,6 @@ def reopen(path: Path, layout: Layout) -> h5py.File:
     """Open a sealed file straight in SWMR mode, so that it can be read at every moment."""
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
-    access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
     flags = h5py.h5f.ACC_RDWR | h5py.h5f.ACC_SWMR_WRITE
     try:
         file = h5py.File(h5py.h5f.open(os.fsencode(path), flags, fapl=access))

@@ -7,11 +7,10 @@ from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import h5py
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from vrlprobe.errors import FormatError, IntegrityError, UnknownFrameError
@@ -27,6 +26,9 @@ from vrlprobe.format.schema import (
     Layout,
     parameters_digest,
 )
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class Run:
@@ -152,8 +154,10 @@ class Run:
         return observations, self.read("batch/noise", row, slice(0, n))
 
     @property
-    def log(self) -> xr.Dataset:
+    def log(self) -> "xr.Dataset":
         """The log, float64 with NaN where nothing was logged; dims `frame` and the coordinates."""
+        import xarray as xr  # half of this package's import time otherwise
+
         count = len(self.frames)
         variables = {
             name: (("frame", *dims), self._rows(f"log/{name}", count))
@@ -171,7 +175,7 @@ class Run:
         """
         parameters = self.parameters(frame)
         agent = _architecture(self).from_config(self.config)
-        agent.load_named_parameters(parameters)
+        agent.load_named_tensors(parameters)
         return agent
 
     def row(self, frame: int) -> int:
@@ -313,7 +317,12 @@ def _open_run(path: Path) -> Run:
 def _open(path: Path) -> tuple[State, h5py.File]:
     state = run_state(path)
     with _hdf5_errors(path):
-        return state, h5py.File(path, "r", swmr=True)
+        try:
+            return state, guard.open_file(path)
+        except OSError:  # SWMR mode is refused where this process has the file open plainly
+            if state != "sealed":
+                raise
+            return state, h5py.File(path, "r")
 
 
 @contextlib.contextmanager

@@ -1,0 +1,192 @@
+"""Reading runs: lazily, while they grow, and what is asked for wrongly."""
+
+import subprocess
+import sys
+
+import full_run
+import h5py
+import numpy as np
+import pytest
+
+from vrlprobe.errors import FormatError, UnknownFrameError
+from vrlprobe.format import guard, reader
+from vrlprobe.format.reader import open_run
+from vrlprobe.format.writer import RunWriter
+
+
+@pytest.fixture
+def sealed(tmp_path):
+    """A sealed run of three checkpoints."""
+    path = tmp_path / "run.h5"
+    with full_run.create(path) as writer:
+        for i in range(3):
+            full_run.commit(writer, i)
+    return path
+
+
+def test_everything_comes_back(sealed):
+    """All contents, and the facts about the run."""
+    with open_run(str(sealed)) as run:
+        assert run.state == "sealed"
+        assert run.frames.tolist() == [0, 1000, 2000]
+        assert run.frames.dtype == np.int64
+        assert run.config["task"] == "walker_walk"
+        assert run.components == tuple(full_run.COMPONENTS)
+        assert run.aliases == {"torso_height": "height"}
+        assert run.provenance["precision"] == "float32"
+        assert run.provenance["versions"]["h5py"] == h5py.__version__
+        for i in range(3):
+            full_run.check(run, i)
+        with pytest.raises(TypeError):
+            run.config["task"] = "other"
+
+
+def test_returns_are_sums_of_rewards(sealed):
+    """In double precision, one an episode."""
+    with open_run(sealed) as run:
+        rollout = run.rollout(2000)
+        expected = [np.sum(e.rewards, dtype=np.float64) for e in full_run.episodes(2)]
+        np.testing.assert_array_equal(rollout.returns, expected)
+        assert rollout[-1].episode_return == expected[-1]
+        assert [len(e) for e in rollout[1:]] == [75, 40]
+        with pytest.raises(IndexError):
+            rollout[3]
+
+
+def test_images_are_read_when_used(sealed, monkeypatch):
+    """An episode's states cost no images."""
+    read = []
+    real = guard.read_region
+    monkeypatch.setattr(guard, "read_region", lambda d, r: read.append(d.name) or real(d, r))
+    with open_run(sealed) as run:
+        episode = run.rollout(1000)[0]
+        assert episode.states.shape == (111, 5)
+        assert "/rollouts/images" not in read
+        assert episode.images.shape == (111, 3, 12, 12)
+        assert episode.observations(indices=[0, 5]).shape == (2, 9, 12, 12)
+        assert read.count("/rollouts/images") == 1
+        assert run.rollout(2000)[1].images is None
+
+
+def test_an_unknown_frame_names_its_neighbours(sealed):
+    """So that the next try is right."""
+    with open_run(sealed) as run, pytest.raises(UnknownFrameError, match="nearest are 0, 1000"):
+        run.parameters(500)
+
+
+def test_a_growing_run_is_followed_with_refresh(tmp_path):
+    """In the writer's process; state and checkpoints as it goes on, to the seal."""
+    path = tmp_path / "run.h5"
+    writer = full_run.create(path)
+    with open_run(path) as run:
+        assert (run.state, len(run.frames)) == ("growing", 0)
+        assert run.log.sizes["frame"] == 0
+        for i in range(3):
+            full_run.commit(writer, i)
+            assert len(run.frames) == i
+            run.refresh()
+            assert (run.state, len(run.frames)) == ("growing", i + 1)
+            full_run.check(run, i)
+        run.close()
+        writer.close()
+        run.refresh()
+        assert run.state == "sealed"
+
+
+def test_another_process_is_followed_while_it_writes(tmp_path):
+    """Open after open, whatever it is doing: the checkpoints seen never shrink and are whole."""
+    path = tmp_path / "run.h5"
+    command = [sys.executable, full_run.__file__, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        seen = 0
+        for _ in range(25):
+            with open_run(path) as run:
+                assert run.state == "growing"
+                assert len(run.frames) >= seen
+                seen = len(run.frames)
+                full_run.check(run, seen - 1)
+        process.kill()
+    assert seen > 1
+
+
+def test_a_held_run_goes_on_reading_after_later_commits(tmp_path):
+    """What was there at opening stays readable without a refresh."""
+    path = tmp_path / "run.h5"
+    with full_run.create(path) as writer:
+        full_run.commit(writer, 0)
+        with open_run(path) as run:
+            for i in range(1, 6):
+                full_run.commit(writer, i)
+                full_run.check(run, 0)
+
+
+def test_refresh_follows_a_replaced_file(sealed, tmp_path):
+    """Another file under the same name, as salvage leaves it."""
+    other = tmp_path / "other.h5"
+    with full_run.create(other) as writer:
+        full_run.commit(writer, 7)
+    with open_run(sealed) as run:
+        other.replace(sealed)
+        full_run.check(run, 2)
+        run.refresh()
+        assert run.frames.tolist() == [7000]
+
+
+def test_a_run_with_weights_alone(tmp_path):
+    """The smallest thing somebody else may write."""
+    path = tmp_path / "run.h5"
+    weights = {"actor/w": np.ones((2, 3), np.float32)}
+    with RunWriter.create(path, config={"task": "mine"}, parameters=weights) as writer:
+        writer.commit(0, weights)
+    with open_run(path) as run:
+        np.testing.assert_array_equal(run.parameters(0)["actor/w"], 1)
+        assert len(run.rollout(0)) == 0
+        assert run.rollout(0).returns.shape == (0,)
+        assert list(run.log.data_vars) == []
+
+
+def test_the_agent_is_built_by_its_architecture(sealed, monkeypatch):
+    """The registered class gets the config and the named parameters; without one, one line."""
+
+    class Agent:
+        @classmethod
+        def from_config(cls, config):
+            agent = cls()
+            agent.task = config["task"]
+            return agent
+
+        def load_named_tensors(self, parameters):
+            self.parameters = parameters
+
+    with open_run(sealed) as run:
+        monkeypatch.setattr(reader, "_architecture", lambda run: Agent)
+        agent = run.agent(1000)
+        assert agent.task == "walker_walk"
+        assert list(agent.parameters) == list(full_run.SHAPES)
+        monkeypatch.undo()
+        run.config = {"architecture": "unheard of"}
+        with pytest.raises(FormatError, match=r"'unheard of' is not installed; known:.*drqv2"):
+            run.agent(1000)
+
+
+def test_readers_are_chosen_by_version(sealed, monkeypatch):
+    """A later version is one more function; an unknown one is one line."""
+    with h5py.File(sealed, "r+") as file:
+        file.attrs["format_version"] = np.int64(2)
+    with pytest.raises(FormatError, match="format version 2; this vrlprobe reads 1"):
+        open_run(sealed)
+    monkeypatch.setitem(reader.READERS, 2, reader.READERS[1])
+    with open_run(sealed) as run:
+        full_run.check(run, 0)
+
+
+def test_a_sealed_run_may_be_open_elsewhere_in_the_process(sealed):
+    """HDF5 minds the modes of two handles; its readers need not know."""
+    with h5py.File(sealed, "r") as plain, open_run(sealed) as run:
+        full_run.check(run, 1)
+        assert plain["run/committed"][0] == 3
+    with open_run(sealed) as run, h5py.File(sealed, "r") as plain, open_run(sealed) as again:
+        full_run.check(run, 1)
+        full_run.check(again, 1)
+        assert plain["run/committed"][0] == 3
