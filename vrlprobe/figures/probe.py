@@ -59,14 +59,15 @@ def draw_heatmap(result: xr.Dataset, components: Sequence[str] | None = None) ->
 def _heat(ax: Axes, values: np.ndarray) -> Any:
     cmap = mpl.colormaps["cividis"].with_extremes(under="#dddddd", bad="white")
     norm = Normalize(0, 1)
+    values = np.where((values < 0) & (values > -0.005), 0.0, values)  # what rounds to 0 is 0
     mesh = ax.imshow(values, cmap=cmap, norm=norm, aspect="auto", interpolation="nearest")
     for row, col in np.ndindex(*values.shape):
         value = values[row, col]
         dark = 0 <= value < 0.55
-        text = "-" if np.isnan(value) else "<0" if value < -0.005 else f"{abs(value):.2f}"
+        text = "-" if np.isnan(value) else "<0" if value < 0 else f"{value:.2f}"
         ax.text(col, row, text, ha="center", va="center", fontsize=6.5, color="w" if dark else "k")
     for row, line in enumerate(values):
-        if np.isfinite(line).any() and np.nanmax(line) > 0:
+        if np.isfinite(line).any() and np.nanmax(line) >= 0.005:
             best = int(np.nanargmax(line))
             frame = Rectangle((best - 0.46, row - 0.44), 0.92, 0.88, fill=False, ec=BEST, lw=1.3)
             ax.add_patch(frame)
