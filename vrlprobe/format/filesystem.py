@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Literal
 
-from vrlprobe.errors import FormatError
+from vrlprobe.errors import FormatError, IntegrityError
 
 State = Literal["growing", "killed", "sealed"]
 
@@ -26,6 +26,7 @@ def consistency_flags(path: Path) -> int:
 
     Raises:
         FormatError: the path is missing, no regular file, or not such an HDF5 file.
+        IntegrityError: it was closed, and is shorter now than it was then.
     """
     try:
         if not path.exists():
@@ -33,13 +34,17 @@ def consistency_flags(path: Path) -> int:
         if not path.is_file():
             raise FormatError(f"{path}: not a file, so not a run")
         with path.open("rb") as file:
-            start = file.read(12)
+            start = file.read(36)
+            size = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
     if start[:8] != SIGNATURE:
         raise FormatError(f"{path}: not an HDF5 file, so not a run")
-    if len(start) < 12 or start[8] != 3:
+    if len(start) < 36 or start[8] != 3:
         raise FormatError(f"{path}: not a run: a run file has an HDF5 superblock of version 3")
+    end = int.from_bytes(start[28:36], "little")
+    if not start[11] and size < end:
+        raise IntegrityError(f"{path}: cut off: {size} bytes are left of {end}")
     return start[11]
 
 

@@ -5,11 +5,12 @@ filters shuffle, deflate and fletcher32. Links to elsewhere, external or virtual
 filters, types or shapes, and sizes that the file cannot hold are refused.
 """
 
+import contextlib
 import ctypes
 import itertools
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,16 @@ SMALL = 1 << 30
 METADATA_ATTEMPTS = 24
 
 Region = tuple[slice, ...]
+
+
+@contextlib.contextmanager
+def hdf5_errors(where: str) -> Iterator[None]:
+    """Turn what HDF5 raises on a damaged file into one line."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        line = " ".join(str(error).split())
+        raise IntegrityError(f"{where}: damaged or cut off: {line}") from None
 
 
 def open_file(path: Path) -> h5py.File:

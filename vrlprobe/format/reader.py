@@ -304,7 +304,7 @@ def open_run(path: str | os.PathLike[str]) -> Run:
 
 def _open_run(path: Path) -> Run:
     state, file = _open(path)
-    with _closed_on_error(file), _hdf5_errors(path):
+    with _closed_on_error(file), guard.hdf5_errors(str(path)):
         version = guard.format_version(file, path)
         if version not in READERS:
             raise FormatError(
@@ -316,23 +316,13 @@ def _open_run(path: Path) -> Run:
 
 def _open(path: Path) -> tuple[State, h5py.File]:
     state = run_state(path)
-    with _hdf5_errors(path):
+    with guard.hdf5_errors(str(path)):
         try:
             return state, guard.open_file(path)
         except OSError:  # SWMR mode is refused where this process has the file open plainly
             if state != "sealed":
                 raise
             return state, h5py.File(path, "r")
-
-
-@contextlib.contextmanager
-def _hdf5_errors(path: Path) -> Iterator[None]:
-    """Turn what HDF5 raises on a damaged file into one line."""
-    try:
-        yield
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        line = " ".join(str(error).split())
-        raise IntegrityError(f"{path}: damaged or cut off: {line}") from None
 
 
 @contextlib.contextmanager

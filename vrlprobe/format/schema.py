@@ -191,7 +191,7 @@ def parameters_digest(parameters: Mapping[str, NDArray[np.float32]]) -> bytes:
     """The SHA-256 of a checkpoint: of each parameter, by name, its name, shape and bytes."""
     digest = hashlib.sha256()
     for name in sorted(parameters):
-        array = np.ascontiguousarray(parameters[name], dtype="<f4")
+        array = np.asarray(parameters[name], dtype="<f4", order="C")
         digest.update(f"{name}\0{'x'.join(map(str, array.shape))}\0".encode())
         digest.update(array.data)
     return digest.digest()

@@ -74,7 +74,8 @@ def _collect(problems: list[str], check: Callable[[], Any]) -> Any:
 def _read_chunks(run: Run, dataset: h5py.Dataset) -> int:
     """Read each stored chunk of the committed rows; returns how many there are."""
     corners: list[tuple[int, ...]] = []
-    dataset.id.chunk_iter(lambda info: corners.append(info.chunk_offset))
+    with guard.hdf5_errors(f"{run.path}: {dataset.name!r}"):
+        dataset.id.chunk_iter(lambda info: corners.append(info.chunk_offset))
     corners = [corner for corner in corners if corner[0] < len(run.frames)]
     if not dataset.name.startswith("/checkpoints/"):  # those are read for their digests
         for corner in corners:

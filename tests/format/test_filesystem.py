@@ -1,0 +1,68 @@
+"""Locks, states, and network file systems."""
+
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+from vrlprobe.errors import FormatError
+from vrlprobe.format.filesystem import (
+    NetworkFileSystemWarning,
+    RunLock,
+    is_locked,
+    lock_path,
+    warn_if_network,
+)
+
+
+def test_a_lock_is_seen_and_goes(tmp_path):
+    """Held, refused to a second, gone with its file."""
+    path = tmp_path / "run.h5"
+    assert not is_locked(path)
+    lock = RunLock(path)
+    assert is_locked(path)
+    with pytest.raises(FormatError, match="another process is writing"):
+        RunLock(path, patience=0.05)
+    lock.release()
+    lock.release()
+    assert not is_locked(path)
+    assert not lock_path(path).exists()
+
+
+def test_a_stale_lock_file_is_no_lock(tmp_path):
+    """As a killed writer leaves it."""
+    path = tmp_path / "run.h5"
+    script = (
+        "import sys, os; from pathlib import Path; from vrlprobe.format.filesystem import RunLock;"
+        "lock = RunLock(Path(sys.argv[1])); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(path)], check=False)
+    assert lock_path(path).exists()
+    assert not is_locked(path)
+    RunLock(path).release()
+
+
+def test_two_names_of_a_file_share_a_lock(tmp_path):
+    """A symbolic link is the same run."""
+    link = tmp_path / "link.h5"
+    link.symlink_to(tmp_path / "run.h5")
+    lock = RunLock(tmp_path / "run.h5")
+    assert is_locked(link)
+    lock.release()
+
+
+def test_network_file_systems_are_warned_of(tmp_path):
+    """The innermost mount decides."""
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        f"disk / ext4 rw 0 0\nserver:/x {tmp_path}/my\\040nfs nfs4 rw 0 0\n"
+        f"disk {tmp_path}/my\\040nfs/local ext4 rw 0 0\n"
+    )
+    with pytest.warns(NetworkFileSystemWarning, match="nfs4"):
+        warn_if_network(tmp_path / "my nfs" / "run.h5", mounts)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_if_network(tmp_path / "my nfs" / "local" / "run.h5", mounts)
+        warn_if_network(tmp_path / "run.h5", mounts)
+        warn_if_network(tmp_path / "run.h5", tmp_path / "no mounts here")
