@@ -57,8 +57,8 @@ def probe(
 ) -> None:
     """Probe which layers of RUNS linearly hold which components of the state.
 
-    The table shows R² on test episodes: 1 is exact, 0 as good as the mean. Several RUNS are probed
-    on the same samples into one result, named by -o.
+    The table shows R² on test episodes: 1 is exact, 0 as good as the test samples'
+    own mean. Several RUNS are probed on the same samples into one result, named by -o.
     """
     if output is None:
         if len(runs) > 1:

@@ -36,7 +36,8 @@ def draw(result: xr.Dataset, components: Sequence[str] | None = None) -> Figure:
 def draw_heatmap(result: xr.Dataset, components: Sequence[str] | None = None) -> Figure:
     """R² on the test samples at the last frame: components down, layers across, a panel a run.
 
-    The best layer of each component is framed. Below 0, worse than the mean, the cell is grey.
+    The best layer of each component is framed. Below 0, worse than the test samples' own
+    mean, the cell is grey.
     """
     names = list(components or result["component"].values)
     runs, layers = result["run"].values, result["layer"].values
