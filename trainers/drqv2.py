@@ -82,7 +82,9 @@ class Learner:
             dtype = torch.bfloat16 if half else torch.float32
             maps: Tensor = self.agent.encoder.convnet(self.agent.normalise(pixels, dtype))
         if maps.requires_grad:  # a gradient in the other layout makes ReLU's backward 20x slower
-            maps.register_hook(lambda grad: grad.contiguous(memory_format=torch.channels_last))
+            maps.register_hook(  # type: ignore[no-untyped-call]
+                lambda grad: grad.contiguous(memory_format=torch.channels_last)
+            )
         return maps.float().flatten(1)
 
     @torch.no_grad()
