@@ -21,11 +21,16 @@ def _override_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """One option for each setting, `--image-size` for `image_size`; None where it is not given."""
     for field in reversed(OVERRIDES):
         kind = click.Choice(CHOICES[field.name]) if field.name in CHOICES else field.type
-        name = field.name.replace("_", "-")
-        command = click.option(f"--{name}", field.name, type=kind, help="Override the profile's.")(
-            command
-        )
+        values = {name: getattr(make("walker_walk"), field.name) for name, make in PROFILES.items()}
+        text = field.metadata["help"] + "  [" + ", ".join(f"{k} {v}" for k, v in values.items())
+        name = f"--{field.name.replace('_', '-')}"
+        command = click.option(name, field.name, type=kind, help=f"{text}]")(command)
     return command
+
+
+_threads = click.option(
+    "--threads", default=1, show_default=True, type=click.IntRange(1), help="Processor threads."
+)
 
 
 @click.group(cls=CleanGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -45,7 +50,7 @@ def main() -> None:
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
     help="The run file  [default: runs/TASK-seedSEED.h5]",
 )  # fmt: skip
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(1))
+@_threads
 @_override_options
 def run(
     task: str, seed: int, profile: str, output: Path | None, threads: int, **overrides: Any
@@ -53,7 +58,8 @@ def run(
     """Train one agent into a run file.
 
     Every evaluation is a checkpoint with a rollout and a row of logs. A run that was stopped goes
-    on with `vrltrain resume`.
+    on with `vrltrain resume`. Options from --image-size on override the profile; each shows what
+    the profiles have for walker_walk.
     """
     from trainers.process import prepare
     from trainers.run import begin, final_return
@@ -74,7 +80,7 @@ def run(
 
 @main.command()
 @click.argument("path", metavar="RUN", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(1))
+@_threads
 def resume(path: Path, threads: int) -> None:
     """Continue a run that was stopped or killed from its last checkpoint, as if unbroken."""
     from trainers.process import prepare

@@ -1,7 +1,7 @@
 """What a training run is made of: every setting, and the two profiles they start from."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from vrlprobe.agents.drqv2 import feature_size
@@ -25,6 +25,10 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 and all at the last checkpoint, all everywhere, all at the last one only, or none."""
 
 
+def _setting(default: Any, meaning: str) -> Any:
+    return field(default=default, metadata={"help": meaning})
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """Every setting of a run; stored whole in its file.
@@ -38,42 +42,52 @@ class TrainConfig:
     profile: str = "paper"
     architecture: str = "drqv2"
 
-    image_size: int = 84
-    frame_stack: int = 3
-    action_repeat: int = 2
-    render: str = "full"
+    image_size: int = _setting(84, "height and width of the images, pixels")
+    frame_stack: int = _setting(3, "images in an observation")
+    action_repeat: int = _setting(2, "environment frames an agent step lasts")
+    render: str = _setting("full", "full quality, or fast: no shadows")
 
-    channels: int = 32
-    feature_dim: int = 50
-    hidden_dim: int = 1024
-    activation: str = "relu"
+    channels: int = _setting(32, "width of the convolutions")
+    feature_dim: int = _setting(50, "outputs of the trunks")
+    hidden_dim: int = _setting(1024, "width of the MLP layers")
+    activation: str = _setting("relu", "of every hidden layer")
 
-    learning_rate: float = 1e-4
-    batch_size: int = 256
-    n_step: int = 3
-    discount: float = 0.99
-    target_tau: float = 0.01
-    update_every_steps: int = 2
-    shift_pad: int = 4
-    precision: str = "auto"
+    learning_rate: float = _setting(1e-4, "of the three Adam optimizers")
+    batch_size: int = _setting(256, "transitions in an update")
+    n_step: int = _setting(3, "agent steps in a return")
+    discount: float = _setting(0.99, "of one agent step")
+    target_tau: float = _setting(
+        0.01, "share of the critic that its target takes over in an update"
+    )
+    update_every_steps: int = _setting(2, "agent steps between updates")
+    shift_pad: int = _setting(4, "largest random shift of the images, pixels")
+    precision: str = _setting(
+        "auto", "of the convolutions in updates; auto: bfloat16 where the processor has AMX"
+    )
 
-    exploration_steps: int = 2_000
-    seed_frames: int = 4_000
-    noise_start: float = 1.0
-    noise_end: float = 0.1
-    noise_steps: int = 100_000
-    noise_clip: float = 0.3
+    exploration_steps: int = _setting(2_000, "agent steps of uniform actions at the start")
+    seed_frames: int = _setting(4_000, "frames before the first update")
+    noise_start: float = _setting(1.0, "std of the exploration noise at the start")
+    noise_end: float = _setting(0.1, "std of the exploration noise at the end")
+    noise_steps: int = _setting(100_000, "agent steps over which the noise decays")
+    noise_clip: float = _setting(0.3, "bound of the noise in updates")
 
-    total_frames: int = 1_100_000
-    replay_capacity: int = 1_000_000
-    eval_every_frames: int = 10_000
-    eval_episodes: int = 10
-    final_episodes: int = 10
-    norm_batch_size: int = 256
-    images: str = "one"
+    total_frames: int = _setting(
+        1_100_000, "length of the run; its last evaluation is the last before this"
+    )
+    replay_capacity: int = _setting(1_000_000, "transitions that the replay holds")
+    eval_every_frames: int = _setting(
+        10_000, "frames between evaluations, rounded up to whole episodes"
+    )
+    eval_episodes: int = _setting(10, "episodes in an evaluation")
+    final_episodes: int = _setting(10, "episodes in the last evaluation")
+    norm_batch_size: int = _setting(256, "observations behind the logged gradient norm")
+    images: str = _setting(
+        "one", "episodes that keep their images: one and all at the last, all, last or none"
+    )
 
-    good_return: float = 900.0
-    bad_return: float = 30.0
+    good_return: float = _setting(900.0, "return from which an agent counts as good")
+    bad_return: float = _setting(30.0, "return up to which an agent counts as bad")
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
