@@ -103,7 +103,7 @@ def _blank(settings: dict[str, Any], seed: int) -> dict[str, torch.Tensor]:
 def pytest_addoption(parser):
     """How long the crash tests of the run file take."""
     parser.addoption("--kills", type=int, default=5, help="times to kill a writer")
-    parser.addoption("--flips", type=int, default=40, help="bits to flip in a run file")
+    parser.addoption("--flips", type=int, default=15, help="bits to flip in a run file")
     parser.addoption("--cut-points", choices=["some", "all"], default="some", help="of a writer")
 
 

@@ -75,7 +75,7 @@ def test_cut_points(tmp_path, cut_points, inside_writes):
     events = system_calls.record(program, path, tmp_path)
     if inside_writes:
         events = [piece for event in events for piece in system_calls.pages(event)]
-    tally = _replay(events, copy, stride=1 if cut_points == "all" else 13)
+    tally = _replay(events, copy, stride=1 if cut_points == "all" else 23)
     print(f"{tally.points} points, {tally.not_yet} before it was a run, ", end="")
     print(f"{len(tally.unreadable)} unreadable, {len(tally.lost)} lost, {len(tally.torn)} torn")
     assert (tally.unreadable, tally.lost, tally.torn) == ([], [], [])

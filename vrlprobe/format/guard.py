@@ -55,12 +55,13 @@ def open_file(path: Path) -> h5py.File:
     """Open a file for reading in SWMR mode, which suits every state; raises OSError.
 
     There HDF5 tries 100 times to read a damaged piece of metadata, each pause twice the last:
-    for ever. 24 tries take 17 ms. h5py has no call for it, its HDF5 library does.
+    for ever. 24 tries take 17 ms. h5py has no call for it, the HDF5 library that it links has.
     """
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
-    set_attempts = ctypes.CDLL(h5py.h5p.__file__).H5Pset_metadata_read_attempts
-    set_attempts.argtypes = [ctypes.c_int64, ctypes.c_uint]
-    set_attempts(access.id, METADATA_ATTEMPTS)
+    with contextlib.suppress(AttributeError):
+        set_attempts = ctypes.CDLL(h5py.h5p.__file__).H5Pset_metadata_read_attempts
+        set_attempts.argtypes = [ctypes.c_int64, ctypes.c_uint]
+        set_attempts(access.id, METADATA_ATTEMPTS)
     flags = h5py.h5f.ACC_RDONLY | h5py.h5f.ACC_SWMR_READ
     return h5py.File(h5py.h5f.open(os.fsencode(path), flags, fapl=access))
 
