@@ -110,6 +110,26 @@ def test_another_process_is_followed_while_it_writes(tmp_path):
     assert seen > 1
 
 
+def test_a_process_may_follow_a_run_with_two_handles(tmp_path):
+    """HDF5 shares its memory of the file between them, and must not answer from an old one."""
+    path = tmp_path / "run.h5"
+    command = [sys.executable, full_run.__file__, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        with open_run(path) as early:
+            first = len(early.frames)
+            for _ in range(4):
+                process.stdout.readline()
+            with open_run(path) as late:
+                assert len(late.frames) >= first + 3
+                full_run.check(late, len(late.frames) - 1)
+                full_run.check(early, first - 1)
+            early.refresh()
+            assert len(early.frames) >= first + 3
+            full_run.check(early, len(early.frames) - 1)
+        process.kill()
+
+
 def test_a_held_run_goes_on_reading_after_later_commits(tmp_path):
     """What was there at opening stays readable without a refresh."""
     path = tmp_path / "run.h5"

@@ -204,9 +204,14 @@ def read_coordinate(file: h5py.File, name: str, labels: Sequence[str]) -> None:
         raise FormatError(f"{file.filename}: 'log/{name}' differs from the layout's labels")
 
 
+def stat(file: h5py.File) -> os.stat_result:
+    """The status of an open file, whatever its name points to now."""
+    return os.fstat(file.id.get_vfd_handle())
+
+
 def size_on_disk(file: h5py.File) -> int:
-    """Bytes of an open file now, whatever its name points to."""
-    return os.fstat(file.id.get_vfd_handle()).st_size
+    """Bytes of an open file now."""
+    return stat(file).st_size
 
 
 def check_chunks(dataset: h5py.Dataset, region: Region) -> None:
@@ -226,7 +231,8 @@ def check_chunks(dataset: h5py.Dataset, region: Region) -> None:
         for part, size in zip(region, dataset.chunks, strict=True)
     ]
     for corner in itertools.product(*starts):
-        info = dataset.id.get_chunk_info_by_coord(corner)
+        with hdf5_errors(where):
+            info = dataset.id.get_chunk_info_by_coord(corner)
         if info.byte_offset is None or not info.size:
             raise IntegrityError(f"{where} has no data at {corner}")
         if info.filter_mask or info.byte_offset + info.size > file_size:

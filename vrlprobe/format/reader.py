@@ -2,12 +2,12 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self
 
 import h5py
 import numpy as np
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from vrlprobe.errors import FormatError, IntegrityError, UnknownFrameError
 from vrlprobe.format import guard
-from vrlprobe.format.episode import Episode
 from vrlprobe.format.filesystem import State, run_state
+from vrlprobe.format.rollout import Rollout as Rollout
 from vrlprobe.format.schema import (
     COMMITTED,
     CONFIG,
@@ -29,6 +29,9 @@ from vrlprobe.format.schema import (
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+_OPEN: weakref.WeakSet["Run"] = weakref.WeakSet()
 
 
 class Run:
@@ -49,6 +52,7 @@ class Run:
         self.path = path
         self.state = state
         self._load(file)
+        _OPEN.add(self)
 
     def _load(self, file: h5py.File) -> None:
         committed = guard.open_dataset(file, COMMITTED, "<i8")
@@ -59,18 +63,21 @@ class Run:
             raise IntegrityError(f"{self.path}: {count} checkpoints are committed")
         self.layout: Layout = guard.read_layout(file)
         guard.check_names(file, self.layout)
-        self._datasets = {
-            path: guard.open_growing(file, path, spec, count)
-            for path, spec in self.layout.datasets().items()
-        }
+        self._attach(file, count)
         for name, labels in self.layout.coords.items():
             guard.read_coordinate(file, name, labels)
         self.config: Mapping[str, Any] = MappingProxyType(guard.read_json(file, CONFIG))
         self.provenance: Mapping[str, Any] = MappingProxyType(guard.read_json(file, PROVENANCE))
-        self._file = file
         self.frames: NDArray[np.int64] = self._rows(FRAME, count)
         if np.any(np.diff(self.frames) <= 0):
             raise IntegrityError(f"{self.path}: the checkpoints' frames are not ascending")
+
+    def _attach(self, file: h5py.File, count: int) -> None:
+        self._file = file
+        self._datasets = {
+            path: guard.open_growing(file, path, spec, count)
+            for path, spec in self.layout.datasets().items()
+        }
 
     def __enter__(self) -> Self:
         return self
@@ -90,12 +97,18 @@ class Run:
         """Close the file; safe to call twice."""
         self._file.close()
 
+    def is_open(self, path: Path) -> bool:
+        """Whether this run has the file open that `path` names. (For this package.)"""
+        return bool(self._file) and os.path.samestat(guard.stat(self._file), path.stat())
+
+    def open_again(self) -> None:
+        """Open a closed run as it was, at the same checkpoints. (For this package.)"""
+        self._attach(_open(self.path)[1], len(self.frames))
+
     def refresh(self) -> None:
         """Look again: more checkpoints, another state, or a file put in this one's place."""
         self._file.close()
-        self.state, file = _open(self.path)
-        with _closed_on_error(file):
-            self._load(file)
+        vars(self).update(vars(open_run(self.path)))
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -136,7 +149,7 @@ class Run:
         """The SHA-256 of the checkpoint's parameters, in hexadecimal."""
         return self.read(DIGEST, self.row(frame)).tobytes().hex()
 
-    def rollout(self, frame: int) -> "Rollout":
+    def rollout(self, frame: int) -> Rollout:
         """The evaluation episodes recorded at a checkpoint."""
         return Rollout(self, self.row(frame))
 
@@ -205,83 +218,6 @@ class Run:
         return self._datasets[path]
 
 
-class Rollout(Sequence[Episode]):
-    """The episodes recorded at a checkpoint; each is read when asked for, its images when used.
-
-    Attributes:
-        n_images: int32 (n_episodes,), images recorded of each: 0 or its steps + 1.
-    """
-
-    def __init__(self, run: Run, row: int) -> None:
-        self._run, self._row = run, row
-        recorded = "rollouts/length" in run.dataset_paths
-        lengths = run.read("rollouts/length", row) if recorded else np.zeros(0, np.int32)
-        self.lengths: list[int] = [int(n) for n in lengths[lengths > 0]]
-        n_images = run.read("rollouts/n_images", row) if recorded else lengths
-        self.n_images: list[int] = [int(n) for n in n_images[: len(self.lengths)]]
-        steps = run.layout.max_steps
-        if np.any(lengths[: len(self.lengths)] <= 0) or np.any(lengths > steps):
-            raise IntegrityError(f"{run.path}: a rollout's lengths {lengths} make no sense")
-        if any(m not in (0, n + 1) for m, n in zip(self.n_images, self.lengths, strict=True)):
-            raise IntegrityError(f"{run.path}: a rollout's image counts {n_images} make no sense")
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    @overload
-    def __getitem__(self, index: int) -> Episode: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Episode]: ...
-    def __getitem__(self, index: int | slice) -> Episode | list[Episode]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(len(self))[index]]
-        episode = range(len(self))[index]
-        n = self.lengths[episode]
-        return StoredEpisode(
-            lambda: self._images(episode),
-            actions=self._series("actions", episode, n),
-            rewards=self._series("rewards", episode, n),
-            states=self._series("states", episode, n + 1),
-            physics=self._series("physics", episode, n + 1),
-        )
-
-    @property
-    def returns(self) -> NDArray[np.float64]:
-        """float64 (n_episodes,), the sum of each episode's rewards."""
-        sums = [
-            np.sum(self._series("rewards", i, n), dtype=np.float64)
-            for i, n in enumerate(self.lengths)
-        ]
-        return np.array(sums, np.float64)
-
-    def _series(self, name: str, episode: int, n: int) -> NDArray[Any]:
-        path = f"rollouts/{name}"
-        if path not in self._run.dataset_paths:  # no actions, components or physics in this run
-            return np.zeros((n, 0), np.float32 if name == "actions" else np.float64)
-        return self._run.read(path, self._row, slice(episode, episode + 1), slice(0, n))[0]  # type: ignore[no-any-return]
-
-    def _images(self, episode: int) -> NDArray[np.uint8] | None:
-        if not (n := self.n_images[episode]):
-            return None
-        parts = slice(episode, episode + 1), slice(0, n)
-        return self._run.read("rollouts/images", self._row, *parts)[0]  # type: ignore[no-any-return]
-
-
-class StoredEpisode(Episode):
-    """An Episode in a run file; its images are read at the first use, then kept."""
-
-    def __init__(
-        self, read_images: Callable[[], NDArray[np.uint8] | None], **arrays: NDArray[Any]
-    ) -> None:
-        for name, value in {**arrays, "_read_images": read_images}.items():
-            object.__setattr__(self, name, value)
-
-    @cached_property
-    def images(self) -> NDArray[np.uint8] | None:
-        """uint8 (T + 1, 3, height, width); None where they were not recorded."""
-        return self._read_images()  # type: ignore[attr-defined,no-any-return]
-
-
 READERS: dict[int, Callable[[Path, h5py.File, State], Run]] = {1: Run}
 
 
@@ -298,8 +234,26 @@ def open_run(path: str | os.PathLike[str]) -> Run:
     where = Path(path)
     try:
         return _open_run(where)
-    except IntegrityError:  # met a writer at work; once more
-        return _open_run(where)
+    except IntegrityError:  # perhaps met a writer at work, or what HDF5 remembers of the file
+        with _others_closed(where):
+            return _open_run(where)
+
+
+@contextlib.contextmanager
+def _others_closed(path: Path) -> Iterator[None]:
+    """Close the runs that this process has open on a file, and open them again afterwards.
+
+    HDF5 keeps one memory of a file for all its handles in a process; while one is open, another
+    gets metadata from before the last commits.
+    """
+    others = [run for run in _OPEN if run.is_open(path)]
+    for run in others:
+        run.close()
+    try:
+        yield
+    finally:
+        for run in others:
+            run.open_again()
 
 
 def _open_run(path: Path) -> Run:

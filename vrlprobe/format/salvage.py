@@ -10,7 +10,8 @@ from vrlprobe.errors import FormatError
 from vrlprobe.format.episode import Episode
 from vrlprobe.format.filesystem import RunLock, fsync_folder
 from vrlprobe.format.provenance import versions
-from vrlprobe.format.reader import Rollout, Run, open_run
+from vrlprobe.format.reader import Run, open_run
+from vrlprobe.format.rollout import Rollout
 from vrlprobe.format.writer import RunWriter
 
 Images = Literal["all", "first", "none"]
