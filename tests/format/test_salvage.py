@@ -106,3 +106,18 @@ def test_salvage_follows_a_link_to_the_file(source, tmp_path):
         full_run.check(run, 0)
         assert run.provenance["origin"][0]["operation"] == "salvage"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["killed.h5", "link.h5", "source.h5"]
+
+
+def test_chosen_parts(source, tmp_path):
+    """A copy without critics holds the other networks as they were; a wrong name leaves nothing."""
+    copy = tmp_path / "copy.h5"
+    copy_run(source, copy, parts=("encoder", "actor"))
+    with open_run(source) as old, open_run(copy) as new:
+        for frame in old.frames:
+            kept = new.parameters(frame)
+            assert {name.split("/")[0] for name in kept} == {"encoder", "actor"}
+            assert all((old.parameters(frame)[name] == kept[name]).all() for name in kept)
+    assert verify_run(copy).problems == ()
+    with pytest.raises(FormatError, match="no part 'critics': its parts are actor"):
+        copy_run(source, tmp_path / "none.h5", parts=("critics",))
+    assert not (tmp_path / "none.h5").exists()

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +12,7 @@ from vrlprobe.format.filesystem import RunLock, fsync_folder
 from vrlprobe.format.provenance import versions
 from vrlprobe.format.reader import Run, open_run
 from vrlprobe.format.rollout import Rollout
+from vrlprobe.format.schema import Layout
 from vrlprobe.format.writer import RunWriter
 
 Images = Literal["all", "first", "none"]
@@ -43,7 +44,7 @@ def salvage_run(path: str | os.PathLike[str]) -> int | None:
         copy.unlink(missing_ok=True)  # of a salvage that was killed
         with open_run(where) as run:
             count = len(run.frames)
-            _copy(run, copy, run.frames.tolist(), "all", "salvage")
+            _copy(run, copy, run.frames.tolist(), "all", "salvage", run.layout)
         os.replace(copy, real)
         fsync_folder(real)
     finally:
@@ -58,6 +59,7 @@ def copy_run(
     frames: Iterable[int] | None = None,
     images: Images = "all",
     batch: bool = True,
+    parts: Collection[str] | None = None,
 ) -> int:
     """Copy chosen checkpoints of a run into a new sealed one, with their config and provenance.
 
@@ -67,6 +69,7 @@ def copy_run(
         frames: which checkpoints, all if None.
         images: of all episodes that have them, of each rollout's first episode, or of none.
         batch: whether the stored batches come along.
+        parts: networks that come along (`encoder`, `actor` …), all if None.
 
     Returns:
         The number of checkpoints in the copy, whose provenance says under `origin` what was
@@ -74,20 +77,34 @@ def copy_run(
 
     Raises:
         UnknownFrameError: the source has no checkpoint at a frame.
+        FormatError: the destination exists, or the source has no such part.
         IntegrityError: the source is damaged.
     """
     with open_run(source) as run:
         wanted = run.frames.tolist() if frames is None else sorted(set(frames))
         for frame in wanted:
             run.row(frame)
-        _copy(run, Path(destination), wanted, images, "copy", batch)
+        layout = _kept(run, batch, parts)
+        _copy(run, Path(destination), wanted, images, "copy", layout)
     return len(wanted)
 
 
-def _copy(
-    run: Run, to: Path, frames: list[int], images: Images, operation: str, batch: bool = True
-) -> None:
+def _kept(run: Run, batch: bool, parts: Collection[str] | None) -> Layout:
+    """The run's layout without the batches or networks that stay behind."""
     layout = run.layout if batch else dataclasses.replace(run.layout, batch_size=0)
+    if parts is None:
+        return layout
+    there = {name.split("/")[0] for name in layout.parameters}
+    if missing := sorted(set(parts) - there):
+        found = ", ".join(sorted(there))
+        raise FormatError(f"{run.path} has no part {missing[0]!r}: its parts are {found}")
+    kept = {name: s for name, s in layout.parameters.items() if name.split("/")[0] in parts}
+    return dataclasses.replace(layout, parameters=kept)
+
+
+def _copy(
+    run: Run, to: Path, frames: list[int], images: Images, operation: str, layout: Layout
+) -> None:
     step = {
         "operation": operation,
         "file": run.path.name,
@@ -110,9 +127,10 @@ def _copy_rows(run: Run, writer: RunWriter, frames: list[int], images: Images) -
     log = run.log
     for frame in frames:
         row = log.sel(frame=frame)
+        parameters = run.parameters(frame)
         writer.commit(
             frame,
-            run.parameters(frame),
+            {name: parameters[name] for name in writer.layout.parameters},
             _episodes(run.rollout(frame), images),
             {str(name): row[name].values for name in log.data_vars},
             run.batch(frame) if writer.layout.batch_size else None,
