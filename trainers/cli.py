@@ -1,5 +1,6 @@
 """The command `vrltrain`."""
 
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -107,8 +108,21 @@ def _announce(config: TrainConfig, path: Path, size: int) -> None:
 
 @contextmanager
 def _progress(config: TrainConfig, path: Path) -> Iterator[Callable[[Any], None]]:
-    """A live line on stderr; an interrupt ends with how to go on and exit status 130."""
+    """Progress on stderr; an interrupt ends with how to go on and exit status 130."""
     from rich.console import Console
+
+    console = Console(stderr=True)
+    total = config.evaluation_frames[-1]
+    try:
+        with _live_line(console, total) if console.is_terminal else _log_lines(total) as show:
+            yield show
+    except KeyboardInterrupt:
+        click.echo(f"stopped; continue with: vrltrain resume {path}", err=True)
+        sys.exit(130)
+
+
+@contextmanager
+def _live_line(console: Any, total: int) -> Iterator[Callable[[Any], None]]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -117,23 +131,31 @@ def _progress(config: TrainConfig, path: Path) -> Iterator[Callable[[Any], None]
         TextColumn("return {task.fields[returned]:.0f}  {task.fields[rate]:.0f} frames/s  left"),
         TimeRemainingColumn(),
     )
-    total = config.evaluation_frames[-1]
-    try:
-        with Progress(*columns, console=Console(stderr=True), speed_estimate_period=600) as bar:
-            line = bar.add_task("", total=total, returned=float("nan"), rate=float("nan"))
+    with Progress(*columns, console=console, speed_estimate_period=600) as bar:
+        line = bar.add_task("", total=total, returned=float("nan"), rate=float("nan"))
 
-            def show(training: Any) -> None:
-                bar.update(
-                    line,
-                    completed=training.frame,
-                    returned=training.last_return,
-                    rate=bar.tasks[0].speed or float("nan"),
-                )
+        def show(training: Any) -> None:
+            speed = bar.tasks[0].speed or float("nan")
+            returned = training.last_return
+            bar.update(line, completed=training.frame, returned=returned, rate=speed)
 
-            yield show
-    except KeyboardInterrupt:
-        click.echo(f"stopped; continue with: vrltrain resume {path}", err=True)
-        sys.exit(130)
+        yield show
+
+
+@contextmanager
+def _log_lines(total: int) -> Iterator[Callable[[Any], None]]:
+    """One line a checkpoint, for log files."""
+    seen = 0
+
+    def show(training: Any) -> None:
+        nonlocal seen
+        if training.checkpoints > seen:
+            seen = training.checkpoints
+            rate = "" if math.isnan(training.rate) else f", {training.rate:.0f} frames/s"
+            returned = f"return {training.last_return:.0f}"
+            click.echo(f"{training.frame:,}/{total:,} frames, {returned}{rate}", err=True)
+
+    yield show
 
 
 if __name__ == "__main__":

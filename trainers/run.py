@@ -195,6 +195,7 @@ def _checkpoint(training: Training, writer: RunWriter, folder: Path, *, last: bo
     save_state(training, folder)
     writer.commit(training.frame, training.agent.named_tensors(), episodes, row, batch)
     training.last_return = float(row["episode_return"])
+    training.checkpoints += 1
     prune_states(folder, training.frame)
 
 

@@ -63,8 +63,9 @@ class Training:
         self.elapsed = 0.0
         self.train_returns: list[float] = []
         self.last_return = float("nan")
+        self.checkpoints = 0
         self._clock = time.perf_counter()
-        self._rate = float("nan")
+        self.rate = float("nan")
 
     def _make_env(self, seed: int) -> PixelEnv:
         config = self.config
@@ -107,7 +108,7 @@ class Training:
             self._play_episode()
             progress(self)
         seconds = time.perf_counter() - begun
-        self._rate = (self.frame - at) / seconds if self.frame > at else float("nan")
+        self.rate = (self.frame - at) / seconds if self.frame > at else float("nan")
 
     def _play_episode(self) -> None:
         self.env.reset()
@@ -179,7 +180,7 @@ class Training:
             "action_spread": spread,
             "grad_norm": norms,
             **self.learner.take_means(),
-            "frames_per_second": self._rate,
+            "frames_per_second": self.rate,
             "elapsed_seconds": self.elapsed,
         }
 
