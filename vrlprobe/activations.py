@@ -1,15 +1,16 @@
 """Named layers of an agent as arrays, in batches: the input of every analysis."""
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from vrlprobe.agents.base import Agent
 from vrlprobe.errors import SampleError, UnknownLayerError
 
 Activations = dict[str, npt.NDArray[np.float32]]
@@ -18,27 +19,11 @@ PROBED_LAYERS = ("cnn0", "cnn1", "cnn2", "cnn3", "cnn4", "mlp0", "mlp1", "mlp2")
 """The paper's layers, in order: cnn0 is the raw image, cnn4 the encoder's output (section 4.1)."""
 
 
-class Layered(Protocol):
-    """What is needed of an agent: a torch module with an encoder and a table of named layers."""
-
-    @property
-    def image_shape(self) -> tuple[int, ...]:
-        """One observation's shape, (3 * frame_stack, height, width)."""
-
-    @property
-    def encoder(self) -> Any:
-        """The module that the (normalised) images enter."""
-
-    @property
-    def layers(self) -> Mapping[str, str]:
-        """Layer name to the dotted path of the module whose output it is; "" is the input."""
-
-
 class _Enough(Exception):
     """Every layer that was asked for has been seen: the rest of the forward is not needed."""
 
 
-def known_layers(agent: Layered, layers: Iterable[str] | None = None) -> tuple[str, ...]:
+def known_layers(agent: Agent, layers: Iterable[str] | None = None) -> tuple[str, ...]:
     """The layers asked for in the agent's order; all of them when None.
 
     Raises:
@@ -55,7 +40,7 @@ def known_layers(agent: Layered, layers: Iterable[str] | None = None) -> tuple[s
 
 
 def extract_activations(
-    agent: Layered,
+    agent: Agent,
     observations: npt.NDArray[np.uint8],
     layers: Sequence[str] | None = None,
     batch_size: int = 256,
@@ -94,7 +79,7 @@ def extract_activations(
     return found
 
 
-def layer_sizes(agent: Layered, layers: Sequence[str] | None = None) -> dict[str, int]:
+def layer_sizes(agent: Agent, layers: Sequence[str] | None = None) -> dict[str, int]:
     """Number of features of each layer, from a forward pass of one black image."""
     blank = np.zeros((1, *agent.image_shape), np.uint8)
     return {

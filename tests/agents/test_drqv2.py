@@ -135,3 +135,20 @@ def test_the_gradient_passes_a_clamped_action() -> None:
     assert action.item() == pytest.approx(1 - 1e-6)
     assert mean.grad is not None
     assert mean.grad.item() == 1.0
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("hidden_dim", 10**9, "actor/policy.0.weight has shape"),
+        ("image_size", 100_000, "actor/trunk.0.weight has shape"),
+        ("hidden_dim", "wide", "must be tuple of ints"),
+        ("channels", -1, "negative dimension"),
+        ("activation", "gelu", "no activation 'gelu'"),
+    ],
+)
+def test_a_config_that_does_not_fit_is_found_before_memory_is_taken(
+    small: DrQV2Agent, key: str, value: object, reason: str
+) -> None:
+    with pytest.raises((RuntimeError, TypeError, ValueError), match=reason):
+        DrQV2Agent.from_parameters({**SMALL, key: value}, small.named_tensors())

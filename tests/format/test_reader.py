@@ -171,19 +171,22 @@ def test_the_agent_is_built_by_its_architecture(sealed, monkeypatch):
 
     class Agent:
         @classmethod
-        def from_config(cls, config):
+        def from_parameters(cls, config, parameters):
+            if config["task"] != "walker_walk":
+                raise ValueError("a leg too many")
             agent = cls()
-            agent.task = config["task"]
+            agent.parameters = parameters
             return agent
-
-        def load_named_tensors(self, parameters):
-            self.parameters = parameters
 
     with open_run(sealed) as run:
         monkeypatch.setattr(reader, "_architecture", lambda run: Agent)
-        agent = run.agent(1000)
-        assert agent.task == "walker_walk"
-        assert list(agent.parameters) == list(full_run.SHAPES)
+        assert list(run.agent(1000).parameters) == list(full_run.SHAPES)
+        run.config = {"task": "ant_walk"}
+        with pytest.raises(FormatError, match="no agent can be built: a leg too many"):
+            run.agent(1000)
+        run.config = {}
+        with pytest.raises(FormatError, match="the config lacks 'task'"):
+            run.agent(1000)
         monkeypatch.undo()
         run.config = {"architecture": "unheard of"}
         with pytest.raises(FormatError, match=r"'unheard of' is not installed; known:.*drqv2"):

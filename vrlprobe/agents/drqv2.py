@@ -31,6 +31,12 @@ def initialise(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
+def _activation(name: str) -> type[nn.Module]:
+    if name not in ACTIVATIONS:
+        raise ValueError(f"no activation {name!r}: needed one of {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]
+
+
 class Encoder(nn.Module):
     """Four 3 x 3 convolutions over the stacked images.
 
@@ -42,7 +48,7 @@ class Encoder(nn.Module):
 
     def __init__(self, channels: int, frame_stack: int, activation: str) -> None:
         super().__init__()
-        act = ACTIVATIONS[activation]
+        act = _activation(activation)
         modules: list[nn.Module] = []
         for index in range(4):
             inputs, stride = (3 * frame_stack, 2) if index == 0 else (channels, 1)
@@ -60,7 +66,7 @@ def _trunk(n_features: int, feature_dim: int) -> nn.Sequential:
 
 
 def _mlp(inputs: int, hidden: int, outputs: int, activation: str) -> nn.Sequential:
-    act = ACTIVATIONS[activation]
+    act = _activation(activation)
     return nn.Sequential(
         nn.Linear(inputs, hidden),
         act(),
@@ -161,6 +167,25 @@ class DrQV2Agent(nn.Module):
         keys = ("image_size", "channels", "feature_dim", "hidden_dim", "action_dim")
         optional = ("frame_stack", "activation")
         return cls(**{k: config[k] for k in keys + tuple(k for k in optional if k in config)})
+
+    @classmethod
+    def from_parameters(
+        cls, config: Mapping[str, Any], tensors: Mapping[str, np.ndarray | Tensor]
+    ) -> Self:
+        """A checkpoint's agent: networks of the config's sizes with the parameters given.
+
+        Raises:
+            KeyError, RuntimeError, TypeError, ValueError: the config has no such sizes, or the
+                parameters do not fit them. Found out before memory is taken: both may come from a
+                stranger's file.
+        """
+        with torch.device("meta"):
+            cls.from_config(config).load_named_tensors(
+                {name: torch.empty(tuple(tensor.shape)) for name, tensor in tensors.items()}
+            )
+        agent = cls.from_config(config)
+        agent.load_named_tensors(tensors)
+        return agent
 
     @staticmethod
     def normalise(observations: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -184,12 +184,15 @@ class Run:
 
         Raises:
             UnknownFrameError: no checkpoint at this frame.
-            FormatError: no installed package knows the architecture.
+            FormatError: no installed package knows the architecture, or the parameters are not
+                those of the agent that the config describes.
         """
         parameters = self.parameters(frame)
-        agent = _architecture(self).from_config(self.config)
-        agent.load_named_tensors(parameters)
-        return agent
+        try:
+            return _architecture(self).from_parameters(self.config, parameters)
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            reason = f"the config lacks {error}" if isinstance(error, KeyError) else error
+            raise FormatError(f"{self.path}: no agent can be built: {reason}") from error
 
     def row(self, frame: int) -> int:
         """The position of a frame's checkpoint; raises UnknownFrameError."""

@@ -1,0 +1,30 @@
+"""What the toolkit asks of an architecture; `drqv2.py` is the example to follow."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+
+class Agent(Protocol):
+    """A torch module with these parts, registered under the entry point group `vrlprobe.agents`."""
+
+    encoder: Any
+    """Module that the (normalised) images enter."""
+    actor: Any
+    """Module from features to the mean action."""
+    critic: Any
+    """Module from features and actions to values."""
+    image_shape: tuple[int, ...]
+    """One observation's shape, (3 * frame_stack, height, width)."""
+
+    @property
+    def layers(self) -> Mapping[str, str]:
+        """Layer name to the dotted path of the module whose output it is; "" is the input."""
+
+    @classmethod
+    def from_parameters(cls, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> Self:
+        """A checkpoint's agent; raises ValueError or KeyError where the two do not fit."""
+
+    def act(self, observations: np.ndarray) -> np.ndarray:
+        """Mean actions (n, n_actions) of stacked uint8 observations (n, *image_shape)."""
