@@ -112,7 +112,7 @@ class TestWhatDoesNotMakeASet:
     def test_no_images(self, make_run):
         with (
             open_run(make_run("blind.h5", images=False)) as run,
-            pytest.raises(SampleError, match=r"found 0 .*vrltrain run --images last"),
+            pytest.raises(SampleError, match=r"found 0 .*--final-episodes 5 --images last"),
         ):
             make_samples([run])
 
