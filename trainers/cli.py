@@ -29,11 +29,6 @@ def _override_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-_threads = click.option(
-    "--threads", default=1, show_default=True, type=click.IntRange(1), help="Processor threads."
-)
-
-
 @click.group(cls=CleanGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="vrlprobe")
 def main() -> None:
@@ -51,11 +46,8 @@ def main() -> None:
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
     help="The run file  [default: runs/TASK-seedSEED.h5]",
 )  # fmt: skip
-@_threads
 @_override_options
-def run(
-    task: str, seed: int, profile: str, output: Path | None, threads: int, **overrides: Any
-) -> None:
+def run(task: str, seed: int, profile: str, output: Path | None, **overrides: Any) -> None:
     """Train one agent into a run file.
 
     Every evaluation is a checkpoint with a rollout and a row of logs. A run that was stopped goes
@@ -63,7 +55,7 @@ def run(
     the profiles have for walker_walk.
     """
     from trainers.process import prepare
-    from trainers.run import begin, final_return
+    from trainers.run import begin, last_result
     from vrlprobe.envs import split_task
 
     split_task(task)
@@ -73,29 +65,30 @@ def run(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     path = output or Path("runs") / f"{task}-seed{seed}.h5"
-    prepare(threads)
+    if path.suffix != ".h5":
+        raise click.UsageError(f"a run file ends in .h5, {path} does not")
+    prepare(config.threads)
     with _progress(config, path) as progress:
         begin(config, path, progress, lambda size: _announce(config, path, size))
-    click.echo(f"{path}: {config.total_frames:,} frames, return {final_return(path):.0f}")
+    click.echo(f"{path}: {last_result(path)}")
 
 
 @main.command()
 @click.argument("path", metavar="RUN", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@_threads
-def resume(path: Path, threads: int) -> None:
+def resume(path: Path) -> None:
     """Continue a run that was stopped or killed from its last checkpoint, as if unbroken."""
     from trainers.process import prepare
-    from trainers.run import final_return, stored_config
+    from trainers.run import last_result, stored_config
     from trainers.run import resume as go_on
     from vrlprobe.format.reader import open_run
 
-    prepare(threads)
     with open_run(path) as opened:
         config = stored_config(opened)
+    prepare(config.threads)
     with _progress(config, path) as progress:
         worked = go_on(path, progress)
     note = "" if worked else " (was complete already)"
-    click.echo(f"{path}: {config.total_frames:,} frames, return {final_return(path):.0f}{note}")
+    click.echo(f"{path}: {last_result(path)}{note}")
 
 
 def _announce(config: TrainConfig, path: Path, size: int) -> None:
@@ -117,7 +110,8 @@ def _progress(config: TrainConfig, path: Path) -> Iterator[Callable[[Any], None]
         with _live_line(console, total) if console.is_terminal else _log_lines(total) as show:
             yield show
     except KeyboardInterrupt:
-        click.echo(f"stopped; continue with: vrltrain resume {path}", err=True)
+        hint = f"; continue with: vrltrain resume {path}" if path.exists() else ""
+        click.echo(f"stopped{hint}", err=True)
         sys.exit(130)
 
 

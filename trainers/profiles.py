@@ -24,6 +24,13 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 """Values of the settings that are names. `images` says which evaluation episodes keep theirs: one
 and all at the last checkpoint, all everywhere, all at the last one only, or none."""
 
+POSITIVE = (
+    *("image_size", "frame_stack", "action_repeat", "channels", "feature_dim", "hidden_dim"),
+    *("batch_size", "n_step", "update_every_steps", "total_frames", "replay_capacity"),
+    *("eval_every_frames", "eval_episodes", "final_episodes", "norm_batch_size", "threads"),
+)
+"""Settings that are at least 1; every other number is at least 0."""
+
 
 def _setting(default: Any, meaning: str) -> Any:
     return field(default=default, metadata={"help": meaning})
@@ -65,6 +72,8 @@ class TrainConfig:
         "auto", "of the convolutions in updates; auto: bfloat16 where the processor has AMX"
     )
 
+    threads: int = _setting(1, "processor threads; runs side by side beat one run on several")
+
     exploration_steps: int = _setting(2_000, "agent steps of uniform actions at the start")
     seed_frames: int = _setting(4_000, "frames before the first update")
     noise_start: float = _setting(1.0, "std of the exploration noise at the start")
@@ -93,13 +102,13 @@ class TrainConfig:
         for name, value in asdict(self).items():
             if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
                 raise ValueError(f"{name} is {value}, needed 0 or more")
-        feature_size(self.image_size, self.channels)
         for name, values in CHOICES.items():
             if getattr(self, name) not in values:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, needed {', '.join(values)}")
-        for name in ("total_frames", "eval_every_frames", "eval_episodes", "batch_size", "n_step"):
+        for name in POSITIVE:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, needed 1 or more")
+        feature_size(self.image_size, self.channels)
 
     @property
     def rule_window(self) -> int:
@@ -157,7 +166,7 @@ def desk(task: str) -> TrainConfig:
         total_frames=80_001,
         eval_every_frames=2_000,
         eval_episodes=1,
-        final_episodes=5,
+        final_episodes=16,
         good_return=250.0,
         bad_return=60.0,
     )

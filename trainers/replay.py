@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vrlprobe.errors import ResumeError
+
 
 class Batch(NamedTuple):
     """Transitions as the update takes them, B of them.
@@ -72,6 +74,9 @@ class Replay:
         image_shape: (3, H, W).
         n_actions: number of actions.
         frame_stack: images in an observation.
+
+    Raises:
+        ResumeError: the file is there and has another size.
     """
 
     def __init__(
@@ -99,6 +104,9 @@ class Replay:
         self.episodes: deque[tuple[int, int]] = deque()  # first record, number of transitions
         self.head = 0
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        if (found := os.fstat(self._fd).st_size) not in (0, self.nbytes):
+            os.close(self._fd)
+            raise ResumeError(f"{path} has {found} bytes, needed {self.nbytes}: it is not whole")
         os.ftruncate(self._fd, self.nbytes)
 
     @property
@@ -142,9 +150,11 @@ class Replay:
         records = np.empty(count, self.record)
         first %= self.n_records
         whole = min(count, self.n_records - first)
-        os.preadv(self._fd, [records[:whole].data], first * self.record.itemsize)
+        got = os.preadv(self._fd, [records[:whole].data], first * self.record.itemsize)
         if whole < count:
-            os.preadv(self._fd, [records[whole:].data], 0)
+            got += os.preadv(self._fd, [records[whole:].data], 0)
+        if got != records.nbytes:
+            raise OSError(f"the replay gave {got} bytes, needed {records.nbytes}")
         return records
 
     def sample(

@@ -17,6 +17,7 @@ import numpy as np
 
 from trainers.train import Training
 from vrlprobe.errors import ResumeError
+from vrlprobe.format.schema import parameters_digest
 
 REPLAY = "replay.bin"
 
@@ -39,11 +40,18 @@ def _random_states(training: Training) -> dict[str, Any]:
     }
 
 
+def checkpoint_digest(training: Training) -> str:
+    """Digest of the networks as they are, in hexadecimal, as the run file has it."""
+    tensors = training.agent.named_tensors()
+    return parameters_digest({name: t.contiguous().numpy() for name, t in tensors.items()}).hex()
+
+
 def save_state(training: Training, folder: Path) -> None:
     """Publish the state of a training that stands at an evaluation, atomically."""
     training.replay.sync()
     counters = {
         "step": training.step,
+        "digest": checkpoint_digest(training),
         "elapsed": training.elapsed,
         "head": training.replay.head,
         "episodes": list(training.replay.episodes),
@@ -80,16 +88,19 @@ def remove_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def restore_state(training: Training, folder: Path, frame: int, run: Path) -> None:
+def restore_state(training: Training, folder: Path, frame: int, run: Path, digest: str) -> None:
     """Bring a fresh training to where the checkpoint at `frame` was written.
 
     Raises:
-        ResumeError: the state of that frame is missing or damaged.
+        ResumeError: the state of that frame is missing, damaged, or belongs to a run whose
+            checkpoint has another `digest`.
     """
     path = folder / f"{frame:012d}.npz"
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
+        if json.loads(str(arrays["counters"]))["digest"] != digest:
+            raise ResumeError(f"{run} cannot be continued: {path} is the state of another run")
         _apply(training, arrays)
     except FileNotFoundError as error:
         raise ResumeError(

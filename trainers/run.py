@@ -46,12 +46,13 @@ def images_kept(policy: str, episodes: int, last: bool) -> int:
     return 1 if policy == "one" else 0
 
 
-def provenance() -> dict[str, Any]:
-    """What made a run beside its settings and versions: platform, processor, OpenGL."""
+def provenance(training: Training) -> dict[str, Any]:
+    """What made a run beside its settings and versions: platform, processor, renderer."""
     return {
         "platform": platform.platform(),
         "processor": platform.machine(),
         "gl": os.environ.get("MUJOCO_GL", ""),
+        "renderer": training.env.renderer,
     }
 
 
@@ -102,7 +103,7 @@ def create_writer(path: Path, training: Training) -> RunWriter:
         batch_size=config.norm_batch_size,
         log=LOG,
         coords={"layer": list(NORM_LAYERS)},
-        provenance=provenance(),
+        provenance=provenance(training),
     )
 
 
@@ -125,10 +126,15 @@ def begin(
         raise FormatError(f"{path} exists: choose another name, or `vrltrain resume {path}`")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / REPLAY).unlink(missing_ok=True)
-    with closing(Training(config, folder / REPLAY)) as training:
-        announce(check_space(training, path.parent))
-        with create_writer(path, training) as writer:
-            _train(training, writer, folder, progress)
+    try:
+        with closing(Training(config, folder / REPLAY)) as training:
+            announce(check_space(training, path.parent))
+            with create_writer(path, training) as writer:
+                _train(training, writer, folder, progress)
+    except BaseException:
+        if not path.exists():
+            remove_folder(folder)
+        raise
     remove_folder(folder)
 
 
@@ -140,15 +146,16 @@ def resume(path: Path, progress: Progress) -> bool:
     """
     with _stopped_run(path) as run:
         config, frame = stored_config(run), int(run.frames[-1])
-        parameters = run.parameters(frame)
-    if frame >= config.evaluation_frames[-1]:
-        return False
+        parameters, digest = run.parameters(frame), run.digest(frame)
     folder = resume_folder(path)
-    if not (folder / REPLAY).exists():
+    if frame >= config.evaluation_frames[-1]:
+        remove_folder(folder)  # left by a kill after the last commit
+        return False
+    if not (folder / REPLAY).exists() or not (folder / REPLAY).stat().st_size:
         raise ResumeError(f"{path} cannot be continued: {folder / REPLAY} is missing")
     with closing(Training(config, folder / REPLAY)) as training:
         training.agent.load_named_tensors(parameters)
-        restore_state(training, folder, frame, path)
+        restore_state(training, folder, frame, path, digest)
         with RunWriter.append(path) as writer:
             _train(training, writer, folder, progress)
     remove_folder(folder)
@@ -199,7 +206,8 @@ def _checkpoint(training: Training, writer: RunWriter, folder: Path, *, last: bo
     prune_states(folder, training.frame)
 
 
-def final_return(path: Path) -> float:
-    """Mean episode return at a run's last checkpoint."""
+def last_result(path: Path) -> str:
+    """A run's last checkpoint in words: its frame and mean return."""
     with open_run(path) as run:
-        return float(np.asarray(run.log["episode_return"])[-1])
+        returned = float(np.asarray(run.log["episode_return"])[-1])
+        return f"{run.frames[-1]:,} frames, return {returned:.0f}"

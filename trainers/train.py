@@ -14,6 +14,7 @@ from trainers.profiles import TrainConfig
 from trainers.replay import Replay
 from vrlprobe.agents.drqv2 import NORM_LAYERS, DrQV2Agent
 from vrlprobe.envs import PixelEnv, record_episode
+from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.episode import Episode
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -52,6 +53,11 @@ class Training:
         self.config = replace(config, precision=resolve_precision(config.precision))
         train_seed, eval_seed = np.random.SeedSequence(config.seed).generate_state(2)
         self.env, self.eval_env = (self._make_env(int(seed)) for seed in (train_seed, eval_seed))
+        if config.n_step > self.env.episode_steps:
+            raise VrlprobeError(
+                f"n_step is {config.n_step}, but an episode of {config.task} has "
+                f"{self.env.episode_steps} agent steps: nothing could be learned from it"
+            )
         torch.manual_seed(config.seed)
         self.agent = DrQV2Agent.from_config(
             {**self.config.stored(), "action_dim": self.env.n_actions}

@@ -73,7 +73,6 @@ def split_task(task: str) -> tuple[str, str]:
     """
     suite = _suite()
     known = {f"{domain}_{name}": (domain, name) for domain, name in suite.ALL_TASKS}
-    known["cup_catch"] = ("ball_in_cup", "catch")
     if task not in known:
         import difflib
 
@@ -145,6 +144,8 @@ class PixelEnv:
         spec = self._env.action_spec()
         self._low = np.asarray(spec.minimum, np.float64)
         self._range = np.asarray(spec.maximum, np.float64) - self._low
+        if not np.isfinite(self._env._step_limit):
+            raise UnknownTaskError(f"{task} has no time limit: its episodes would never end")
         self._images: deque[np.ndarray] = deque(maxlen=frame_stack)
         self._observed = dict(self._env.reset().observation)
         if not self._observed:
@@ -168,6 +169,15 @@ class PixelEnv:
             return engine.Camera(physics, size, size, CAMERAS.get(self._domain, 0))
         except Exception as error:  # PyOpenGL and MuJoCo raise a kind of their own for each cause
             raise RenderError(f"{NO_RENDERER} ({error})") from error
+
+    @property
+    def renderer(self) -> str:
+        """Name and version of the OpenGL renderer, on which the brightness of images depends."""
+        from OpenGL import GL
+
+        with self._env.physics.contexts.gl.make_current() as context:
+            names = [context.call(GL.glGetString, n) for n in (GL.GL_RENDERER, GL.GL_VERSION)]
+        return ", ".join(name.decode() for name in names if name)
 
     @property
     def n_actions(self) -> int:

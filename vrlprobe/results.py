@@ -10,10 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import xarray as xr
 
 from vrlprobe.errors import FormatError
+from vrlprobe.format import guard
 
 PACKAGES = ("vrlprobe", "numpy", "scipy", "torch", "h5py", "xarray")
 
@@ -27,8 +29,7 @@ def written_at_once(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     if not path.parent.is_dir():
         raise FormatError(f"cannot write {path}: there is no folder {path.parent}")
-    if path.is_dir():
-        raise FormatError(f"cannot write {path}: it is a folder")
+    refuse_to_replace(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         yield temporary
@@ -39,6 +40,23 @@ def written_at_once(path: str | Path) -> Iterator[Path]:
         raise FormatError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def refuse_to_replace(path: Path) -> None:
+    """Raise FormatError where an output would take the place of a folder or of a training run."""
+    if path.is_dir():
+        raise FormatError(f"cannot write {path}: it is a folder")
+    if path.is_file() and _is_run(path):
+        raise FormatError(f"cannot write {path}: it is a run, choose another name")
+
+
+def _is_run(path: Path) -> bool:
+    try:
+        with h5py.File(path, "r", swmr=True) as file:
+            guard.format_version(file, path)
+    except (OSError, FormatError):
+        return False
+    return True
 
 
 def _sync(path: Path) -> None:

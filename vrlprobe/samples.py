@@ -188,7 +188,7 @@ def make_samples(
 
 
 def split_episodes(origin: Ints, seed: int = 0) -> Ints:
-    """Assign episodes (n_episodes,) to SPLITS, each source's spread over all three.
+    """Assign episodes (n_episodes,) to SPLITS, each source's spread over them as far as it goes.
 
     The episodes of a source are shuffled; then, going through them source by source, each one goes
     to the set that lies furthest behind its share.

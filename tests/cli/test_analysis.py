@@ -170,6 +170,17 @@ class TestProbe:
         failed(call("probe", "seed1.h5", "--samples", "text"), "not an HDF5 file")
         assert not (tmp_path / "seed1.probe.nc").exists()
 
+    def test_no_output_takes_the_place_of_a_run(self, call, runs, tmp_path):
+        before = (tmp_path / runs[0]).read_bytes()
+        for command in ("probe", "activations", "samples"):
+            failed(call(command, runs[0], "-o", runs[0]), "it is a run, choose another name")
+        failed(call("probe", runs[0], "-o", "."), "it is a folder")
+        assert (tmp_path / runs[0]).read_bytes() == before
+
+    def test_an_empty_list_is_a_mistake(self, call, runs):
+        for option in ("--layers", "--components", "--frames"):
+            failed(call("probe", runs[0], option, ","), "needs a name", code=2)
+
     def test_a_run_without_images_and_no_set(self, call, make_run):
         make_run("blind.h5", images=False)
         failed(call("probe", "blind.h5"), "at least 3 episodes with images", "--images last")

@@ -93,6 +93,7 @@ def test_a_run_holds_what_the_training_did(unbroken: Path) -> None:
         assert run.frames.tolist() == [0, 1000, 2000, 3000, 4000]
         assert run.config["action_dim"] == 1
         assert run.config["rule_window"] == 3200
+        assert run.provenance["renderer"]
         assert [len(run.rollout(f)) for f in run.frames] == [1, 1, 1, 1, 2]
         assert all(episode.images is not None for episode in run.rollout(4000))
         log = run.log
@@ -262,6 +263,7 @@ def test_the_desk_profile_trains_every_tested_task(task: str, tmp_path: Path) ->
     config = replace(
         desk(task), image_size=24, channels=4, hidden_dim=16, batch_size=16, action_repeat=8,
         seed_frames=1000, exploration_steps=100, total_frames=2001, final_episodes=1,
+        eval_every_frames=1000,
     )  # fmt: skip
     path = tmp_path / "run.h5"
     begin(config, path, quiet, quiet)
@@ -269,3 +271,53 @@ def test_the_desk_profile_trains_every_tested_task(task: str, tmp_path: Path) ->
         assert run.frames.tolist() == [0, 1000, 2000]
         assert run.log["updates"].values[-1] == 62
         assert len(run.components) == run.rollout(0)[0].states.shape[1]
+
+
+def test_the_state_of_another_run_is_refused(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.h5", tmp_path / "two.h5"
+    for path, seed in ((one, 0), (two, 1)):
+        with pytest.raises(Stop):
+            begin(replace(TINY, seed=seed), path, stop_at(1000), quiet)
+    for archive in resume_folder(two).glob("*.npz"):
+        (resume_folder(one) / archive.name).write_bytes(archive.read_bytes())
+    with pytest.raises(ResumeError, match="is the state of another run"):
+        resume(one, quiet)
+
+
+def test_half_a_replay_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    with pytest.raises(Stop):
+        begin(TINY, path, stop_at(1000), quiet)
+    replay = resume_folder(path) / "replay.bin"
+    os.truncate(replay, replay.stat().st_size // 2)
+    with pytest.raises(ResumeError, match="it is not whole"):
+        resume(path, quiet)
+
+
+def test_a_complete_run_leaves_no_state(unbroken: Path) -> None:
+    resume_folder(unbroken).mkdir()
+    assert not resume(unbroken, quiet)
+    assert not resume_folder(unbroken).exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--update-every-steps", "0"], 2, "update_every_steps is 0, needed 1 or more"),
+        (["--channels", "0"], 2, "channels is 0, needed 1 or more"),
+        (["--n-step", "5000"], 1, "an episode of cartpole_balance has 500 agent steps"),
+        (["--task", "lqr_lqr_2_1"], 1, "has no time limit"),
+        (["-o", "run.hdf5"], 2, "a run file ends in .h5"),
+        (["-o", "/dev/null/run.h5"], 1, "Not a directory"),
+    ],
+)
+def test_a_refused_start_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(
+        main, ["run", "--task", "cartpole_balance", "-o", "run.h5", *arguments]
+    )
+    assert result.exit_code == code
+    assert message in result.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.format.reader import Run, open_run
+from vrlprobe.results import refuse_to_replace
 from vrlprobe.samplefile import is_sample_file, load_samples
 from vrlprobe.samples import SampleSet
 
@@ -77,7 +78,10 @@ def split_list(text: str | None) -> list[str] | None:
     """The parts of a comma-separated option; None where it was not given."""
     if text is None:
         return None
-    return [part.strip() for part in text.split(",") if part.strip()]
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
+        raise click.BadParameter(f"a comma-separated list needs a name, found {text!r}")
+    return parts
 
 
 def parse_frames(text: str) -> str | list[int]:
@@ -97,6 +101,7 @@ def check_writable(path: Path) -> None:
     folder = path.parent
     if not folder.is_dir():
         raise FormatError(f"cannot write {path}: there is no folder {folder}")
+    refuse_to_replace(path)
     if not os.access(folder, os.W_OK):
         raise FormatError(f"cannot write {path}: no permission in {folder} (-o takes another)")
 

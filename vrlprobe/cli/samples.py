@@ -22,7 +22,9 @@ from vrlprobe.samples import DEFAULT_SAMPLES, SPLITS, SampleSet, make_samples, w
     show_default=True,
     help="Samples in all, evenly spaced in each episode; 0 takes every one.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the split by episode.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the split by episode."
+)
 @click.option("--insist", is_flag=True, help="Take runs below their profile's good_return too.")
 def samples(runs: tuple[Path, ...], output: Path, number: int, seed: int, insist: bool) -> None:
     """Make a sample set from the final episodes of several well-performing RUNS.
