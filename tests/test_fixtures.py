@@ -48,8 +48,8 @@ def test_walkers_hold_enough_samples(path: Path) -> None:
 
 def test_the_returns_tell_the_two_walkers_apart() -> None:
     with open_run(LEARNED) as learned, open_run(COLLAPSED) as collapsed:
-        assert learned.log["episode_return"].values[-1] >= learned.config["good_return"]
-        assert collapsed.log["episode_return"].values[-1] <= collapsed.config["bad_return"]
+        assert learned.log["episode_return"].values[-1] > 150  # a random policy: about 35
+        assert collapsed.log["episode_return"].values[-1] < 20
 
 
 def test_the_collapsed_walker_does_one_thing_whatever_it_sees() -> None:

@@ -167,7 +167,7 @@ def desk(task: str) -> TrainConfig:
         eval_every_frames=2_000,
         eval_episodes=1,
         final_episodes=16,
-        good_return=250.0,
+        good_return=150.0,
         bad_return=60.0,
     )
 
