@@ -128,7 +128,8 @@ class TestFrames:
 
     def test_runs_of_different_length(self, other, good, samples):
         runs = [good[0], other]
-        result = probe(runs, samples, layers=["mlp2"], components=["height"], max_atoms=2)
+        options = {"layers": ["mlp2"], "components": ["height"], "max_atoms": 2, "keep_own": True}
+        result = probe(runs, samples, **options)
         assert result["frame"].values.tolist() == [1000, 3000]
         missing = np.isnan(result["test_mse"].squeeze(("layer", "component")).values)
         assert missing.tolist() == [[False, True], [True, False]]
@@ -165,7 +166,8 @@ def test_the_same_call_gives_the_same_bytes(other, samples, tmp_path):
 
 class TestWhoseSamples:
     def test_a_runs_own_episodes_stay_out_of_its_test_set(self, good, other, samples):
-        result = probe([*good, other], samples, frames=[1000], layers=["mlp0"], max_atoms=1)
+        with pytest.warns(UserWarning, match="tested on different episodes"):
+            result = probe([*good, other], samples, frames=[1000], layers=["mlp0"], max_atoms=1)
         assert result["contributed"].values.tolist() == [True, True, True, False]
         sizes = [len(samples.rows("test", without=(i,))) for i in range(3)]
         assert result["n_test"].values.tolist() == [*sizes, len(samples.rows("test"))]

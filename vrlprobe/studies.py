@@ -1,6 +1,7 @@
 """Runs in, labelled datasets out: the only place where files, networks and probes meet."""
 
 import json
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -102,6 +103,12 @@ def probe(
     labels = run_labels(runs)
     result = _empty(labels, sorted({f for found in chosen for f in found}), names, wanted)
     rows = [_Rows(samples, run, wanted, keep_own) for run in runs]
+    if len({part.without for part in rows}) > 1:
+        warnings.warn(
+            "the runs are tested on different episodes, as each one's own are left out: take a set "
+            "to which none of them contributed, or keep their own (--keep-own)",
+            stacklevel=2,
+        )
     prober = _Prober(max_atoms, batch_size, names)
     jobs = [(r, f, name) for r, found in enumerate(chosen) for f in found for name in names]
     for place, frame, name in track(jobs):

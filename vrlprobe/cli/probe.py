@@ -134,7 +134,7 @@ def _kept_own(result: xr.Dataset) -> bool:
 def _cell(value: float, best: bool, edge: bool) -> str:
     if math.isnan(value):
         return "-  "
-    text = f"{value:.2f}" if value >= LOWEST else f"<{LOWEST:.0f}"
+    text = f"{round(value, 2) + 0.0:.2f}" if value >= LOWEST else f"<{LOWEST:.0f}"
     return f"{text}{'*' if best else ' '}{'+' if edge else ' '}"
 
 
