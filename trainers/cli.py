@@ -67,7 +67,7 @@ def run(task: str, seed: int, profile: str, output: Path | None, **overrides: An
     path = output or Path("runs") / f"{task}-seed{seed}.h5"
     if path.suffix != ".h5":
         raise click.UsageError(f"a run file ends in .h5, {path} does not")
-    prepare(config.threads)
+    prepare()
     with _progress(config, path) as progress:
         begin(config, path, progress, lambda size: _announce(config, path, size))
     click.echo(f"{path}: {last_result(path)}")
@@ -84,7 +84,7 @@ def resume(path: Path) -> None:
 
     with open_run(path) as opened:
         config = stored_config(opened)
-    prepare(config.threads)
+    prepare()
     with _progress(config, path) as progress:
         worked = go_on(path, progress)
     note = "" if worked else " (was complete already)"

@@ -5,14 +5,11 @@ import signal
 import sys
 from types import FrameType
 
-import torch
-
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 
 
-def prepare(threads: int) -> None:
-    """Set the thread count, keep freed memory, and let SIGTERM end a run as Ctrl-C does."""
-    torch.set_num_threads(threads)
+def prepare() -> None:
+    """Keep freed memory, and let SIGTERM end a run as Ctrl-C does."""
     keep_freed_memory()
     signal.signal(signal.SIGTERM, _interrupt)
 

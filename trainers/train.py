@@ -51,6 +51,7 @@ class Training:
 
     def __init__(self, config: TrainConfig, replay_path: Path) -> None:
         self.config = replace(config, precision=resolve_precision(config.precision))
+        torch.set_num_threads(config.threads)  # their number decides how sums are rounded
         train_seed, eval_seed = np.random.SeedSequence(config.seed).generate_state(2)
         self.env, self.eval_env = (self._make_env(int(seed)) for seed in (train_seed, eval_seed))
         if config.n_step > self.env.episode_steps:
