@@ -17,6 +17,7 @@ import numpy as np
 
 from trainers.train import Training
 from vrlprobe.errors import ResumeError
+from vrlprobe.format.filesystem import fsync_folder
 from vrlprobe.format.schema import parameters_digest
 
 REPLAY = "replay.bin"
@@ -65,15 +66,7 @@ def save_state(training: Training, folder: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, target)
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    fsync_folder(target)
 
 
 def prune_states(folder: Path, frame: int) -> None:

@@ -16,6 +16,7 @@ import xarray as xr
 
 from vrlprobe.errors import FormatError
 from vrlprobe.format import guard
+from vrlprobe.format.filesystem import fsync_folder
 
 PACKAGES = ("vrlprobe", "numpy", "scipy", "torch", "h5py", "xarray")
 
@@ -35,7 +36,7 @@ def written_at_once(path: str | Path) -> Iterator[Path]:
         yield temporary
         _sync(temporary)
         os.replace(temporary, path)
-        _sync(path.parent)
+        fsync_folder(path)
     except OSError as error:
         raise FormatError(f"cannot write {path}: {error.strerror or error}") from error
     finally:

@@ -278,17 +278,11 @@ def _source(run: "Run", n_episodes: int) -> Source:
         seed=int(run.config.get("seed", -1)),
         frame=frame,
         checkpoint=run.digest(frame),
-        episode_return=final_return(run),
+        episode_return=_last_rollout(run).mean_return,
         n_episodes=n_episodes,
         precision=str(run.config.get("precision", "unknown")),
         render=str(run.config.get("render", "unknown")),
     )
-
-
-def final_return(run: "Run") -> float:
-    """Mean return over the last checkpoint's episodes."""
-    returns = _last_rollout(run).returns
-    return float(np.mean(returns)) if len(returns) else float("nan")
 
 
 def weak_runs(runs: "Iterable[Run]") -> list[str]:
@@ -296,8 +290,8 @@ def weak_runs(runs: "Iterable[Run]") -> list[str]:
     phrases = []
     for run in runs:
         good = run.config.get("good_return")
-        if good is not None and final_return(run) < float(good):
-            phrases.append(f"{_name(run)} returns {final_return(run):.0f} (good: {good:g})")
+        if good is not None and (returned := _last_rollout(run).mean_return) < float(good):
+            phrases.append(f"{_name(run)} returns {returned:.0f} (good: {good:g})")
     return phrases
 
 

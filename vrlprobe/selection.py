@@ -29,7 +29,7 @@ def resolve_frames(run: "Run", frames: str | Sequence[int]) -> list[int]:
     if frames == "all":
         return list(there)
     if frames == "best":
-        returns = [mean_return(run, frame) for frame in there]
+        returns = [run.rollout(frame).mean_return for frame in there]
         if np.isnan(returns).all():
             raise SampleError(f"{run.path.name} has no rollouts, so it has no best checkpoint")
         return [there[int(np.nanargmax(returns))]]
@@ -82,12 +82,6 @@ def check_runs(runs: "Sequence[Run]", samples: SampleSet) -> None:
         there |= {str(getattr(source, key)) for source in samples.sources}
         if len(there) > 1:
             _warn(f"runs and samples of different {key} are mixed: {', '.join(sorted(there))}")
-
-
-def mean_return(run: "Run", frame: int) -> float:
-    """Mean return of a checkpoint's rollout, NaN where none was recorded."""
-    returns = run.rollout(frame).returns
-    return float(np.mean(returns)) if len(returns) else float("nan")
 
 
 def _warn(message: str) -> None:

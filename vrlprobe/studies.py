@@ -21,7 +21,7 @@ from vrlprobe.errors import SampleError
 from vrlprobe.probes.omp import omp_path
 from vrlprobe.results import provenance
 from vrlprobe.samples import SPLITS, SampleSet
-from vrlprobe.selection import check_runs, mean_return, resolve_frames, run_labels, samples_for
+from vrlprobe.selection import check_runs, resolve_frames, run_labels, samples_for
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
@@ -117,7 +117,7 @@ def probe(
             result[key].loc[{dim: at[dim] for dim in result[key].dims if dim in at}] = value
     for place, run in enumerate(runs):
         for frame in chosen[place]:
-            result["episode_return"].loc[labels[place], frame] = mean_return(run, frame)
+            result["episode_return"].loc[labels[place], frame] = run.rollout(frame).mean_return
             result["checkpoint"].loc[labels[place], frame] = run.digest(frame)
         result["mean_mse"][place] = rows[place].mean_mse
         result["n_test"][place] = len(rows[place].states["test"])

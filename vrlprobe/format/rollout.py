@@ -63,6 +63,11 @@ class Rollout(Sequence[Episode]):
         ]
         return np.array(sums, np.float64)
 
+    @property
+    def mean_return(self) -> float:
+        """The mean of `returns`, NaN where no episode was recorded."""
+        return float(np.mean(self.returns)) if len(self) else float("nan")
+
     def _series(self, name: str, episode: int, n: int) -> NDArray[Any]:
         path = f"rollouts/{name}"
         if path not in self._run.dataset_paths:  # no actions, components or physics in this run

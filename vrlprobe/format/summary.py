@@ -45,8 +45,5 @@ def checkpoint_returns(run: Run) -> NDArray[np.float64]:
     if not run.layout.max_episodes and "episode_return" in run.layout.log:
         logged: NDArray[np.float64] = run.log["episode_return"].values
         return logged
-    means = [
-        float(np.mean(r.returns)) if len(r) else np.nan
-        for r in map(run.rollout, run.frames.tolist())
-    ]
+    means = [run.rollout(frame).mean_return for frame in run.frames.tolist()]
     return np.array(means, np.float64)
