@@ -18,15 +18,33 @@ OVERRIDES = [
 ]
 
 
+SHORT = {
+    "reset_window": "window",
+    "reset_threshold": "threshold",
+    "reset_consecutive": "consecutive",
+}
+"""Settings with a second, shorter option."""
+
+
 def _override_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """One option for each setting, `--image-size` for `image_size`; None where it is not given."""
     for field in reversed(OVERRIDES):
-        kind = click.Choice(CHOICES[field.name]) if field.name in CHOICES else field.type
         values = {name: getattr(make("walker_walk"), field.name) for name, make in PROFILES.items()}
         text = field.metadata["help"] + "  [" + ", ".join(f"{k} {v}" for k, v in values.items())
-        name = f"--{field.name.replace('_', '-')}"
-        command = click.option(name, field.name, type=kind, help=f"{text}]")(command)
+        command = click.option(
+            *_option_names(field.name, field.type is bool),
+            field.name,
+            type=click.Choice(CHOICES[field.name]) if field.name in CHOICES else field.type,
+            default=None,
+            help=f"{text}]",
+        )(command)
     return command
+
+
+def _option_names(setting: str, switch: bool) -> list[str]:
+    name = setting.replace("_", "-")
+    names = [f"--{name}/--no-{name}" if switch else f"--{name}"]
+    return [*names, f"--{SHORT[setting]}"] if setting in SHORT else names
 
 
 @click.group(cls=CleanGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -122,18 +140,32 @@ def _live_line(console: Any, total: int) -> Iterator[Callable[[Any], None]]:
     columns = (
         TextColumn("{task.completed:,.0f}/{task.total:,.0f} frames"),
         BarColumn(),
-        TextColumn("return {task.fields[returned]:.0f}  {task.fields[rate]:.0f} frames/s  left"),
+        TextColumn("return {task.fields[returned]:.0f}{task.fields[attempt]}"),
+        TextColumn("{task.fields[rate]:.0f} frames/s  left"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, speed_estimate_period=600) as bar:
-        line = bar.add_task("", total=total, returned=float("nan"), rate=float("nan"))
+        nan = float("nan")
+        line = bar.add_task("", total=total, returned=nan, rate=nan, attempt="")
 
         def show(training: Any) -> None:
             speed = bar.tasks[0].speed or float("nan")
             returned = training.last_return
-            bar.update(line, completed=training.frame, returned=returned, rate=speed)
+            bar.update(
+                line,
+                completed=training.frame,
+                returned=returned,
+                rate=speed,
+                attempt=_attempt(training),
+            )
 
         yield show
+
+
+def _attempt(training: Any) -> str:
+    """Which attempt it is, once the rule has reset one."""
+    number = training.attempt.number
+    return f", attempt {number}" if number > 1 else ""
 
 
 @contextmanager
@@ -147,7 +179,8 @@ def _log_lines(total: int) -> Iterator[Callable[[Any], None]]:
             seen = training.checkpoints
             rate = "" if math.isnan(training.rate) else f", {training.rate:.0f} frames/s"
             returned = f"return {training.last_return:.0f}"
-            click.echo(f"{training.frame:,}/{total:,} frames, {returned}{rate}", err=True)
+            line = f"{training.frame:,}/{total:,} frames, {returned}{rate}{_attempt(training)}"
+            click.echo(line, err=True)
 
     yield show
 

@@ -1,6 +1,6 @@
 """The DrQ-v2 update (Yarats et al., 2021a) of an agent's four networks."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,17 @@ class Learner:
         ]
         self._sums: dict[str, Any] = {}
         self._counted = 0
+
+    def restart(self, blank: DrQV2Agent, parts: Collection[str], seed: int) -> None:
+        """Take some parts from a blank agent, their optimizers as new, and other noise."""
+        tensors = blank.named_tensors()
+        self.agent.load_named_tensors(
+            {n: t for n, t in tensors.items() if n.split("/")[0] in parts}
+        )
+        for part in self.optimizers.keys() & parts:
+            self.optimizers[part].state.clear()
+        self.noise.manual_seed(seed)
+        self.updates = 0
 
     def clipped_noise(self, shape: tuple[int, ...], std: float) -> Tensor:
         """Exploration noise as the updates use it: normal with `std`, clipped."""

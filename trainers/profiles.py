@@ -20,6 +20,10 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "render": ("full", "fast"),
     "precision": ("auto", "float32", "bfloat16"),
     "images": ("one", "all", "last", "none"),
+    "reset_metric": ("grad_norm[mlp0]", "grad_norm[mlp1]", "grad_norm[mlp2]", "action_spread"),
+    "reset_parts": ("all", "mlp", "cnn"),
+    "reset_replay": ("clear", "keep"),
+    "reset_noise": ("restart", "continue"),
 }
 """Values of the settings that are names. `images` says which evaluation episodes keep theirs: one
 and all at the last checkpoint, all everywhere, all at the last one only, or none."""
@@ -28,6 +32,7 @@ POSITIVE = (
     *("image_size", "frame_stack", "action_repeat", "channels", "feature_dim", "hidden_dim"),
     *("batch_size", "n_step", "update_every_steps", "total_frames", "replay_capacity"),
     *("eval_every_frames", "eval_episodes", "final_episodes", "norm_batch_size", "threads"),
+    "reset_consecutive",
 )
 """Settings that are at least 1; every other number is at least 0."""
 
@@ -95,6 +100,17 @@ class TrainConfig:
         "one", "episodes that keep their images: one and all at the last, all, last or none"
     )
 
+    reset_rule: bool = _setting(False, "start again where an attempt is stuck (paper, 5.2)")
+    reset_window: int = _setting(
+        0, "frames after which the rule decides; 0: those in which the noise decays"
+    )
+    reset_metric: str = _setting("grad_norm[mlp1]", "what the rule reads")
+    reset_threshold: float = _setting(1e-3, "that the metric must exceed")
+    reset_consecutive: int = _setting(5, "evaluations in a row in which it must")
+    reset_parts: str = _setting("all", "networks that start again: all, actor and critic, encoder")
+    reset_replay: str = _setting("clear", "whether the replay starts again, too")
+    reset_noise: str = _setting("restart", "whether the noise schedule starts again, too")
+
     good_return: float = _setting(900.0, "return from which an agent counts as good")
     bad_return: float = _setting(30.0, "return up to which an agent counts as bad")
 
@@ -112,8 +128,8 @@ class TrainConfig:
 
     @property
     def rule_window(self) -> int:
-        """Frames after which the reset rule decides: where the noise reaches its minimum."""
-        return self.noise_steps * self.action_repeat
+        """Frames of an attempt after which the reset rule decides."""
+        return self.reset_window or self.noise_steps * self.action_repeat
 
     @property
     def evaluation_frames(self) -> range:

@@ -139,6 +139,10 @@ class Replay:
         while len(self) - self.episodes[0][1] >= self.capacity:
             self.episodes.popleft()
 
+    def clear(self) -> None:
+        """Forget every episode; new ones are written behind the last."""
+        self.episodes.clear()
+
     def _write(self, records: np.ndarray, at: int) -> None:
         view, offset = memoryview(records.tobytes()), at * self.record.itemsize
         while view:

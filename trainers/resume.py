@@ -9,12 +9,14 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
+from trainers.attempt import Attempt
 from trainers.train import Training
 from vrlprobe.errors import ResumeError
 from vrlprobe.format.filesystem import fsync_folder
@@ -54,6 +56,7 @@ def save_state(training: Training, folder: Path) -> None:
         "step": training.step,
         "digest": checkpoint_digest(training),
         "elapsed": training.elapsed,
+        "attempt": asdict(training.attempt),
         "head": training.replay.head,
         "episodes": list(training.replay.episodes),
         **_random_states(training),
@@ -107,6 +110,7 @@ def _apply(training: Training, arrays: Mapping[str, np.ndarray]) -> None:
     counters = json.loads(str(arrays["counters"]))
     training.learner.restore(arrays)
     training.step, training.elapsed = counters["step"], counters["elapsed"]
+    training.attempt = Attempt(**counters["attempt"])
     training.replay.head = counters["head"]
     training.replay.episodes.extend((start, length) for start, length in counters["episodes"])
     training.rng.bit_generator.state = counters["rng"]

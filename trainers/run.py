@@ -188,6 +188,8 @@ def _train(training: Training, writer: RunWriter, folder: Path, progress: Progre
     for frame in due:
         if writer.last_frame is not None and frame <= writer.last_frame:
             continue
+        if training.config.reset_rule and training.attempt.fails(training.rule):
+            training.restart()
         training.play_until(frame, progress)
         _checkpoint(training, writer, folder, last=training.frame >= due[-1])
         progress(training)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from trainers.attempt import RESET_PARTS, Attempt, rule_of
 from trainers.drqv2 import Learner, resolve_precision
 from trainers.profiles import TrainConfig
 from trainers.replay import Replay
@@ -23,6 +24,7 @@ LOG: dict[str, tuple[str, ...]] = {
     "step": (),
     "updates": (),
     "attempt": (),
+    "rule_streak": (),
     "episode_return": (),
     "train_return": (),
     "noise_std": (),
@@ -59,14 +61,12 @@ class Training:
                 f"n_step is {config.n_step}, but an episode of {config.task} has "
                 f"{self.env.episode_steps} agent steps: nothing could be learned from it"
             )
-        torch.manual_seed(config.seed)
-        self.agent = DrQV2Agent.from_config(
-            {**self.config.stored(), "action_dim": self.env.n_actions}
-        )
+        self.agent = self._blank_agent(config.seed)
         self.learner = Learner(self.agent, self.config)
         self.rng = np.random.default_rng(config.seed)
         self.replay = self._make_replay(replay_path)
         self.step = 0
+        self.attempt, self.rule = Attempt(), rule_of(config)
         self.elapsed = 0.0
         self.train_returns: list[float] = []
         self.last_return = float("nan")
@@ -84,6 +84,11 @@ class Training:
             action_repeat=config.action_repeat,
             render=config.render,
         )
+
+    def _blank_agent(self, seed: int) -> DrQV2Agent:
+        torch.manual_seed(seed)
+        sizes = {**self.config.stored(), "action_dim": self.env.n_actions}
+        return DrQV2Agent.from_config(sizes)
 
     def _make_replay(self, path: Path) -> Replay:
         config, longest = self.config, self.env.episode_steps
@@ -104,9 +109,20 @@ class Training:
         return self.step * self.config.action_repeat
 
     @property
+    def age(self) -> int:
+        """Agent steps of this attempt."""
+        return self.step - self.attempt.begun // self.config.action_repeat
+
+    @property
     def std(self) -> float:
         """The exploration noise's standard deviation now."""
-        return self.config.noise_std(self.step)
+        restarts = self.config.reset_noise == "restart"
+        return self.config.noise_std(self.age if restarts else self.step)
+
+    @property
+    def begins_empty(self) -> bool:
+        """Whether this attempt began with an empty replay, to be filled before the first update."""
+        return self.attempt.number == 1 or self.config.reset_replay == "clear"
 
     def play_until(self, frame: int, progress: Callable[["Training"], None]) -> None:
         """Train through whole episodes until `frame` is reached; `progress` after each."""
@@ -117,14 +133,25 @@ class Training:
         seconds = time.perf_counter() - begun
         self.rate = (self.frame - at) / seconds if self.frame > at else float("nan")
 
+    def restart(self) -> None:
+        """Begin the next attempt, in random streams of its own drawn from the run's seed."""
+        config = self.config
+        self.attempt = Attempt(self.attempt.number + 1, self.frame)
+        streams = np.random.SeedSequence([config.seed, self.attempt.number])
+        agent, noise, env, rng = (int(seed) for seed in streams.generate_state(4))
+        self.learner.restart(self._blank_agent(agent), RESET_PARTS[config.reset_parts], noise)
+        self.env.random_state.seed(env)
+        self.rng = np.random.default_rng(rng)
+        if config.reset_replay == "clear":
+            self.replay.clear()
+
     def _play_episode(self) -> None:
         self.env.reset()
         images, actions, rewards, discounts = [self.env.image], [], [], []
         last = False
         while not last:
             action = self._choose()
-            if self.frame >= self.config.seed_frames:
-                self._update()
+            self._update()
             result = self.env.step(action)
             self.step += 1
             last = result.last
@@ -139,12 +166,14 @@ class Training:
         self.train_returns.append(float(np.sum(rewards)))
 
     def _choose(self) -> np.ndarray:
-        if self.step < self.config.exploration_steps:
+        if self.begins_empty and self.age < self.config.exploration_steps:
             return self.rng.uniform(-1, 1, self.env.n_actions).astype(np.float32)
         return self.learner.explore(self.env.observation, self.std)
 
     def _update(self) -> None:
         config = self.config
+        if self.begins_empty and self.age * config.action_repeat < config.seed_frames:
+            return
         if self.step % config.update_every_steps == 0 and len(self.replay):
             batch = self.replay.sample(
                 config.batch_size, config.n_step, config.discount, self.rng, config.shift_pad
@@ -175,12 +204,14 @@ class Training:
             spread = float(self.agent.act(batch[0]).std(axis=0).mean())
             if self.learner.updates:
                 norms = np.array(list(self.agent.gradient_norms(*batch).values()))
+        self._read_rule(spread, norms)
         returns, self.train_returns = self.train_returns, []
         self.elapsed, self._clock = self.total_seconds, time.perf_counter()
         return {
             "step": self.step,
             "updates": self.learner.updates,
-            "attempt": 1,
+            "attempt": self.attempt.number,
+            "rule_streak": self.attempt.streak(self.rule),
             "episode_return": np.mean([episode.episode_return for episode in episodes]),
             "train_return": np.mean(returns) if returns else np.nan,
             "noise_std": self.std,
@@ -190,6 +221,12 @@ class Training:
             "frames_per_second": self.rate,
             "elapsed_seconds": self.elapsed,
         }
+
+    def _read_rule(self, spread: float, norms: np.ndarray) -> None:
+        """Note what the rule's metric is now; NaN before the attempt's first update."""
+        readings = {f"grad_norm[{name}]": norms[i] for i, name in enumerate(NORM_LAYERS)}
+        readings["action_spread"] = spread if self.learner.updates else np.nan
+        self.attempt.readings.append((self.frame, float(readings[self.config.reset_metric])))
 
     @property
     def total_seconds(self) -> float:

@@ -1,0 +1,244 @@
+"""Action collapse: when it begins and ends in a run, and the rule that resets a stuck training.
+
+Pure functions of a run's logged columns, one value a checkpoint; `vrlprobe.studies` reads the
+columns, `trainers` applies the rule while it trains.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Word = Literal["healthy", "escaped", "stuck", "undecided"]
+
+
+@dataclass(frozen=True)
+class Sign:
+    """One metric's reading of collapse.
+
+    Attributes:
+        name: column of the log or of a metrics result, with its layer: `grad_norm[mlp1]`.
+        threshold: where collapse is told from health.
+        healthy_above: False for a metric that rises in collapse.
+    """
+
+    name: str
+    threshold: float
+    healthy_above: bool = True
+
+    def healthy(self, values: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Which values are on the healthy side; NaN and the threshold itself are not."""
+        found = np.asarray(values, np.float64)
+        return found > self.threshold if self.healthy_above else found < self.threshold
+
+    def decades(self, value: float) -> float:
+        """How far a value is from the threshold, as a power of ten; positive on the healthy side.
+
+        Infinite at 0.
+        """
+        with np.errstate(divide="ignore"):
+            distance = float(np.log10(abs(value)) - np.log10(self.threshold))
+        return distance if self.healthy_above else -distance
+
+
+SPREAD = Sign("action_spread", 0.1)
+"""What collapse is: one action whatever the image. Of 600 logged checkpoints of 20 desk runs none
+lay between 0.03 and 0.17 for longer than a single reading (docs/collapse.md)."""
+GRADIENT = Sign("grad_norm[mlp1]", 1e-3)
+"""What makes it last: no gradient. The threshold is the paper's (section 5.2)."""
+CONFIRMED = 3
+"""Readings in a row that begin or end a stage: single ones jump."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of a run in one state, from the first to the last of its checkpoints' frames."""
+
+    collapsed: bool
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a metric says at the end of a run: its median over the last readings."""
+
+    sign: Sign
+    value: float
+    agrees: bool
+    """Whether it is on the side that the run's last stage is on."""
+
+    @property
+    def decades(self) -> float:
+        """Distance from the threshold as a power of ten, positive where it agrees."""
+        distance = abs(self.sign.decades(self.value))
+        return distance if self.agrees else -distance
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A run judged: its stages, one word, and what speaks for it."""
+
+    word: Word
+    frame: int | None
+    """Where it escaped, or since when it is stuck."""
+    stages: tuple[Stage, ...]
+    evidence: tuple[Evidence, ...]
+    reason: str
+    """Why the verdict is not firmer, in a few words; empty where it is."""
+
+    def __str__(self) -> str:
+        """`stuck since 8,000`."""
+        joint = {"escaped": " at ", "stuck": " since "}.get(self.word)
+        return self.word if joint is None else f"{self.word}{joint}{self.frame:,}"
+
+
+def stages(frames: Ints, collapsed: npt.NDArray[np.bool_]) -> tuple[Stage, ...]:
+    """A run's stages: a state counts once `CONFIRMED` readings in a row show it.
+
+    Args:
+        frames: (n,), of the checkpoints after the first update.
+        collapsed: (n,), the reading at each.
+
+    Returns:
+        Stages in order, alternating, without gaps: readings that no stage claims belong to the
+        stage before them, those at the start to the first. Empty if nothing was confirmed.
+    """
+    begins: list[tuple[int, bool]] = []
+    at = 0
+    for state, group in itertools.groupby(collapsed.tolist()):
+        length = len(list(group))
+        if length >= CONFIRMED and (not begins or begins[-1][1] != state):
+            begins.append((at if begins else 0, state))
+        at += length
+    closes = [begin - 1 for begin, _ in begins[1:]] + [len(frames) - 1]
+    return tuple(
+        Stage(state, int(frames[begin]), int(frames[close]))
+        for (begin, state), close in zip(begins, closes, strict=True)
+    )
+
+
+def judge(
+    frames: Ints,
+    readings: dict[str, Floats],
+    window: int,
+    signs: Sequence[Sign] = (SPREAD, GRADIENT),
+) -> Verdict:
+    """Say whether a run is in action collapse, since when, or when it came out.
+
+    Args:
+        frames: (n,), of the checkpoints.
+        readings: by the signs' names, (n,) each; rows in which the first sign is NaN (before the
+            first update, or of another attempt) don't count.
+        window: the frame at which the exploration noise reaches its minimum: a run that is still
+            collapsed there is stuck, as few escape later (paper, section 5.1, observation 3).
+        signs: the first one decides, all are evidence; those without readings are left out.
+    """
+    first = readings[signs[0].name]
+    known = np.isfinite(first)
+    frames, first = frames[known], first[known]
+    found = stages(frames, ~signs[0].healthy(first))
+    if not found:
+        return Verdict("undecided", None, (), (), f"{len(frames)} readings after the first update")
+    last = found[-1]
+    evidence = tuple(
+        _evidence(sign, readings[sign.name][known], last.collapsed)
+        for sign in signs
+        if sign.name in readings and np.isfinite(readings[sign.name][known][-CONFIRMED:]).any()
+    )
+    word, reason = _word(found, evidence, bool(frames[-1] >= window))
+    frame = {"escaped": last.first, "stuck": last.first}.get(word)
+    return Verdict(word, frame, found, evidence, reason)
+
+
+def _evidence(sign: Sign, values: Floats, collapsed: bool) -> Evidence:
+    value = float(np.nanmedian(values[-CONFIRMED:]))
+    return Evidence(sign, value, bool(sign.healthy(value)) != collapsed)
+
+
+def _word(
+    found: Sequence[Stage], evidence: Sequence[Evidence], past_window: bool
+) -> tuple[Word, str]:
+    if not found[-1].collapsed:
+        return ("escaped" if len(found) > 1 else "healthy"), ""
+    if not past_window:
+        return "undecided", "collapsed, but the exploration noise is still decaying"
+    if not all(item.agrees for item in evidence):
+        against = ", ".join(item.sign.name for item in evidence if not item.agrees)
+        return "undecided", f"collapsed, but {against} moves"
+    return "stuck", ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The reset rule (paper, section 5.2): start again unless the window shows life.
+
+    Attributes:
+        window: frames of an attempt after which it is decided, m in the paper.
+        sign: the metric that is read, and its threshold.
+        consecutive: readings in a row on its healthy side that let an attempt go on to the end.
+    """
+
+    window: int
+    sign: Sign = GRADIENT
+    consecutive: int = 5
+
+    def __post_init__(self) -> None:
+        if self.window < 1 or self.consecutive < 1:
+            raise ValueError(
+                f"the rule needs a window and consecutive readings of at least 1, not "
+                f"{self.window} and {self.consecutive}"
+            )
+
+    def streak(self, values: npt.ArrayLike) -> int:
+        """Most readings in a row on the healthy side; NaN ones don't count at all."""
+        found = np.asarray(values, np.float64)
+        groups = itertools.groupby(self.sign.healthy(found[np.isfinite(found)]).tolist())
+        return max((len(list(group)) for healthy, group in groups if healthy), default=0)
+
+    def fires(self, frames: Ints, values: Floats, begin: int = 0) -> int | None:
+        """The frame at which it would reset an attempt that began at `begin`; None to keep it.
+
+        Also None while the attempt has not reached the end of its window.
+        """
+        end = begin + self.window
+        if not len(frames) or frames[-1] < end:
+            return None
+        inside = (frames > begin) & (frames <= end)
+        if self.streak(values[inside]) >= self.consecutive:
+            return None
+        return int(frames[frames >= end][0])
+
+    def attempts(self, total: int) -> int:
+        """Attempts that fit in a run of `total` frames: n in 1 - p^n."""
+        return total // self.window
+
+
+def success_probability(
+    stuck: int, runs: int, attempts: int, level: float = 0.95
+) -> tuple[float, float, float]:
+    """1 - p^n, the chance that one of n attempts escapes (paper, proposition 1), with an interval.
+
+    Args:
+        stuck: runs of which the first attempt stayed in collapse.
+        runs: all of them; p is stuck / runs.
+        attempts: n.
+        level: of the exact (Clopper-Pearson) interval of p, carried over to 1 - p^n.
+
+    Returns:
+        Estimate, lower and upper end.
+
+    Raises:
+        ValueError: no runs, or more stuck ones than runs.
+    """
+    if not 0 <= stuck <= runs or runs == 0:
+        raise ValueError(f"{stuck} stuck of {runs} runs gives no share")
+    interval = stats.binomtest(stuck, runs).proportion_ci(level, method="exact")
+    low, high = float(interval.low), float(interval.high)
+    return 1 - (stuck / runs) ** attempts, 1 - high**attempts, 1 - low**attempts
