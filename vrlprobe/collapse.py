@@ -117,10 +117,10 @@ def stages(frames: Ints, collapsed: npt.NDArray[np.bool_]) -> tuple[Stage, ...]:
         if length >= CONFIRMED and (not begins or begins[-1][1] != state):
             begins.append((at if begins else 0, state))
         at += length
-    closes = [begin - 1 for begin, _ in begins[1:]] + [len(frames) - 1]
+    ends = [begin for begin, _ in begins[1:]] + [len(frames)] * bool(begins)
     return tuple(
-        Stage(state, int(frames[begin]), int(frames[close]))
-        for (begin, state), close in zip(begins, closes, strict=True)
+        Stage(state, int(frames[begin]), int(frames[end - 1]))
+        for (begin, state), end in zip(begins, ends, strict=True)
     )
 
 
