@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ORDER = (
     *("errors", "format", "results", "agents", "envs", "activations", "samples", "samplefile"),
-    *("selection", "probes", "studies", "figures", "cli"),
+    *("selection", "probes", "metrics", "collapse", "studies", "figures", "cli"),
 )
 FILES = sorted([*ROOT.glob("vrlprobe/**/*.py"), *ROOT.glob("trainers/*.py")])
 
@@ -34,7 +34,7 @@ def test_nothing_imports_upwards(file: Path) -> None:
     modules = imported(file)
     parts = file.relative_to(ROOT).with_suffix("").parts
     if parts[0] == "trainers":
-        allowed = {"format", "agents", "envs", "errors", "cli"}
+        allowed = {"format", "agents", "envs", "errors", "collapse", "cli"}
         rooms = {room(m) for m in modules if m.startswith("vrlprobe.")}
         assert rooms <= allowed
         assert {m for m in modules if m.startswith("vrlprobe.cli")} <= {"vrlprobe.cli.group"}

@@ -20,8 +20,8 @@ from vrlprobe.cli.common import (
     split_list,
 )
 from vrlprobe.results import last_checkpoint, save_result
-from vrlprobe.studies import DEFAULT_MAX_ATOMS
 from vrlprobe.studies import probe as study
+from vrlprobe.studies.probing import DEFAULT_MAX_ATOMS
 
 LOWEST = -9.99
 

@@ -25,7 +25,7 @@ def draw(result: xr.Dataset, components: Sequence[str] | None = None) -> Figure:
     """A heat map for one frame, curves for several.
 
     Args:
-        result: what `studies.probe` returns.
+        result: what `vrlprobe.probe` returns.
         components: which to draw; all in a heat map, three in curves, if None.
     """
     if (result["checkpoint"] != "").sum("frame").max() > 1:

@@ -1,9 +1,7 @@
-"""Runs in, labelled datasets out: the only place where files, networks and probes meet."""
+"""Which layers of which checkpoints linearly hold which parts of the state."""
 
-import json
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,9 +17,15 @@ from vrlprobe.activations import (
 )
 from vrlprobe.errors import SampleError
 from vrlprobe.probes.omp import omp_path
-from vrlprobe.results import provenance
 from vrlprobe.samples import SPLITS, SampleSet
 from vrlprobe.selection import check_runs, resolve_frames, run_labels, samples_for
+from vrlprobe.studies.common import (
+    Variables,
+    all_frames,
+    blank,
+    run_attributes,
+    sample_attributes,
+)
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
@@ -29,10 +33,9 @@ if TYPE_CHECKING:
 DEFAULT_MAX_ATOMS = 50
 GROUP_BYTES = 1 << 30
 """Layers are read together up to this many bytes of activations."""
-CONFIG_KEYS = ("task", "seed", "profile", "architecture", "precision", "render")
 
 EACH = ("run", "frame", "layer", "component")
-VARIABLES: dict[str, tuple[tuple[str, ...], Any, str]] = {
+VARIABLES: Variables = {
     "train_mse": (EACH, np.nan, "mean squared error on the training samples"),
     "val_mse": (EACH, np.nan, "mean squared error on the validation samples"),
     "test_mse": (EACH, np.nan, "mean squared error on the test samples"),
@@ -101,7 +104,13 @@ def probe(
     chosen = [resolve_frames(run, frames) for run in runs]
     names = known_layers(runs[0].agent(chosen[0][0]), PROBED_LAYERS if layers is None else layers)
     labels = run_labels(runs)
-    result = _empty(labels, sorted({f for found in chosen for f in found}), names, wanted)
+    coords: dict[str, Any] = {
+        "run": labels,
+        "frame": all_frames(chosen),
+        "layer": names,
+        "component": wanted,
+    }
+    result = blank(coords, VARIABLES)
     rows = [_Rows(samples, run, wanted, keep_own) for run in runs]
     if len({part.without for part in rows}) > 1:
         warnings.warn(
@@ -123,53 +132,8 @@ def probe(
         result["n_test"][place] = len(rows[place].states["test"])
         result["contributed"][place] = bool(rows[place].own)
     arguments = {"max_atoms": max_atoms, "keep_own": keep_own, "frames": frames}
-    return result.assign_attrs(_attributes(runs, samples, arguments))
-
-
-def activations(
-    run: "Run",
-    samples: "SampleSet | Sequence[Run] | None" = None,
-    *,
-    frame: str | int = "last",
-    layers: Sequence[str] | None = None,
-    batch_size: int = 256,
-) -> xr.Dataset:
-    """The activations of one checkpoint on a sample set, with the states beside them.
-
-    Args:
-        run, samples: as for `probe`.
-        frame: of the checkpoint; "last" or "best" too.
-        layers: names out of the agent's table; all of them if None.
-        batch_size: observations in one forward pass.
-
-    Returns:
-        One float32 variable a layer, dims (sample, <layer>_unit), `state` (sample, component),
-        and the coordinates `split` and `episode` of each sample. Samples are in the set's order.
-
-    Raises:
-        SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.
-    """
-    samples, _ = samples_for([run], samples, keep_own=True)
-    check_runs([run], samples)
-    (at,) = resolve_frames(run, frame if isinstance(frame, str) else [frame])
-    rows = np.arange(len(samples))
-    found = extract_activations(run.agent(at), samples.observations(rows), layers, batch_size)
-    split = np.array(SPLITS)[samples.split[samples.episodes]]
-    return xr.Dataset(
-        {
-            **{name: (("sample", f"{name}_unit"), values) for name, values in found.items()},
-            "state": (("sample", "component"), samples.states),
-        },
-        coords={
-            "component": list(samples.components),
-            "split": ("sample", split.astype(object)),
-            "episode": ("sample", samples.episodes),
-        },
-        attrs={
-            **_attributes([run], samples, {"frame": at}, "activations"),
-            "frame": at,
-            "checkpoint": run.digest(at),
-        },
+    return result.assign_attrs(
+        run_attributes("probe", runs, arguments) | sample_attributes(samples)
     )
 
 
@@ -277,40 +241,3 @@ def fit_layer(
 def _check_finite(parts: dict[str, npt.NDArray[np.float32]], what: str) -> None:
     if not all(np.isfinite(part).all() for part in parts.values()):
         raise SampleError(f"{what} has NaN or infinite activations, so it cannot be probed")
-
-
-def _empty(
-    labels: Sequence[str], frames: Sequence[int], layers: Sequence[str], components: Sequence[str]
-) -> xr.Dataset:
-    """The result's variables, nothing computed yet."""
-    coords: dict[str, Any] = {
-        "run": list(labels),
-        "frame": np.asarray(frames, np.int64),
-        "layer": list(layers),
-        "component": list(components),
-    }
-    dataset = xr.Dataset(coords=coords)
-    for name, (dims, blank, meaning) in VARIABLES.items():
-        shape = [dataset.sizes[dim] for dim in dims]
-        kind = object if blank == "" else None
-        dataset[name] = (dims, np.full(shape, blank, kind), {"long_name": meaning})
-    return dataset
-
-
-def _attributes(
-    runs: "Sequence[Run]", samples: SampleSet, arguments: dict[str, Any], kind: str = "probe"
-) -> dict[str, Any]:
-    """Provenance: the arguments, the samples by digest and source, what the runs' configs say."""
-    configs = {
-        label: {key: run.config.get(key) for key in CONFIG_KEYS}
-        for label, run in zip(run_labels(runs), runs, strict=True)
-    }
-    return {
-        **provenance(kind, arguments),
-        "task": samples.task,
-        "samples": samples.digest,
-        "sample_sources": json.dumps([asdict(source) for source in samples.sources]),
-        "n_train": len(samples.rows("train")),
-        "n_val": len(samples.rows("val")),
-        "configs": json.dumps(configs),
-    }

@@ -7,13 +7,12 @@ import pytest
 from sklearn.linear_model import LinearRegression, orthogonal_mp
 from sklearn.metrics import r2_score
 
-from vrlprobe import studies
 from vrlprobe.activations import PROBED_LAYERS, extract_activations
 from vrlprobe.errors import SampleError, UnknownFrameError, UnknownLayerError
 from vrlprobe.format.reader import open_run
 from vrlprobe.results import load_result, save_result
 from vrlprobe.samples import make_samples
-from vrlprobe.studies import activations, probe
+from vrlprobe.studies import activations, probe, probing
 
 ATOMS = 6
 
@@ -142,8 +141,8 @@ class TestFrames:
             calls.append(arguments)
             return fit_layer(*arguments)
 
-        fit_layer = studies.fit_layer
-        monkeypatch.setattr(studies, "fit_layer", counted)
+        fit_layer = probing.fit_layer
+        monkeypatch.setattr(probing, "fit_layer", counted)
         result = probe(other, samples, frames="all", layers=["cnn0", "mlp2"], max_atoms=2)
         assert len(calls) == 1 + 3
         errors = result["test_mse"].sel(layer="cnn0").values[0]
@@ -153,7 +152,7 @@ class TestFrames:
 
 def test_little_memory_changes_nothing(other, samples, monkeypatch):
     whole = probe(other, samples, max_atoms=3)
-    monkeypatch.setattr(studies, "GROUP_BYTES", 1)
+    monkeypatch.setattr(probing, "GROUP_BYTES", 1)
     assert probe(other, samples, max_atoms=3).identical(whole)
 
 

@@ -1,0 +1,97 @@
+"""Metrics of checkpoints: the numbers are those of the arrays, and the right observations."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vrlprobe import metrics as numbers
+from vrlprobe.activations import extract_activations
+from vrlprobe.errors import SampleError
+from vrlprobe.format.reader import open_run
+from vrlprobe.samples import make_samples
+from vrlprobe.studies import metrics
+
+FRAMES = (0, 1000, 2000)
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+
+
+@pytest.fixture
+def run(make_run):
+    path = make_run("seed1.h5", seed=1, frames=FRAMES)
+    with open_run(path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def other(make_run):
+    path = make_run("seed2.h5", seed=2, frames=FRAMES[:2])
+    with open_run(path) as opened:
+        yield opened
+
+
+def test_the_numbers_are_those_of_the_activations(run, other) -> None:
+    samples = make_samples([other])
+    found = metrics(run, samples, frames=[1000], n_samples=100)
+    rows = np.linspace(0, len(samples) - 1, 100).round().astype(int)
+    arrays = extract_activations(run.agent(1000), samples.observations(rows))
+    for layer in ("mlp1", "mlp2"):
+        at = found.sel(run="seed1", frame=1000, layer=layer)
+        for name, value in numbers.layer_metrics(arrays[layer]).items():
+            assert at[name].item() == pytest.approx(value, nan_ok=True), name
+    at = found.sel(run="seed1", frame=1000)
+    assert at["action_spread"].item() == pytest.approx(numbers.action_spread(arrays["action"]))
+    assert at["episode_return"].item() == pytest.approx(run.rollout(1000).mean_return)
+    assert found.attrs["n_samples"] == 100
+    assert found.attrs["samples"] == samples.digest
+
+
+def test_gradient_norms_are_those_that_the_training_logged() -> None:
+    with open_run(FIXTURES / "cartpole_balance.h5") as run:
+        found = metrics(run, make_samples([run]))["grad_norm"].isel(run=0)
+        logged = run.log["grad_norm"]
+    assert np.isfinite(logged[1:]).all()
+    np.testing.assert_allclose(found[1:], logged[1:], rtol=1e-4)
+
+
+def test_a_run_without_batches_has_no_gradient_norms(run, other) -> None:
+    assert np.isnan(metrics(run, make_samples([other]))["grad_norm"]).all()
+
+
+def test_zeros_mean_nothing_behind_a_tanh(run, other) -> None:
+    found = metrics(run, make_samples([other]), frames="last").isel(run=0, frame=0)
+    assert np.isnan(found["dead_units"].sel(layer="mlp0"))
+    assert np.isnan(found["zero_fraction"].sel(layer="mlp0"))
+    assert np.isfinite(found["dormant_ratio"].sel(layer="mlp0"))
+    assert np.isfinite(found["dead_units"].sel(layer="mlp1"))
+
+
+def test_every_run_and_frame_sees_the_same_number_of_observations(run, other) -> None:
+    shared = metrics([run, other], make_samples([other]), n_samples=50)
+    assert shared.attrs["n_samples"] == 50
+    assert shared["checkpoint"].sel(run="seed2", frame=2000).item() == ""
+    assert np.isnan(shared["numerical_rank"].sel(run="seed2", frame=2000)).all()
+    own = metrics([run, other], "own", n_samples=10**6)
+    images = [sum(r.rollout(f).n_images) for r in (run, other) for f in r.frames.tolist()]
+    assert own.attrs["n_samples"] == min(images)
+    assert own.attrs["samples"] == "own"
+
+
+def test_own_rollouts_are_the_checkpoints_own(run) -> None:
+    found = metrics(run, "own", frames=[1000], n_samples=10**6).isel(run=0, frame=0)
+    episodes = [e.observations() for e in run.rollout(1000) if e.images is not None]
+    actions = run.agent(1000).act(np.concatenate(episodes))
+    assert found["action_spread"].item() == pytest.approx(numbers.action_spread(actions))
+
+
+def test_own_needs_images(make_run) -> None:
+    with open_run(make_run("blind.h5", images=False)) as run, pytest.raises(SampleError) as error:
+        metrics(run, "own")
+    assert "recorded no images at frame" in str(error.value)
+
+
+def test_arguments_and_runs_are_recorded(run, other) -> None:
+    found = metrics(run, make_samples([other]), frames="last", dormant_threshold=0.1)
+    assert json.loads(found.attrs["arguments"]) == {"frames": "last", "dormant_threshold": 0.1}
+    assert "seed1" in json.loads(found.attrs["configs"])

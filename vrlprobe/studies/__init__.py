@@ -1,0 +1,7 @@
+"""Runs in, labelled datasets out: the only place where files, networks and numbers meet."""
+
+from vrlprobe.studies.measuring import metrics
+from vrlprobe.studies.probing import probe
+from vrlprobe.studies.recording import activations
+
+__all__ = ["activations", "metrics", "probe"]

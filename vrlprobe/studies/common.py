@@ -1,0 +1,58 @@
+"""What the studies share: an empty labelled result, and its provenance."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from vrlprobe.results import provenance
+from vrlprobe.samples import SampleSet
+from vrlprobe.selection import run_labels
+
+if TYPE_CHECKING:
+    from vrlprobe.format.reader import Run
+
+CONFIG_KEYS = ("task", "seed", "profile", "architecture", "precision", "render")
+
+Variables = Mapping[str, tuple[tuple[str, ...], Any, str]]
+"""A result's variables: name to dimensions, the value where nothing was computed, and meaning."""
+
+
+def all_frames(chosen: Sequence[Sequence[int]]) -> list[int]:
+    """Every frame that some run has, in order."""
+    return sorted({frame for frames in chosen for frame in frames})
+
+
+def blank(coords: Mapping[str, Sequence[Any]], variables: Variables) -> xr.Dataset:
+    """A result in which nothing is computed yet."""
+    dataset = xr.Dataset(coords={name: list(labels) for name, labels in coords.items()})
+    for name, (dims, value, meaning) in variables.items():
+        shape = [dataset.sizes[dim] for dim in dims]
+        kind = object if value == "" else None
+        dataset[name] = (dims, np.full(shape, value, kind), {"long_name": meaning})
+    return dataset
+
+
+def run_attributes(
+    kind: str, runs: "Sequence[Run]", arguments: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Provenance of a result: its kind, the arguments, what the runs' configs say."""
+    configs = {
+        label: {key: run.config.get(key) for key in CONFIG_KEYS}
+        for label, run in zip(run_labels(runs), runs, strict=True)
+    }
+    return {**provenance(kind, arguments), "configs": json.dumps(configs)}
+
+
+def sample_attributes(samples: SampleSet) -> dict[str, Any]:
+    """The samples of a result by digest and source."""
+    return {
+        "task": samples.task,
+        "samples": samples.digest,
+        "sample_sources": json.dumps([asdict(source) for source in samples.sources]),
+        "n_train": len(samples.rows("train")),
+        "n_val": len(samples.rows("val")),
+    }

@@ -1,0 +1,219 @@
+"""How collapsed the layers and actions of checkpoints are."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import xarray as xr
+
+from vrlprobe import metrics as measure
+from vrlprobe.activations import extract_activations, known_layers
+from vrlprobe.errors import SampleError
+from vrlprobe.samples import SampleSet
+from vrlprobe.selection import check_runs, resolve_frames, run_labels, samples_for
+from vrlprobe.studies.common import (
+    Variables,
+    all_frames,
+    blank,
+    run_attributes,
+    sample_attributes,
+)
+
+if TYPE_CHECKING:
+    from vrlprobe.format.reader import Run
+
+MLP_LAYERS = ("mlp0", "mlp1", "mlp2")
+DEFAULT_OBSERVATIONS = 1000
+ZEROS = ("dead_units", "zero_fraction")
+"""Metrics that mean something only behind a ReLU: tanh and leaky units are never exactly 0."""
+
+LAYERED = {
+    "numerical_rank": "(sum of singular values)² / sum of their squares",
+    "effective_rank": "exponential of the entropy of the normalised singular values",
+    "srank": "fewest singular values that hold 99% of their sum",
+    "correlation_neurons": "mean Pearson correlation over pairs of live units",
+    "correlation_samples": "mean cosine over pairs of samples",
+    "dead_units": "units that are zero for every sample",
+    "zero_fraction": "share of activations that are zero",
+    "dormant_ratio": "share of units that are small beside their layer's mean",
+    "grad_norm": "gradient norm of the layer's weights under the actor loss, on the stored batch",
+}
+AGENT = {
+    "episode_return": "mean return of the checkpoint's rollout",
+    "action_spread": "standard deviation of the mean action over the samples, mean over actions",
+    "saturated_share": "share of mean actions of at least 0.99",
+    "action_entropy": "entropy in nats of the mean action over the samples, in 20 bins an action",
+}
+
+VARIABLES: Variables = {
+    **{name: (("run", "frame", "layer"), np.nan, text) for name, text in LAYERED.items()},
+    **{name: (("run", "frame"), np.nan, text) for name, text in AGENT.items()},
+    "checkpoint": (("run", "frame"), "", "SHA-256 of the checkpoint's parameters"),
+}
+
+Track = Callable[[Sequence[Any]], Iterable[Any]]
+
+
+def metrics(
+    runs: "Run | Sequence[Run]",
+    samples: "SampleSet | Sequence[Run] | Literal['own'] | None" = None,
+    *,
+    frames: str | Sequence[int] = "all",
+    layers: Sequence[str] | None = None,
+    n_samples: int = DEFAULT_OBSERVATIONS,
+    dormant_threshold: float = measure.DORMANT_DRM,
+    batch_size: int = 256,
+    track: Track = iter,
+) -> xr.Dataset:
+    """How far the layers and actions of checkpoints are collapsed (paper, section 5.1).
+
+    Args:
+        runs: one open run, or several of one task.
+        samples: a sample set, or well-performing runs to make one from, the same observations for
+            every checkpoint. "own": each checkpoint's own rollout instead; a collapsed agent that
+            stands still sees one image all the time, so everything looks collapsed then. None: the
+            lone run's final rollouts, with a warning.
+        frames: "all", "last", "best", or frames.
+        layers: names out of the agents' tables; mlp0 to mlp2 if None.
+        n_samples: the most observations taken, evenly spaced; ranks grow with their number, so it
+            is the same for every checkpoint: as many as the poorest has, up to this.
+        dormant_threshold: of the dormant ratio, see `vrlprobe.metrics`.
+        batch_size: observations in one forward pass.
+        track: wraps the sequence of work items, for instance to show progress.
+
+    Returns:
+        Dims (run, frame, layer): `numerical_rank`, `effective_rank`, `srank`,
+        `correlation_neurons`, `correlation_samples`, `dead_units`, `zero_fraction`,
+        `dormant_ratio`, `grad_norm`. Dims (run, frame): `episode_return`, `action_spread`,
+        `saturated_share`, `action_entropy`, `checkpoint`. NaN where undefined or missing: zeros of
+        a layer that is no ReLU, the gradient norm of a layer that has none or of a checkpoint
+        without critic or batch. The attribute `n_samples` is their number.
+
+    Raises:
+        SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.
+    """
+    runs = list(runs) if isinstance(runs, Sequence) else [runs]
+    chosen = [resolve_frames(run, frames) for run in runs]
+    if samples == "own":
+        source: _Shared | _Own = _Own(runs, chosen, n_samples)
+    else:
+        source = _Shared(runs, samples, n_samples)
+    names = known_layers(runs[0].agent(chosen[0][0]), MLP_LAYERS if layers is None else layers)
+    labels = run_labels(runs)
+    result = blank({"run": labels, "frame": all_frames(chosen), "layer": names}, VARIABLES)
+    jobs = [(place, frame) for place, found in enumerate(chosen) for frame in found]
+    for place, frame in track(jobs):
+        run = runs[place]
+        values = checkpoint_metrics(
+            run, frame, source.observations(run, frame), names, dormant_threshold, batch_size
+        )
+        for name, value in values.items():
+            result[name].loc[labels[place], frame] = value
+    arguments = {"frames": frames, "dormant_threshold": dormant_threshold}
+    return result.assign_attrs({**source.attributes(runs, arguments), "n_samples": source.count})
+
+
+def checkpoint_metrics(
+    run: "Run",
+    frame: int,
+    observations: npt.NDArray[np.uint8],
+    layers: Sequence[str],
+    dormant_threshold: float = measure.DORMANT_DRM,
+    batch_size: int = 256,
+) -> dict[str, Any]:
+    """One checkpoint's metrics by name: (n_layers,) for those of layers, numbers otherwise."""
+    agent = run.agent(frame)
+    wanted = [*layers, *(["action"] if "action" in agent.layers else [])]
+    found = extract_activations(agent, observations, wanted, batch_size)
+    norms = gradient_norms(run, frame, agent)
+    rows = []
+    for layer in layers:
+        row = measure.layer_metrics(found[layer], dormant_threshold=dormant_threshold)
+        if not _is_relu(agent, layer):
+            row |= dict.fromkeys(ZEROS, np.nan)
+        rows.append(row | {"grad_norm": norms.get(layer, np.nan)})
+    actions = found.get("action")
+    return {
+        **{name: [row[name] for row in rows] for name in LAYERED},
+        **(_action_metrics(actions) if actions is not None else {}),
+        "episode_return": run.rollout(frame).mean_return,
+        "checkpoint": run.digest(frame),
+    }
+
+
+def gradient_norms(run: "Run", frame: int, agent: Any) -> dict[str, float]:
+    """Gradient norm by layer on the batch stored with a checkpoint; empty where it has none."""
+    complete = any(name.startswith("critic/") for name in run.layout.parameters)
+    batch = run.batch(frame)
+    if batch is None or not complete or not hasattr(agent, "gradient_norms"):
+        return {}
+    norms: dict[str, float] = agent.gradient_norms(*batch)
+    return norms
+
+
+def _action_metrics(actions: npt.NDArray[np.float32]) -> dict[str, float]:
+    return {
+        "action_spread": measure.action_spread(actions),
+        "saturated_share": measure.saturated_share(actions),
+        "action_entropy": measure.action_entropy(actions),
+    }
+
+
+def _is_relu(agent: Any, layer: str) -> bool:
+    path = agent.layers[layer]
+    return bool(path) and isinstance(agent.get_submodule(path), torch.nn.ReLU)
+
+
+class _Shared:
+    """The same observations for every checkpoint, from a sample set."""
+
+    def __init__(
+        self,
+        runs: "list[Run]",
+        samples: "SampleSet | Sequence[Run] | None",
+        n_samples: int,
+    ) -> None:
+        self.samples, _ = samples_for(runs, samples, keep_own=True)
+        check_runs(runs, self.samples)
+        self.count = min(n_samples, len(self.samples))
+        self._stacked = self.samples.observations(_spaced(len(self.samples), self.count))
+
+    def observations(self, run: "Run", frame: int) -> npt.NDArray[np.uint8]:
+        return self._stacked
+
+    def attributes(self, runs: "list[Run]", arguments: dict[str, Any]) -> dict[str, Any]:
+        return run_attributes("metrics", runs, arguments) | sample_attributes(self.samples)
+
+
+class _Own:
+    """Each checkpoint's own rollout, as many observations of each."""
+
+    def __init__(self, runs: "list[Run]", chosen: list[list[int]], n_samples: int) -> None:
+        there = {
+            (run.path.name, frame): sum(run.rollout(frame).n_images)
+            for run, frames in zip(runs, chosen, strict=True)
+            for frame in frames
+        }
+        poorest = min(there, key=lambda key: there[key])
+        self.count = min(n_samples, there[poorest])
+        if not self.count:
+            raise SampleError(
+                f"{poorest[0]} recorded no images at frame {poorest[1]}: give --samples a sample "
+                "set or well-performing runs, or choose other --frames"
+            )
+
+    def observations(self, run: "Run", frame: int) -> npt.NDArray[np.uint8]:
+        episodes = [episode for episode in run.rollout(frame) if episode.images is not None]
+        stack = run.layout.frame_stack
+        stacked = np.concatenate([episode.observations(stack) for episode in episodes])
+        return stacked[_spaced(len(stacked), self.count)]
+
+    def attributes(self, runs: "list[Run]", arguments: dict[str, Any]) -> dict[str, Any]:
+        task = str(runs[0].config.get("task", "unknown"))
+        return run_attributes("metrics", runs, arguments) | {"task": task, "samples": "own"}
+
+
+def _spaced(length: int, count: int) -> npt.NDArray[np.int64]:
+    return np.linspace(0, length - 1, count).round().astype(np.int64)
