@@ -64,8 +64,13 @@ def write_run(
     reward: float = 1.0,
     images: bool = True,
     config: dict[str, Any] | None = None,
+    log: dict[str, list[Any]] | None = None,
 ) -> Path:
-    """A sealed run with as many blank networks as frames, all episodes with images at the last."""
+    """A sealed run with as many blank networks as frames, all episodes with images at the last.
+
+    `log` has further columns, a value a frame: numbers, or three numbers for mlp0 to mlp2.
+    """
+    columns = {"episode_return": [40 * reward] * len(frames), **(log or {})}
     settings = {**CONFIG, "seed": seed, **(config or {})}
     rng = np.random.default_rng(seed)
     size = int(settings["image_size"])
@@ -79,7 +84,8 @@ def write_run(
         image_shape=(3, size, size),
         max_episodes=episodes,
         max_steps=40,
-        log={"episode_return": ()},
+        log={name: ("layer",) * np.ndim(column[0]) for name, column in columns.items()},
+        coords={"layer": ["mlp0", "mlp1", "mlp2"]},
         aliases={"torso_height": "height"},
     ) as writer:
         for place, frame in enumerate(frames):
@@ -91,7 +97,8 @@ def write_run(
                 for which in range(episodes)
             ]
             parameters = _blank(settings, 100 * seed + place)
-            writer.commit(frame, parameters, recorded, {"episode_return": 40 * reward})
+            row = {name: column[place] for name, column in columns.items()}
+            writer.commit(frame, parameters, recorded, row)
     return path
 
 

@@ -48,10 +48,14 @@ class Sign:
 
 
 SPREAD = Sign("action_spread", 0.1)
-"""What collapse is: one action whatever the image. Of 600 logged checkpoints of 20 desk runs none
-lay between 0.03 and 0.17 for longer than a single reading (docs/collapse.md)."""
+"""What collapse is: one action whatever the image."""
 GRADIENT = Sign("grad_norm[mlp1]", 1e-3)
 """What makes it last: no gradient. The threshold is the paper's (section 5.2)."""
+RANK = Sign("numerical_rank[mlp1]", 2.6)
+COSINE = Sign("correlation_samples[mlp2]", 0.96, healthy_above=False)
+"""Thresholds lie between what collapsed and healthy checkpoints of real runs have: spread up to
+0.026 and from 0.17, rank up to 1.9 and from 3.6, cosine from 0.995 and up to 0.92; blank networks
+have a spread of 0.06, so rows before the first update don't count (docs/collapse.md)."""
 CONFIRMED = 3
 """Readings in a row that begin or end a stage: single ones jump."""
 
@@ -135,7 +139,7 @@ def judge(
     Args:
         frames: (n,), of the checkpoints.
         readings: by the signs' names, (n,) each; rows in which the first sign is NaN (before the
-            first update, or of another attempt) don't count.
+                first update, or of another attempt) don't count.
         window: the frame at which the exploration noise reaches its minimum: a run that is still
             collapsed there is stuck, as few escape later (paper, section 5.1, observation 3).
         signs: the first one decides, all are evidence; those without readings are left out.
@@ -145,7 +149,9 @@ def judge(
     frames, first = frames[known], first[known]
     found = stages(frames, ~signs[0].healthy(first))
     if not found:
-        return Verdict("undecided", None, (), (), f"{len(frames)} readings after the first update")
+        return Verdict(
+            "undecided", None, (), (), f"too few readings after the first update, {len(frames)}"
+        )
     last = found[-1]
     evidence = tuple(
         _evidence(sign, readings[sign.name][known], last.collapsed)

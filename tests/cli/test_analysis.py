@@ -5,19 +5,10 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
-from click.testing import CliRunner
 
-from vrlprobe.cli.main import main
+from tests.cli.outcome import failed
 from vrlprobe.results import load_result
 from vrlprobe.samplefile import load_samples
-
-
-@pytest.fixture
-def call(tmp_path, monkeypatch):
-    """Runs the command in the test's folder: `call("probe", "a.h5")`."""
-    monkeypatch.chdir(tmp_path)
-    runner = CliRunner(catch_exceptions=False)
-    return lambda *arguments: runner.invoke(main, list(map(str, arguments)))
 
 
 @pytest.fixture
@@ -31,15 +22,6 @@ def runs(make_run):
 def sample_set(call, runs):
     assert call("samples", *runs, "-o", "set.h5", "-n", 300).exit_code == 0
     return "set.h5"
-
-
-def failed(result, *words, code=1):
-    """The command ended with one line on stderr that holds these words, and no traceback."""
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    last = result.stderr.strip().splitlines()[-1]
-    assert all(word in last for word in words), last
-    return last
 
 
 class TestSamples:

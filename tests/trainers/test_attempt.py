@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.trainers.test_run import TINY, Stop, quiet, same_runs, stop_at
+from tests.trainers.tiny import TINY, Stop, quiet, same_runs, stop_at
 from trainers.attempt import Attempt, rule_of
 from trainers.profiles import TrainConfig, desk
 from trainers.run import begin, resume

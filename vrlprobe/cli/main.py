@@ -6,7 +6,7 @@ import click
 
 from vrlprobe.cli.group import CleanGroup
 
-COMMANDS = ("info", "verify", "salvage", "samples", "activations", "probe")
+COMMANDS = ("info", "verify", "salvage", "samples", "activations", "probe", "metrics", "collapse")
 
 
 class LazyGroup(CleanGroup):

@@ -1,0 +1,102 @@
+"""`vrlprobe collapse` as a person types it."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.outcome import failed
+from tests.studies.logs import ESCAPES, FRAMES, STUCK, WINDOW, log_of
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+
+
+@pytest.fixture
+def runs(make_run):
+    for name, spread in {"stuck": STUCK, "escapes": ESCAPES}.items():
+        make_run(f"{name}.h5", frames=FRAMES, episodes=3, config=WINDOW, log=log_of(spread))
+    return ["stuck.h5", "escapes.h5"]
+
+
+def test_one_run_in_detail(call, runs) -> None:
+    result = call("collapse", "escapes.h5")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "escapes.h5: escaped at 5,000",
+        "",
+        "     1,000 to     4,000  collapsed",
+        "     5,000 to    11,000  healthy",
+        "",
+        "action_spread 0.5, above 0.1 by 0.7 decades: agrees",
+        "grad_norm[mlp1] 0.01, above 0.001 by 1.0 decades: agrees",
+        "return 40 at 11,000 frames, run sealed",
+    ]
+
+
+def test_several_runs_in_a_table(call, runs) -> None:
+    lines = call("collapse", *runs).stdout.splitlines()
+    assert lines[0].split() == ["run", "frames", "return", "verdict", "agree"]
+    assert "stuck since 1,000" in lines[1]
+    assert "escaped at 5,000" in lines[2]
+
+
+def test_json_has_stages_and_evidence(call, runs) -> None:
+    found = json.loads(call("collapse", *runs, "--json").stdout)
+    assert [item["verdict"] for item in found] == ["stuck", "escaped"]
+    assert found[1]["stages"][0] == {"collapsed": True, "first": 1000, "last": 4000}
+    assert found[0]["evidence"][0]["metric"] == "action_spread"
+
+
+def test_the_rule(call, runs) -> None:
+    result = call("collapse", "--rule", "--consecutive", 3, *runs)
+    assert "resets at 8,000" in result.stdout
+    assert "p = 0.50 reset, n = 3 attempts: 0.875 of runs escape" in result.stdout
+    found = json.loads(call("collapse", "--rule", "--consecutive", 3, *runs, "--json").stdout)
+    assert found["runs"][0]["fired"] == 8000
+    assert found["p"] == 0.5
+
+
+def test_thresholds(call, runs) -> None:
+    result = call("collapse", "stuck.h5", "--threshold", "action_spread=1e-6")
+    assert "stuck.h5: healthy" in result.stdout
+    failed(call("collapse", "stuck.h5", "--threshold", "spread"), "METRIC=VALUE", code=2)
+    failed(call("collapse", "stuck.h5", "--threshold", "sprad=1"), "sprad", code=2)
+
+
+def test_errors_are_one_line(call, runs, make_run) -> None:
+    failed(call("collapse", "nowhere.h5"), "nowhere.h5")
+    make_run("bare.h5", frames=(0, 1000))
+    failed(call("collapse", "bare.h5"), "bare.h5", "--window")
+    failed(call("collapse", "--rule", "--metric", "rank", "stuck.h5"), "no readings of rank")
+
+
+def test_a_growing_run_is_followed_to_its_end(tmp_path) -> None:
+    """A training in another process; the command judges each checkpoint and ends with the run."""
+    options = (
+        "--task cartpole_balance --image-size 24 --channels 4 --hidden-dim 16 --batch-size 16 "
+        "--action-repeat 8 --eval-every-frames 1000 --total-frames 8001 --norm-batch-size 32 "
+        "--noise-steps 400 --eval-episodes 1 --final-episodes 1 --render fast"
+    )
+    path = tmp_path / "run.h5"
+    trained = subprocess.Popen(
+        [sys.executable, "-m", "trainers.cli", "run", *options.split(), "-o", str(path)],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        limit = time.monotonic() + 120
+        while not path.exists() and time.monotonic() < limit:
+            time.sleep(0.2)
+        time.sleep(2)
+        done = subprocess.run(
+            [sys.executable, "-m", "vrlprobe", "collapse", str(path), "--follow"],
+            capture_output=True, text=True, timeout=240, check=False,
+        )  # fmt: skip
+        assert trained.wait(60) == 0
+    finally:
+        trained.kill()
+    assert done.returncode == 0, done.stderr
+    assert "run sealed" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("return ")

@@ -1,0 +1,124 @@
+"""Verdicts and the rule on whole run files: which columns are read, what stands in for them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.studies.logs import ESCAPES, FRAMES, LATE, STUCK, WINDOW, N, log_of
+from vrlprobe import metrics as numbers
+from vrlprobe.collapse import SPREAD, Rule, Sign
+from vrlprobe.errors import SampleError
+from vrlprobe.format.reader import open_run
+from vrlprobe.samples import make_samples
+from vrlprobe.studies import collapse, rule
+from vrlprobe.studies.collapsing import readings
+from vrlprobe.studies.measuring import gradient_norms
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+
+
+@pytest.fixture
+def open_made(make_run):
+    """`open_made(stuck=log, ...)` opens a run for each log."""
+    opened = []
+
+    def make(**logs):
+        for name, log in logs.items():
+            path = make_run(f"{name}.h5", frames=FRAMES, episodes=3, config=WINDOW, log=log)
+            opened.append(open_run(path))
+        return opened[-len(logs) :]
+
+    yield make
+    for run in opened:
+        run.close()
+
+
+def test_verdicts_come_from_the_log(open_made) -> None:
+    runs = open_made(stuck=log_of(STUCK), escapes=log_of(ESCAPES))
+    assert [str(v) for v in collapse(runs)] == ["stuck since 1,000", "escaped at 5,000"]
+    assert [str(v) for v in collapse(runs, window=20_000)] == ["undecided", "escaped at 5,000"]
+
+
+def test_untrained_rows_do_not_count(open_made) -> None:
+    (run,) = open_made(healthy=log_of([0.0] + [0.5] * (N - 1)))
+    found = readings(run)
+    assert np.isnan(found.values["action_spread"][0])
+    assert collapse([run])[0].word == "healthy"
+
+
+def test_thresholds_can_be_moved(open_made) -> None:
+    (run,) = open_made(low=log_of([0.05] * N))
+    assert collapse([run])[0].stages[0].collapsed
+    assert not collapse([run], signs=(Sign(SPREAD.name, 0.01),))[0].stages[0].collapsed
+
+
+def test_the_last_attempt_is_judged_by_its_own_window(open_made) -> None:
+    attempts = [1] * 9 + [2] * 3
+    (run,) = open_made(reset=log_of([1e-5] * N, attempts))
+    verdict = collapse([run])[0]
+    assert verdict.word == "undecided"
+    assert verdict.stages[0].first == 9000
+
+
+def test_without_logs_rollouts_and_batches_are_asked(make_run) -> None:
+    with open_run(make_run("bare.h5", frames=FRAMES[:4], config=WINDOW)) as run:
+        found = readings(run)
+        actions = np.concatenate([episode.actions for episode in run.rollout(1000)])
+        assert found.values["action_spread"][1] == pytest.approx(numbers.action_spread(actions))
+        assert np.isnan(found.values["grad_norm[mlp1]"]).all()
+        assert collapse([run])[0].word == "healthy"
+
+
+def test_gradients_that_were_not_logged_are_those_that_would_have_been() -> None:
+    with open_run(FIXTURES / "cartpole_balance.h5") as run:
+        logged = run.log["grad_norm"].sel(layer="mlp1").values
+        found = [gradient_norms(run, frame, run.agent(frame)).get("mlp1") for frame in run.frames]
+    np.testing.assert_allclose(found[1:], logged[1:], rtol=1e-4)
+
+
+def test_the_fixtures_are_what_they_are_called() -> None:
+    with (
+        open_run(FIXTURES / "walker_walk-learned.h5") as learned,
+        open_run(FIXTURES / "walker_walk-collapsed.h5") as collapsed,
+    ):
+        healthy, stuck = collapse([learned, collapsed], make_samples([learned]))
+    names = [item.sign.name for item in stuck.evidence]
+    assert "numerical_rank[mlp1]" in names
+    assert "correlation_samples[mlp2]" in names
+    assert all(item.agrees for item in (*healthy.evidence, *stuck.evidence))
+
+
+def test_a_window_that_nobody_knows_is_asked_for(make_run) -> None:
+    with open_run(make_run("bare.h5", frames=FRAMES[:4])) as run:
+        with pytest.raises(SampleError, match="--window"):
+            collapse([run])
+        assert collapse([run], window=1000)[0].word == "healthy"
+
+
+class TestRule:
+    def test_it_fires_on_what_stays_stuck_and_on_what_comes_too_late(self, open_made) -> None:
+        runs = open_made(stuck=log_of(STUCK), escapes=log_of(ESCAPES), late=log_of(LATE))
+        found = rule(runs, consecutive=3)
+        assert found["fired"].values.tolist() == [8000, -1, 8000]
+        assert found["judged"].values.tolist() == ["right", "right", "wrong"]
+        assert found["saved"].values.tolist() == [3000, 0, 0]
+        assert found["lost"].values.tolist() == [0, 0, 8000]
+        assert found["p"].item() == pytest.approx(2 / 3)
+        assert found["n"].item() == Rule(8000).attempts(24_000) == 3
+        assert found["success"].item() == pytest.approx(1 - (2 / 3) ** 3)
+
+    def test_any_logged_metric_can_stand_in_it(self, open_made) -> None:
+        runs = open_made(stuck=log_of(STUCK), escapes=log_of(ESCAPES))
+        found = rule(runs, sign=SPREAD, consecutive=3)
+        assert found["fired"].values.tolist() == [8000, -1]
+        with pytest.raises(
+            SampleError, match=r"no readings of rank: there are .*grad_norm\[mlp0\]"
+        ):
+            rule(runs, sign=Sign("rank", 3))
+
+    def test_before_the_end_of_the_window_nothing_is_decided(self, open_made) -> None:
+        found = rule(open_made(stuck=log_of(STUCK)), window=20_000)
+        assert not found["decided"].item()
+        assert found["judged"].item() == "open"
+        assert "p" not in found

@@ -1,0 +1,5 @@
+"""`python -m vrlprobe`."""
+
+from vrlprobe.cli.main import main
+
+main()

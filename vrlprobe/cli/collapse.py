@@ -1,0 +1,226 @@
+"""`vrlprobe collapse`: is a run stuck, since when, and what the reset rule would have done."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import xarray as xr
+
+from vrlprobe.cli.common import FILE, Session, samples_option
+from vrlprobe.cli.table import aligned
+from vrlprobe.collapse import COSINE, GRADIENT, RANK, SPREAD, Sign, Verdict
+from vrlprobe.format.reader import Run
+from vrlprobe.selection import run_labels
+from vrlprobe.studies import collapse as judge_runs
+from vrlprobe.studies import rule as apply_rule
+
+SIGNS = (SPREAD, GRADIENT, RANK, COSINE)
+FOLLOW_SECONDS = 10.0
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=FILE)
+@samples_option
+@click.option(
+    "--window", type=click.IntRange(min=1),
+    help="Frames in which the noise decays.  [default: as the run records]",
+)  # fmt: skip
+@click.option(
+    "--threshold", "thresholds", multiple=True, metavar="METRIC=VALUE",
+    help="Of a metric: " + ", ".join(f"{sign.name}={sign.threshold:g}" for sign in SIGNS),
+)  # fmt: skip
+@click.option("--rule", is_flag=True, help="What the reset rule would have done, and how well.")
+@click.option(
+    "--metric", default=GRADIENT.name, show_default=True, metavar="METRIC",
+    help="With --rule: any logged metric.",
+)  # fmt: skip
+@click.option(
+    "--consecutive", type=click.IntRange(min=1), default=5, show_default=True,
+    help="With --rule: readings in a row beyond the threshold that keep a run.",
+)  # fmt: skip
+@click.option("--follow", is_flag=True, help="Judge growing runs again at each checkpoint.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a run.")
+def collapse(
+    runs: tuple[Path, ...],
+    sample_paths: tuple[Path, ...],
+    window: int | None,
+    thresholds: tuple[str, ...],
+    rule: bool,
+    metric: str,
+    consecutive: int,
+    follow: bool,
+    as_json: bool,
+) -> None:
+    """Say of RUNS whether they are in action collapse, since when, or when they came out.
+
+    Healthy: never collapsed. Escaped: it came out. Stuck: collapsed, no gradient, and
+    the exploration noise has decayed. Undecided: too early to say, or the metrics
+    disagree. The logs are enough; with --samples the last networks are asked, too.
+    """
+    given = _thresholds(thresholds)
+    signs = tuple(replace(s, threshold=given.pop(s.name, s.threshold)) for s in SIGNS)
+    if rule:
+        default = next((s for s in signs if s.name == metric), Sign(metric, GRADIENT.threshold))
+        sign = replace(default, threshold=given.pop(metric, default.threshold))
+    if given:
+        raise click.BadParameter(
+            f"no metric {next(iter(given))!r} is read here", param_hint="--threshold"
+        )
+    with Session() as session:
+        opened = session.runs(runs)
+        if rule:
+            found = apply_rule(
+                opened, window=window, sign=sign, consecutive=consecutive, signs=signs[:2]
+            )
+            click.echo(_rule_json(found) if as_json else describe_rule(found, sign, consecutive))
+            return
+        samples = session.samples(sample_paths)
+        while True:
+            verdicts = judge_runs(opened, samples, window=window, signs=signs)
+            click.echo(to_json(opened, verdicts) if as_json else describe(opened, verdicts))
+            if not follow or not _wait(opened):
+                return
+
+
+def _thresholds(given: Sequence[str]) -> dict[str, float]:
+    found = {}
+    for text in given:
+        name, _, value = text.rpartition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            name = ""
+        if not name:
+            raise click.BadParameter(
+                f"METRIC=VALUE is needed, not {text!r}", param_hint="--threshold"
+            )
+    return found
+
+
+def _wait(runs: Sequence[Run]) -> bool:
+    """Wait until a growing run has another checkpoint; False once none grows any more."""
+    before = [len(run.frames) for run in runs]
+    while any(run.state == "growing" for run in runs):
+        time.sleep(FOLLOW_SECONDS)
+        for run in runs:
+            run.refresh()
+        if [len(run.frames) for run in runs] != before:
+            return True
+    return False
+
+
+def describe(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> str:
+    """A list for one run, a table for several."""
+    if len(runs) == 1:
+        return _details(runs[0], verdicts[0])
+    rows = []
+    for label, run, verdict in zip(run_labels(runs), runs, verdicts, strict=True):
+        agree = sum(item.agrees for item in verdict.evidence)
+        rows.append(
+            {
+                "run": label,
+                "frames": f"{run.frames[-1]:,}",
+                "return": f"{run.rollout(run.frames[-1]).mean_return:.0f}",
+                "verdict": str(verdict),
+                "agree": f"{agree} of {len(verdict.evidence)}",
+                "": "; ".join(filter(None, [verdict.reason, *map(_reading, verdict.evidence)])),
+            }
+        )
+    return aligned(rows)
+
+
+def _details(run: Run, verdict: Verdict) -> str:
+    frame = int(run.frames[-1])
+    reason = f" ({verdict.reason})" if verdict.reason else ""
+    lines = [f"{run.path.name}: {verdict}{reason}", ""]
+    for stage in verdict.stages:
+        state = "collapsed" if stage.collapsed else "healthy"
+        lines.append(f"{stage.first:>10,} to {stage.last:>9,}  {state}")
+    lines += ["", *(_evidence(item) for item in verdict.evidence)]
+    returned = run.rollout(frame).mean_return
+    return "\n".join([*lines, f"return {returned:.0f} at {frame:,} frames, run {run.state}"])
+
+
+def _reading(item: Any) -> str:
+    return f"{item.sign.name} {item.value:.2g}"
+
+
+def _evidence(item: Any) -> str:
+    side = "above" if item.value > item.sign.threshold else "below"
+    agrees = "agrees" if item.agrees else "disagrees"
+    return (
+        f"{item.sign.name} {item.value:.2g}, {side} {item.sign.threshold:g} by "
+        f"{abs(item.decades):.1f} decades: {agrees}"
+    )
+
+
+def to_json(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> str:
+    """One object a run: the verdict, its stages and evidence."""
+    found = [
+        {
+            "run": str(run.path),
+            "state": run.state,
+            "last_frame": int(run.frames[-1]),
+            "verdict": verdict.word,
+            "frame": verdict.frame,
+            "reason": verdict.reason,
+            "stages": [asdict(stage) for stage in verdict.stages],
+            "evidence": [
+                {
+                    "metric": item.sign.name,
+                    "value": item.value,
+                    "threshold": item.sign.threshold,
+                    "agrees": item.agrees,
+                    "decades": item.decades,
+                }
+                for item in verdict.evidence
+            ],
+        }
+        for run, verdict in zip(runs, verdicts, strict=True)
+    ]
+    return json.dumps(found, indent=1)
+
+
+def describe_rule(found: xr.Dataset, sign: Sign, consecutive: int) -> str:
+    """A row a run, and the arithmetic behind."""
+    rows = []
+    for at in range(found.sizes["run"]):
+        row = found.isel(run=at)
+        fired = row["fired"].item()
+        kept = "keeps" if row["decided"] else "too early"
+        rows.append(
+            {
+                "run": str(row["run"].item()),
+                "rule": f"resets at {fired:,}" if fired >= 0 else kept,
+                "streak": str(row["streak"].item()),
+                "without it": str(row["verdict"].item()),
+                "rule was": str(row["judged"].item()),
+                "saved": f"{row['saved'].item():,}",
+                "lost": f"{row['lost'].item():,}",
+            }
+        )
+    side = "over" if sign.healthy_above else "under"
+    head = f"reset unless {sign.name} is {side} {sign.threshold:g} {consecutive} times in a row"
+    wrong = int((found["judged"] == "wrong").sum())
+    tail = f"wrong on {wrong} of {int((found['judged'] != 'open').sum())} decided runs"
+    if "p" in found:
+        p, n = found["p"].item(), found["n"].item()
+        low, high = found["success_low"].item(), found["success_high"].item()
+        tail += (
+            f"; p = {p:.2f} reset, n = {n} attempts: {found['success'].item():.3f} of runs escape "
+            f"(1 - p^n; 95% interval {low:.3f} to {high:.3f})"
+        )
+    return f"{head}\n\n{aligned(rows)}\n\n{tail}"
+
+
+def _rule_json(found: xr.Dataset) -> str:
+    scalars = {str(k): v.item() for k, v in found.data_vars.items() if not v.dims}
+    rows = [
+        {"run": name, **{str(k): found[k].values[at].item() for k in found if found[k].dims}}
+        for at, name in enumerate(found["run"].values.tolist())
+    ]
+    return json.dumps({**scalars, "runs": rows}, indent=1)

@@ -1,0 +1,253 @@
+"""Verdicts on runs from their logs, and what the reset rule would have done to them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from vrlprobe import metrics as measure
+from vrlprobe.collapse import (
+    CONFIRMED,
+    COSINE,
+    GRADIENT,
+    RANK,
+    SPREAD,
+    Rule,
+    Sign,
+    Verdict,
+    judge,
+    success_probability,
+)
+from vrlprobe.errors import SampleError
+from vrlprobe.samples import SampleSet
+from vrlprobe.studies.measuring import gradient_norms, metrics
+
+if TYPE_CHECKING:
+    from vrlprobe.format.reader import Run
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What a run's checkpoints show, one value each.
+
+    Attributes:
+        frames: int64 (n,).
+        values: by a sign's name, float64 (n,); NaN before an attempt's first update.
+        attempts: int64 (n,), 1 throughout where nothing was reset.
+        returns: float64 (n,), of the evaluation episodes.
+    """
+
+    frames: npt.NDArray[np.int64]
+    values: dict[str, Floats]
+    attempts: npt.NDArray[np.int64]
+    returns: Floats
+
+    def of_attempt(self, number: int) -> "Readings":
+        """The rows of one attempt."""
+        rows = self.attempts == number
+        values = {name: column[rows] for name, column in self.values.items()}
+        return Readings(self.frames[rows], values, self.attempts[rows], self.returns[rows])
+
+
+def readings(run: "Run") -> Readings:
+    """Every logged column of a run by name, `grad_norm[mlp1]` for one with a dimension.
+
+    A spread that was not logged is that of the rollouts' actions; gradient norms that were not
+    logged are computed from the checkpoints' stored batches.
+    """
+    log, count = run.log, len(run.frames)
+    values = {name: column for item in log.data_vars.values() for name, column in _columns(item)}
+    attempts = values.get("attempt", np.ones(count)).astype(np.int64)
+    if SPREAD.name not in values:
+        values[SPREAD.name] = np.array([_rollout_spread(run, frame) for frame in run.frames])
+    if GRADIENT.name not in values:
+        values[GRADIENT.name] = np.array([_gradient(run, frame) for frame in run.frames])
+    if "updates" in values:
+        untrained = values["updates"] == 0
+        values = {name: np.where(untrained, np.nan, column) for name, column in values.items()}
+    returns = np.array([run.rollout(frame).mean_return for frame in run.frames])
+    return Readings(run.frames, values, attempts, returns)
+
+
+def _columns(item: xr.DataArray) -> list[tuple[str, Floats]]:
+    if item.ndim == 1:
+        return [(str(item.name), item.values)]
+    labels = item[item.dims[1]].values
+    return [(f"{item.name}[{label}]", item.values[:, at]) for at, label in enumerate(labels)]
+
+
+def _rollout_spread(run: "Run", frame: int) -> float:
+    actions = [episode.actions for episode in run.rollout(frame)]
+    return measure.action_spread(np.concatenate(actions)) if actions else float("nan")
+
+
+def _gradient(run: "Run", frame: int) -> float:
+    if run.batch(frame) is None:
+        return float("nan")
+    return gradient_norms(run, frame, run.agent(frame)).get("mlp1", float("nan"))
+
+
+def rule_window(run: "Run", window: int | None) -> int:
+    """The frames of an attempt in which the noise decays, unless given.
+
+    Raises:
+        SampleError: the run's config does not say and none is given.
+    """
+    found = window or run.config.get("rule_window")
+    if not found:
+        raise SampleError(
+            f"{run.path.name} does not record at which frame its exploration noise has decayed: "
+            "give it (--window)"
+        )
+    return int(found)
+
+
+def collapse(
+    runs: "Sequence[Run]",
+    samples: "SampleSet | Sequence[Run] | None" = None,
+    *,
+    window: int | None = None,
+    signs: Sequence[Sign] = (SPREAD, GRADIENT, RANK, COSINE),
+) -> list[Verdict]:
+    """One verdict a run: healthy, escaped, stuck or undecided (paper, section 5.1).
+
+    From the logs alone, of the last attempt where some were reset; with samples, the networks of
+    the last checkpoints are asked, too.
+
+    Args:
+        runs: open runs; they may be growing.
+        samples: a sample set or well-performing runs, for the metrics that need observations.
+        window: the frame of an attempt at which the exploration noise reaches its minimum; as the
+            run's config has it if None.
+        signs: the metrics read and their thresholds; the first one decides.
+
+    Raises:
+        SampleError: a run without checkpoints, or whose window is not known.
+    """
+    return [_judge(run, samples, rule_window(run, window), signs) for run in runs]
+
+
+def _judge(
+    run: "Run",
+    samples: "SampleSet | Sequence[Run] | None",
+    window: int,
+    signs: Sequence[Sign],
+) -> Verdict:
+    if not len(run.frames):
+        raise SampleError(f"{run.path.name} has no checkpoint yet")
+    whole = readings(run)
+    last = whole.of_attempt(int(whole.attempts[-1]))
+    if samples is not None:
+        last.values.update(_measured(run, samples, last.frames))
+    begun = attempt_begins(whole)[int(whole.attempts[-1])]
+    return judge(last.frames, last.values, begun + window, signs)
+
+
+def _measured(
+    run: "Run", samples: "SampleSet | Sequence[Run]", frames: npt.NDArray[np.int64]
+) -> dict[str, Floats]:
+    """Metrics of the last checkpoints that a verdict takes into account, NaN before them."""
+    found = metrics(run, samples, frames=frames[-CONFIRMED:].tolist()).isel(run=0)
+    blank = np.full(max(len(frames) - CONFIRMED, 0), np.nan)
+    return {
+        f"{name}[{layer}]": np.concatenate([blank, found[name].sel(layer=layer).values])
+        for name in ("numerical_rank", "correlation_samples", "dormant_ratio")
+        for layer in found["layer"].values
+    }
+
+
+def attempt_begins(whole: Readings) -> dict[int, int]:
+    """By an attempt's number: the frame at which it began, the last one of the attempt before."""
+    begins = {int(whole.attempts[0]): 0}
+    for before, number in zip(whole.frames, whole.attempts[1:], strict=False):
+        begins.setdefault(int(number), int(before))
+    return begins
+
+
+RULE_VARIABLES: Mapping[str, str] = {
+    "decided": "the window is over, or the attempt may go on already",
+    "fired": "frame at which the rule would have reset the run's first attempt, -1 if it keeps it",
+    "streak": "most readings in a row in the window that let the attempt go on",
+    "verdict": "what became of the run without a reset",
+    "judged": "right, wrong (fired on a run that escaped later, kept one that stayed stuck), open",
+    "saved": "frames after the reset that the run spent stuck",
+    "lost": "frames thrown away by resetting a run that escaped later",
+}
+
+
+def rule(
+    runs: "Sequence[Run]",
+    *,
+    window: int | None = None,
+    sign: Sign = GRADIENT,
+    consecutive: int = 5,
+    signs: Sequence[Sign] = (SPREAD, GRADIENT),
+) -> xr.Dataset:
+    """What the reset rule would have done to runs that were trained without it.
+
+    Args:
+        runs: open runs; of one with resets, the first attempt is looked at.
+        window, consecutive: of the rule, see `vrlprobe.collapse.Rule`.
+        sign: the logged metric that the rule reads, and its threshold.
+        signs: of the verdicts.
+
+    Returns:
+        Dims (run,): the variables of `RULE_VARIABLES`; (): `p`, the share of decided runs that
+        the rule fired on, `n`, the attempts that fit in the shortest run, `success` = 1 - p^n
+        with its 95% interval `success_low`, `success_high` (paper, proposition 1).
+
+    Raises:
+        SampleError: a run without checkpoints, window, or readings of the metric.
+    """
+    rows: list[dict[str, Any]] = []
+    attempts: list[int] = []
+    for run in runs:
+        first = readings(run).of_attempt(1)
+        if sign.name not in first.values:
+            near = ", ".join(sorted(first.values))
+            raise SampleError(f"{run.path.name} has no readings of {sign.name}: there are {near}")
+        applied = Rule(rule_window(run, window), sign, consecutive)
+        attempts.append(applied.attempts(int(run.config.get("total_frames", run.frames[-1]))))
+        verdict = judge(first.frames, first.values, applied.window, signs)
+        rows.append(_applied(applied, first, verdict))
+    names = [run.path.stem for run in runs]
+    result = xr.Dataset(
+        {
+            name: ("run", [row[name] for row in rows], {"long_name": text})
+            for name, text in RULE_VARIABLES.items()
+        },
+        coords={"run": names},
+    )
+    decided = [row for row in rows if row["decided"]]
+    shortest = min(attempts)
+    if decided and shortest:
+        stuck = sum(row["fired"] >= 0 for row in decided)
+        estimate = success_probability(stuck, len(decided), shortest)
+        for name, value in zip(("success", "success_low", "success_high"), estimate, strict=True):
+            result[name] = value
+        result["p"], result["n"] = stuck / len(decided), shortest
+    return result
+
+
+def _applied(applied: Rule, first: Readings, verdict: Verdict) -> dict[str, Any]:
+    values = first.values[applied.sign.name]
+    fired = applied.fires(first.frames, values)
+    streak = applied.streak(values[first.frames <= applied.window])
+    after = int(first.frames[-1]) - fired if fired is not None else 0
+    decided = fired is not None or streak >= applied.consecutive
+    known = verdict.word != "undecided" and decided
+    right = (fired is not None) == (verdict.word == "stuck")
+    return {
+        "decided": decided,
+        "fired": -1 if fired is None else fired,
+        "streak": streak,
+        "verdict": str(verdict),
+        "judged": ("right" if right else "wrong") if known else "open",
+        "saved": after if verdict.word == "stuck" else 0,
+        "lost": fired if fired is not None and verdict.word in ("escaped", "healthy") else 0,
+    }
