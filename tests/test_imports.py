@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ORDER = (
     *("errors", "format", "results", "agents", "envs", "activations", "samples", "samplefile"),
-    *("selection", "probes", "metrics", "collapse", "studies", "figures", "cli"),
+    *("selection", "probes", "metrics", "collapse", "cohort", "studies", "figures", "cli"),
 )
 FILES = sorted([*ROOT.glob("vrlprobe/**/*.py"), *ROOT.glob("trainers/*.py")])
 

@@ -24,6 +24,7 @@ from trainers.train import LOG, Training
 from vrlprobe.agents.drqv2 import NORM_LAYERS
 from vrlprobe.errors import FormatError, ResumeError, VrlprobeError
 from vrlprobe.format.reader import Run, open_run
+from vrlprobe.format.record import make_record, write_record
 from vrlprobe.format.salvage import salvage_run
 from vrlprobe.format.writer import RunWriter
 
@@ -135,7 +136,7 @@ def begin(
         if not path.exists():
             remove_folder(folder)
         raise
-    remove_folder(folder)
+    _finish(path, folder)
 
 
 def resume(path: Path, progress: Progress) -> bool:
@@ -149,7 +150,7 @@ def resume(path: Path, progress: Progress) -> bool:
         parameters, digest = run.parameters(frame), run.digest(frame)
     folder = resume_folder(path)
     if frame >= config.evaluation_frames[-1]:
-        remove_folder(folder)  # left by a kill after the last commit
+        _finish(path, folder)  # a kill after the last commit may have left something to do
         return False
     if not (folder / REPLAY).exists() or not (folder / REPLAY).stat().st_size:
         raise ResumeError(f"{path} cannot be continued: {folder / REPLAY} is missing")
@@ -158,8 +159,20 @@ def resume(path: Path, progress: Progress) -> bool:
         restore_state(training, folder, frame, path, digest)
         with RunWriter.append(path) as writer:
             _train(training, writer, folder, progress)
-    remove_folder(folder)
+    _finish(path, folder)
     return True
+
+
+def _finish(path: Path, folder: Path) -> None:
+    """Leave the record of a complete run beside it, and nothing to resume from."""
+    with open_run(path) as run:
+        write_record(make_record(run), record_path(path))
+    remove_folder(folder)
+
+
+def record_path(path: Path) -> Path:
+    """The record that a finished run leaves: `seed3.json` for `seed3.h5`."""
+    return path.with_suffix(".json")
 
 
 @contextmanager

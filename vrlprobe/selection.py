@@ -12,6 +12,7 @@ from vrlprobe.samples import SampleSet, make_samples, weak_runs
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
+    from vrlprobe.format.record import Record
 
 
 def resolve_frames(run: "Run", frames: str | Sequence[int]) -> list[int]:
@@ -40,7 +41,7 @@ def resolve_frames(run: "Run", frames: str | Sequence[int]) -> list[int]:
     return sorted({int(run.frames[run.row(int(frame))]) for frame in frames})
 
 
-def run_labels(runs: "Sequence[Run]") -> list[str]:
+def run_labels(runs: "Sequence[Run | Record]") -> list[str]:
     """A name for each run: its file's, made unique by a number where two are called the same."""
     stems = [run.path.stem for run in runs]
     seen = [stems[: place + 1].count(stem) for place, stem in enumerate(stems)]

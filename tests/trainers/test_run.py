@@ -17,9 +17,10 @@ from tests.trainers.tiny import OPTIONS, TINY, Stop, quiet, same_runs, stop_at
 from trainers.cli import main
 from trainers.profiles import desk, paper
 from trainers.resume import resume_folder
-from trainers.run import begin, images_kept, resume
+from trainers.run import begin, images_kept, record_path, resume
 from vrlprobe.errors import FormatError, ResumeError
 from vrlprobe.format.reader import open_run
+from vrlprobe.format.record import read_record
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,14 @@ def unbroken(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("unbroken") / "run.h5"
     begin(TINY, path, quiet, quiet)
     return path
+
+
+def test_a_finished_run_leaves_its_record(unbroken: Path) -> None:
+    record = read_record(record_path(unbroken))
+    with open_run(unbroken) as run:
+        assert record.config == dict(run.config)
+        np.testing.assert_allclose(record.returns, run.returns, rtol=1e-5)
+    assert record_path(unbroken).stat().st_size < 100_000
 
 
 def test_a_run_holds_what_the_training_did(unbroken: Path) -> None:

@@ -14,12 +14,14 @@ from vrlprobe.cli.common import FILE, Session, samples_option
 from vrlprobe.cli.table import aligned
 from vrlprobe.collapse import COSINE, GRADIENT, RANK, SPREAD, Sign, Verdict
 from vrlprobe.format.reader import Run
+from vrlprobe.format.record import Record
 from vrlprobe.selection import run_labels
 from vrlprobe.studies import collapse as judge_runs
 from vrlprobe.studies import rule as apply_rule
 
 SIGNS = (SPREAD, GRADIENT, RANK, COSINE)
 FOLLOW_SECONDS = 10.0
+Logged = Run | Record
 
 
 @click.command()
@@ -71,7 +73,7 @@ def collapse(
             f"no metric {next(iter(given))!r} is read here", param_hint="--threshold"
         )
     with Session() as session:
-        opened = session.runs(runs)
+        opened = session.logged(runs)
         if rule:
             found = apply_rule(
                 opened, window=window, sign=sign, consecutive=consecutive, signs=signs[:2]
@@ -101,19 +103,20 @@ def _thresholds(given: Sequence[str]) -> dict[str, float]:
     return found
 
 
-def _wait(runs: Sequence[Run]) -> bool:
+def _wait(runs: Sequence[Logged]) -> bool:
     """Wait until a growing run has another checkpoint; False once none grows any more."""
-    before = [len(run.frames) for run in runs]
-    while any(run.state == "growing" for run in runs):
+    growing = [run for run in runs if isinstance(run, Run)]
+    before = [len(run.frames) for run in growing]
+    while any(run.state == "growing" for run in growing):
         time.sleep(FOLLOW_SECONDS)
-        for run in runs:
+        for run in growing:
             run.refresh()
-        if [len(run.frames) for run in runs] != before:
+        if [len(run.frames) for run in growing] != before:
             return True
     return False
 
 
-def describe(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> str:
+def describe(runs: Sequence[Logged], verdicts: Sequence[Verdict]) -> str:
     """A list for one run, a table for several."""
     if len(runs) == 1:
         return _details(runs[0], verdicts[0])
@@ -124,7 +127,7 @@ def describe(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> str:
             {
                 "run": label,
                 "frames": f"{run.frames[-1]:,}",
-                "return": f"{run.rollout(run.frames[-1]).mean_return:.0f}",
+                "return": f"{run.returns[-1]:.0f}",
                 "verdict": str(verdict),
                 "agree": f"{agree} of {len(verdict.evidence)}",
                 "": "; ".join(filter(None, [verdict.reason, *map(_reading, verdict.evidence)])),
@@ -133,7 +136,7 @@ def describe(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> str:
     return aligned(rows)
 
 
-def _details(run: Run, verdict: Verdict) -> str:
+def _details(run: Logged, verdict: Verdict) -> str:
     frame = int(run.frames[-1])
     reason = f" ({verdict.reason})" if verdict.reason else ""
     lines = [f"{run.path.name}: {verdict}{reason}", ""]
@@ -141,7 +144,7 @@ def _details(run: Run, verdict: Verdict) -> str:
         state = "collapsed" if stage.collapsed else "healthy"
         lines.append(f"{stage.first:>10,} to {stage.last:>9,}  {state}")
     lines += ["", *(_evidence(item) for item in verdict.evidence)]
-    returned = run.rollout(frame).mean_return
+    returned = run.returns[-1]
     return "\n".join([*lines, f"return {returned:.0f} at {frame:,} frames, run {run.state}"])
 
 
@@ -158,7 +161,7 @@ def _evidence(item: Any) -> str:
     )
 
 
-def to_json(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> str:
+def to_json(runs: Sequence[Logged], verdicts: Sequence[Verdict]) -> str:
     """One object a run: the verdict, its stages and evidence."""
     found = [
         {

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.format.reader import Run, open_run
+from vrlprobe.format.record import Record, open_logged
 from vrlprobe.results import refuse_to_replace
 from vrlprobe.samplefile import is_sample_file, load_samples
 from vrlprobe.samples import SampleSet
@@ -50,6 +51,14 @@ class Session(ExitStack):
     def runs(self, paths: Sequence[Path]) -> list[Run]:
         """Open runs until the command ends."""
         return [self.enter_context(open_run(path)) for path in paths]
+
+    def logged(self, paths: Sequence[Path]) -> list[Run | Record]:
+        """Open runs, or read the records of finished ones, until the command ends."""
+        found = [open_logged(path) for path in paths]
+        for run in found:
+            if isinstance(run, Run):
+                self.enter_context(run)
+        return found
 
     def samples(self, paths: Sequence[Path]) -> SampleSet | list[Run] | None:
         """What `--samples` names: one set, several runs, or nothing."""

@@ -6,7 +6,17 @@ import click
 
 from vrlprobe.cli.group import CleanGroup
 
-COMMANDS = ("info", "verify", "salvage", "samples", "activations", "probe", "metrics", "collapse")
+COMMANDS = (
+    "info",
+    "verify",
+    "salvage",
+    "samples",
+    "activations",
+    "probe",
+    "metrics",
+    "collapse",
+    "cohort",
+)
 
 
 class LazyGroup(CleanGroup):

@@ -153,6 +153,14 @@ class Run:
         """The evaluation episodes recorded at a checkpoint."""
         return Rollout(self, self.row(frame))
 
+    @property
+    def returns(self) -> NDArray[np.float64]:
+        """The mean return at each checkpoint: of its rollout, or the log's without rollouts."""
+        if not self.layout.max_episodes and "episode_return" in self.layout.log:
+            return self._rows("log/episode_return", len(self.frames))
+        means = [self.rollout(frame).mean_return for frame in self.frames.tolist()]
+        return np.array(means, np.float64)
+
     def batch(self, frame: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]] | None:
         """The stored batch: observations uint8 (n, channels, height, width), noise (n, n_actions).
 

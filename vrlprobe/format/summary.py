@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vrlprobe.format.reader import Run
 
@@ -15,7 +14,7 @@ def summarise(run: Run) -> dict[str, Any]:
     rollouts. `size` is in bytes, frames in environment frames.
     """
     rollouts = [run.rollout(frame) for frame in run.frames.tolist()]
-    returns = checkpoint_returns(run)
+    returns = run.returns
     scored = np.flatnonzero(np.isfinite(returns))
     best = int(scored[np.argmax(returns[scored])]) if len(scored) else None
     return {
@@ -38,12 +37,3 @@ def summarise(run: Run) -> dict[str, Any]:
         "origin": run.provenance.get("origin", []),
         "size": run.size,
     }
-
-
-def checkpoint_returns(run: Run) -> NDArray[np.float64]:
-    """float64 (n_checkpoints,), the mean return of each rollout; NaN where none was recorded."""
-    if not run.layout.max_episodes and "episode_return" in run.layout.log:
-        logged: NDArray[np.float64] = run.log["episode_return"].values
-        return logged
-    means = [run.rollout(frame).mean_return for frame in run.frames.tolist()]
-    return np.array(means, np.float64)

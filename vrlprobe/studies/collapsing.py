@@ -22,6 +22,7 @@ from vrlprobe.collapse import (
     success_probability,
 )
 from vrlprobe.errors import SampleError
+from vrlprobe.format.record import Record
 from vrlprobe.samples import SampleSet
 from vrlprobe.studies.measuring import gradient_norms, metrics
 
@@ -54,8 +55,8 @@ class Readings:
         return Readings(self.frames[rows], values, self.attempts[rows], self.returns[rows])
 
 
-def readings(run: "Run") -> Readings:
-    """Every logged column of a run by name, `grad_norm[mlp1]` for one with a dimension.
+def readings(run: "Run | Record") -> Readings:
+    """Every logged column of a run or record by name, `grad_norm[mlp1]` for one with a dimension.
 
     A spread that was not logged is that of the rollouts' actions; gradient norms that were not
     logged are computed from the checkpoints' stored batches.
@@ -63,15 +64,14 @@ def readings(run: "Run") -> Readings:
     log, count = run.log, len(run.frames)
     values = {name: column for item in log.data_vars.values() for name, column in _columns(item)}
     attempts = values.get("attempt", np.ones(count)).astype(np.int64)
-    if SPREAD.name not in values:
-        values[SPREAD.name] = np.array([_rollout_spread(run, frame) for frame in run.frames])
-    if GRADIENT.name not in values:
-        values[GRADIENT.name] = np.array([_gradient(run, frame) for frame in run.frames])
+    for name, compute in ((SPREAD.name, _rollout_spread), (GRADIENT.name, _gradient)):
+        if name not in values:
+            found = [] if isinstance(run, Record) else [compute(run, f) for f in run.frames]
+            values[name] = np.array(found or [np.nan] * count)
     if "updates" in values:
         untrained = values["updates"] == 0
         values = {name: np.where(untrained, np.nan, column) for name, column in values.items()}
-    returns = np.array([run.rollout(frame).mean_return for frame in run.frames])
-    return Readings(run.frames, values, attempts, returns)
+    return Readings(run.frames, values, attempts, run.returns)
 
 
 def _columns(item: xr.DataArray) -> list[tuple[str, Floats]]:
@@ -92,7 +92,7 @@ def _gradient(run: "Run", frame: int) -> float:
     return gradient_norms(run, frame, run.agent(frame)).get("mlp1", float("nan"))
 
 
-def rule_window(run: "Run", window: int | None) -> int:
+def rule_window(run: "Run | Record", window: int | None) -> int:
     """The frames of an attempt in which the noise decays, unless given.
 
     Raises:
@@ -108,7 +108,7 @@ def rule_window(run: "Run", window: int | None) -> int:
 
 
 def collapse(
-    runs: "Sequence[Run]",
+    runs: "Sequence[Run | Record]",
     samples: "SampleSet | Sequence[Run] | None" = None,
     *,
     window: int | None = None,
@@ -120,7 +120,7 @@ def collapse(
     the last checkpoints are asked, too.
 
     Args:
-        runs: open runs; they may be growing.
+        runs: open runs, which may be growing, or records.
         samples: a sample set or well-performing runs, for the metrics that need observations.
         window: the frame of an attempt at which the exploration noise reaches its minimum; as the
             run's config has it if None.
@@ -133,7 +133,7 @@ def collapse(
 
 
 def _judge(
-    run: "Run",
+    run: "Run | Record",
     samples: "SampleSet | Sequence[Run] | None",
     window: int,
     signs: Sequence[Sign],
@@ -142,7 +142,7 @@ def _judge(
         raise SampleError(f"{run.path.name} has no checkpoint yet")
     whole = readings(run)
     last = whole.of_attempt(int(whole.attempts[-1]))
-    if samples is not None:
+    if samples is not None and not isinstance(run, Record):
         last.values.update(_measured(run, samples, last.frames))
     begun = attempt_begins(whole)[int(whole.attempts[-1])]
     return judge(last.frames, last.values, begun + window, signs)
@@ -181,7 +181,7 @@ RULE_VARIABLES: Mapping[str, str] = {
 
 
 def rule(
-    runs: "Sequence[Run]",
+    runs: "Sequence[Run | Record]",
     *,
     window: int | None = None,
     sign: Sign = GRADIENT,
@@ -191,7 +191,7 @@ def rule(
     """What the reset rule would have done to runs that were trained without it.
 
     Args:
-        runs: open runs; of one with resets, the first attempt is looked at.
+        runs: open runs or records; of one with resets, the first attempt is looked at.
         window, consecutive: of the rule, see `vrlprobe.collapse.Rule`.
         sign: the logged metric that the rule reads, and its threshold.
         signs: of the verdicts.

@@ -14,6 +14,7 @@ from vrlprobe.selection import run_labels
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
+    from vrlprobe.format.record import Record
 
 CONFIG_KEYS = ("task", "seed", "profile", "architecture", "precision", "render")
 
@@ -37,7 +38,7 @@ def blank(coords: Mapping[str, Sequence[Any]], variables: Variables) -> xr.Datas
 
 
 def run_attributes(
-    kind: str, runs: "Sequence[Run]", arguments: Mapping[str, Any]
+    kind: str, runs: "Sequence[Run | Record]", arguments: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Provenance of a result: its kind, the arguments, what the runs' configs say."""
     configs = {

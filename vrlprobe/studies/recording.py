@@ -1,15 +1,19 @@
-"""The activations of a checkpoint on a sample set as a labelled dataset."""
+"""What is kept of a run: a checkpoint's activations, and a finished run's record."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from vrlprobe.activations import extract_activations
+from vrlprobe.format.record import Record, make_record, plain
 from vrlprobe.samples import SPLITS, SampleSet
 from vrlprobe.selection import check_runs, resolve_frames, samples_for
 from vrlprobe.studies.common import run_attributes, sample_attributes
+from vrlprobe.studies.measuring import metrics
+from vrlprobe.studies.probing import probe
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
@@ -61,3 +65,32 @@ def activations(
             "checkpoint": run.digest(at),
         },
     )
+
+
+def full_record(run: "Run", samples: "SampleSet | Sequence[Run] | None" = None) -> Record:
+    """A finished run's record; with samples, its last checkpoint's metrics and probes are in it.
+
+    Raises:
+        FormatError: the run is not finished.
+        SampleError: the samples do not fit the run.
+    """
+    record = make_record(run)
+    if samples is None:
+        return record
+    measured = metrics(run, samples, frames="last")
+    probed = probe(run, samples)
+    sections = {
+        "metrics": _section(measured, ("numerical_rank", "correlation_samples", "dead_units")),
+        "probe": _section(probed, ("test_r2", "sparsity")),
+    }
+    return replace(record, sections=sections)
+
+
+def _section(result: xr.Dataset, names: Sequence[str]) -> dict[str, Any]:
+    """Some variables of a one-run, one-frame result, with their labels and the samples' digest."""
+    last = result.isel(run=0, frame=0)
+    return {
+        "samples": result.attrs["samples"],
+        **{dim: last[dim].values.tolist() for dim in ("layer", "component") if dim in last.dims},
+        **{name: plain(last[name].values) for name in names},
+    }

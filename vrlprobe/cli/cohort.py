@@ -1,0 +1,116 @@
+"""`vrlprobe cohort`: how a set of runs did, and how many stayed stuck."""
+
+from pathlib import Path
+
+import click
+import xarray as xr
+
+from vrlprobe.cli.common import FILE, Session, check_writable, samples_option
+from vrlprobe.cli.table import aligned
+from vrlprobe.cohort import CLASSES
+from vrlprobe.errors import SampleError
+from vrlprobe.format.reader import Run
+from vrlprobe.format.record import Record, write_record
+from vrlprobe.results import save_result
+from vrlprobe.studies import cohort as study
+from vrlprobe.studies.recording import full_record
+
+WORDS = ("healthy", "escaped", "stuck", "undecided")
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=FILE)
+@click.option(
+    "--good", type=float, help="Return from which a run is good.  [default: its profile's]"
+)
+@click.option(
+    "--bad", type=float, help="Return up to which a run is bad.  [default: its profile's]"
+)
+@click.option(
+    "--window", type=click.IntRange(min=1),
+    help="Frames in which the noise decays.  [default: as the run records]",
+)  # fmt: skip
+@click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+@click.option("-o", "--output", type=FILE, help="Result file (NetCDF).")
+@click.option(
+    "--record", "folder", type=FILE, metavar="DIR",
+    help="Keep each finished run's settings, log and returns in DIR, a few kB each.",
+)  # fmt: skip
+@samples_option
+def cohort(
+    runs: tuple[Path, ...],
+    good: float | None,
+    bad: float | None,
+    window: int | None,
+    seed: int,
+    output: Path | None,
+    folder: Path | None,
+    sample_paths: tuple[Path, ...],
+) -> None:
+    """Count good, middle and bad RUNS, and stuck ones, and average their returns.
+
+    RUNS are run files or records (.json) of finished ones. With --record and --samples,
+    the records hold the last checkpoint's metrics and probes on these samples, too.
+    """
+    if sample_paths and not folder:
+        raise click.UsageError("--samples is for the records: name their folder with --record")
+    with Session() as session:
+        opened = session.logged(runs)
+        if output:
+            check_writable(output)
+        found = study(opened, good=good, bad=bad, window=window, seed=seed)
+        if folder:
+            samples = session.samples(sample_paths)
+            for run in opened:
+                if isinstance(run, Run):
+                    click.echo(f"wrote {keep(full_record(run, samples), folder)}", err=True)
+        if output:
+            save_result(found, output)
+            click.echo(f"wrote {output}", err=True)
+    click.echo(describe(found))
+
+
+def keep(record: Record, folder: Path) -> Path:
+    """Write a record under a name that its settings determine."""
+    if not folder.is_dir():
+        raise SampleError(f"there is no folder {folder} for the records: make it first")
+    config = record.config
+    label = f"{config.get('task')}-{config.get('profile')}-seed{config.get('seed')}"
+    path = folder / f"{label}-{record.digest[:8]}.json"
+    write_record(record, path)
+    return path
+
+
+def describe(found: xr.Dataset) -> str:
+    """A row a run, then counts and aggregates."""
+    rows = []
+    for at in range(found.sizes["run"]):
+        row = {name: found[name].values[at] for name in found if found[name].dims == ("run",)}
+        since = f" {row['since']:,}" if row["since"] >= 0 else ""
+        rows.append(
+            {
+                "run": str(found["run"].values[at]),
+                "task": row["task"],
+                "seed": str(row["seed"]),
+                "return": f"{row['final_return']:.0f}",
+                "class": row["class"],
+                "verdict": f"{row['verdict']}{since}",
+                "attempts": str(row["attempts"]),
+            }
+        )
+    return f"{aligned(rows)}\n\n{_summary(found)}"
+
+
+def _summary(found: xr.Dataset) -> str:
+    count = found.sizes["run"]
+    classes = ", ".join(f"{int((found['class'] == name).sum())} {name}" for name in CLASSES)
+    words = ", ".join(f"{int((found['verdict'] == word).sum())} {word}" for word in WORDS)
+    lines = [f"{count} runs: {classes}; {words}"]
+    for name, text in (("mean", "mean"), ("interquartile_mean", "interquartile mean")):
+        value, low, high = found["final"].sel(statistic=name).values
+        lines.append(f"final return, {text}: {value:.0f} (95% interval {low:.0f} to {high:.0f})")
+    low, high = found["percentile_5"].item(), found["percentile_95"].item()
+    lines.append(f"5th to 95th percentile over runs: {low:.0f} to {high:.0f}")
+    deviation = found["deviation"].item()
+    lines.append(f"standard deviation across runs, last ten evaluations: {deviation:.0f}")
+    return "\n".join(lines)

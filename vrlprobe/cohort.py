@@ -1,0 +1,108 @@
+"""Several runs taken together: classes by return, aggregates and their intervals.
+
+Pure functions of returns; a class says how well a run does, a verdict on collapse (in
+`vrlprobe.collapse`) says why, and neither is derived from the other.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+Floats = npt.NDArray[np.float64]
+Class = Literal["good", "middle", "bad"]
+CLASSES: tuple[Class, ...] = get_args(Class)
+RESAMPLES = 10_000
+LAST_EVALUATIONS = 10
+
+
+def classify(returned: float, good: float, bad: float) -> Class:
+    """Good from `good` on, bad up to `bad`, middle between (paper, section 4: 900 and 30).
+
+    Raises:
+        ValueError: the thresholds are the wrong way round, or the return is NaN.
+    """
+    if not bad < good:
+        raise ValueError(f"bad returns end at {bad:g}, above where good ones begin, {good:g}")
+    if np.isnan(returned):
+        raise ValueError("a run without a return belongs to no class")
+    return "good" if returned >= good else "bad" if returned <= bad else "middle"
+
+
+def interquartile_mean(values: npt.ArrayLike) -> float:
+    """Mean of the middle half: a quarter of the runs, rounded down, is cut at either end.
+
+    Agarwal et al., 2021; NaN without values.
+    """
+    found = np.asarray(values, np.float64)
+    return float(stats.trim_mean(found, 0.25)) if found.size else float("nan")
+
+
+def mean(values: npt.ArrayLike) -> float:
+    """Mean; NaN without values."""
+    found = np.asarray(values, np.float64)
+    return float(found.mean()) if found.size else float("nan")
+
+
+def bootstrap_interval(
+    values: npt.ArrayLike,
+    statistic: Callable[[Floats], float],
+    *,
+    strata: Sequence[Any] | None = None,
+    level: float = 0.95,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of a statistic over runs, stratified (Agarwal et al., 2021).
+
+    Args:
+        values: (n_runs,).
+        statistic: of such an array.
+        strata: (n_runs,), for instance each run's task: runs are drawn within their own stratum,
+            so that every resample has as many of each; one stratum if None.
+        level: of the interval.
+        seed: of the draws; the same gives the same interval.
+        resamples: number of draws.
+
+    Returns:
+        Lower and upper end; both NaN with fewer than two runs.
+    """
+    found = np.asarray(values, np.float64)
+    if len(found) < 2:
+        return float("nan"), float("nan")
+    labels = np.zeros(len(found)) if strata is None else np.unique(strata, return_inverse=True)[1]
+    rng = np.random.default_rng(seed)
+    draws = np.empty((resamples, len(found)), np.int64)
+    for stratum in np.unique(labels):
+        members = np.flatnonzero(labels == stratum)
+        draws[:, members] = rng.choice(members, (resamples, len(members)))
+    resampled = [statistic(found[draw]) for draw in draws]
+    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def percentiles(values: npt.ArrayLike) -> tuple[float, float]:
+    """5th and 95th percentile over runs, the band of the paper's Figure 5; NaN without values."""
+    found = np.asarray(values, np.float64)
+    if not found.size:
+        return float("nan"), float("nan")
+    low, high = np.quantile(found, [0.05, 0.95])
+    return float(low), float(high)
+
+
+def final_deviation(curves: npt.ArrayLike, last: int = LAST_EVALUATIONS) -> float:
+    """Average over the last evaluations of the standard deviation across runs (paper, 5.2).
+
+    Args:
+        curves: (n_runs, n_evaluations), returns; evaluations at which any run has none are left
+            out.
+        last: evaluations taken.
+
+    Returns:
+        NaN where no evaluation is common to all runs.
+    """
+    found = np.asarray(curves, np.float64)
+    common = found[:, np.isfinite(found).all(axis=0)][:, -last:]
+    return float(common.std(axis=0).mean()) if common.size else float("nan")

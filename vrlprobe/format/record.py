@@ -1,0 +1,193 @@
+"""What is left of a finished run when its file is gone: settings, log and returns, in a few kB.
+
+A record is JSON that a version control system can hold and a person can read. Its key is the
+digest of the run's settings, so that a sweep knows which runs are done already.
+"""
+
+import hashlib
+import json
+import math
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vrlprobe.errors import FormatError
+from vrlprobe.format.filesystem import fsync_folder
+from vrlprobe.format.reader import Run, open_run
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+VERSION = 1
+DIGITS = 6
+LIMIT = 10_000_000
+"""Bytes from which a file is too large to be a record."""
+
+
+def config_digest(config: Mapping[str, Any]) -> str:
+    """SHA-256 of a run's settings, in hexadecimal: equal settings and seed, equal digest."""
+    return hashlib.sha256(json.dumps(dict(config), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished run's settings, log and returns; `collapse` and `cohort` take it as a run.
+
+    Attributes:
+        path: the file it was read from, or that of the run it was made from.
+        name: the run file's name without its ending.
+        frames: int64 (n_checkpoints,).
+        config: the run's settings.
+        log: dims `frame` and what its columns had beside.
+        returns: float64 (n_checkpoints,), the mean return at each checkpoint.
+        final_returns: float64 (n_episodes,), of the last checkpoint's episodes.
+        checkpoint: digest of the last checkpoint's parameters.
+        versions: of the software that trained it.
+        sections: results added later, by name: final metrics and probes.
+    """
+
+    path: Path
+    name: str
+    frames: NDArray[np.int64]
+    config: Mapping[str, Any]
+    log: "xr.Dataset"
+    returns: NDArray[np.float64]
+    final_returns: NDArray[np.float64]
+    checkpoint: str
+    versions: Mapping[str, str]
+    sections: Mapping[str, Any]
+
+    @property
+    def state(self) -> str:
+        """`finished`: a record is made of a whole run."""
+        return "finished"
+
+    @property
+    def digest(self) -> str:
+        """The key: `config_digest` of the settings."""
+        return config_digest(self.config)
+
+
+def make_record(run: Run, sections: Mapping[str, Any] | None = None) -> Record:
+    """The record of a run.
+
+    Raises:
+        FormatError: the run has no checkpoint, or has not reached its last one.
+    """
+    if not len(run.frames):
+        raise FormatError(f"{run.path} has no checkpoint: there is nothing to record")
+    last, total = int(run.frames[-1]), int(run.config.get("total_frames", 0))
+    left = total - int(run.config.get("eval_every_frames", total))
+    if last < left:
+        raise FormatError(
+            f"{run.path} stopped at frame {last} of {total}: finish it first (vrltrain resume)"
+        )
+    return Record(
+        run.path,
+        run.path.stem,
+        run.frames,
+        run.config,
+        run.log,
+        run.returns,
+        run.rollout(last).returns,
+        run.digest(last),
+        run.provenance.get("versions", {}),
+        sections or {},
+    )
+
+
+def write_record(record: Record, path: Path) -> None:
+    """Write a record as JSON, at once or not at all."""
+    log = {name: plain(item.values) for name, item in record.log.data_vars.items()}
+    content = {
+        "vrlprobe_record": VERSION,
+        "name": record.name,
+        "digest": record.digest,
+        "config": dict(record.config),
+        "versions": dict(record.versions),
+        "checkpoint": record.checkpoint,
+        "final_returns": plain(record.final_returns),
+        "returns": plain(record.returns),
+        "frames": record.frames.tolist(),
+        "coords": {
+            str(name): values.values.tolist()
+            for name, values in record.log.coords.items()
+            if name != "frame"
+        },
+        "log": log,
+        "sections": dict(record.sections),
+    }
+    lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items())
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        temporary.write_text(f"{{\n{lines}\n}}\n")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise FormatError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    fsync_folder(path)
+
+
+def read_record(path: Path) -> Record:
+    """Read what `write_record` wrote.
+
+    Raises:
+        FormatError: no such file, not a record, or one whose key is not that of its settings.
+    """
+    import xarray as xr
+
+    try:
+        if path.stat().st_size > LIMIT:
+            raise FormatError(f"{path} is too large for the record of a run")
+        content = json.loads(path.read_text())
+        if content["vrlprobe_record"] != VERSION:
+            raise FormatError(f"{path}: record version {content['vrlprobe_record']}, not {VERSION}")
+        frames = np.array(content["frames"], np.int64)
+        dims = dict.fromkeys(content["log"], ("frame", *content["coords"]))
+        columns = {name: _array(values) for name, values in content["log"].items()}
+        record = Record(
+            path,
+            content["name"],
+            frames,
+            content["config"],
+            xr.Dataset(
+                {name: (dims[name][: column.ndim], column) for name, column in columns.items()},
+                coords={"frame": frames, **content["coords"]},
+            ),
+            _array(content["returns"]),
+            _array(content["final_returns"]),
+            content["checkpoint"],
+            content["versions"],
+            content["sections"],
+        )
+    except FileNotFoundError as error:
+        raise FormatError(f"{path}: no such file") from error
+    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        raise FormatError(f"{path} is not the record of a run ({error})") from error
+    if record.digest != content["digest"]:
+        raise FormatError(f"{path}: its settings are not those that it was written with")
+    return record
+
+
+def open_logged(path: Path) -> Run | Record:
+    """A run file, or the record of one (`.json`): both have frames, config, log and returns."""
+    return read_record(path) if path.suffix == ".json" else open_run(path)
+
+
+def plain(values: NDArray[Any]) -> Any:
+    """An array as nested lists of JSON numbers of six digits, None for what is not finite."""
+    if values.ndim:
+        return [plain(value) for value in values]
+    number = float(values)
+    return float(f"{number:.{DIGITS}g}") if math.isfinite(number) else None
+
+
+def _array(values: Any) -> NDArray[np.float64]:
+    return np.array(values, np.float64)

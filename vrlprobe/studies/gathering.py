@@ -1,0 +1,114 @@
+"""Runs taken together, with the classes and verdicts of each."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from vrlprobe.cohort import (
+    LAST_EVALUATIONS,
+    bootstrap_interval,
+    classify,
+    final_deviation,
+    interquartile_mean,
+    mean,
+    percentiles,
+)
+from vrlprobe.errors import SampleError
+from vrlprobe.format.reader import Run
+from vrlprobe.format.record import Record
+from vrlprobe.selection import run_labels
+from vrlprobe.studies.collapsing import collapse, readings
+from vrlprobe.studies.common import all_frames, blank, run_attributes
+
+PER_RUN: Mapping[str, tuple[tuple[str, ...], Any, str]] = {
+    "task": (("run",), "", "domain and task"),
+    "seed": (("run",), -1, "of the training"),
+    "final_return": (("run",), np.nan, "mean return of the last checkpoint's episodes"),
+    "class": (("run",), "", "good, middle or bad by the final return"),
+    "verdict": (("run",), "", "on action collapse: healthy, escaped, stuck or undecided"),
+    "since": (("run",), -1, "frame of the escape, or since which it is stuck"),
+    "attempts": (("run",), 1, "trainings from scratch in the run"),
+    "episode_return": (("run", "frame"), np.nan, "mean return of the checkpoint's rollout"),
+}
+
+
+def cohort(
+    runs: "Sequence[Run | Record]",
+    *,
+    good: float | None = None,
+    bad: float | None = None,
+    window: int | None = None,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Classes by return, verdicts on collapse, and aggregates over several runs.
+
+    Args:
+        runs: open runs or records; several tasks make strata of the intervals.
+        good, bad: returns from which a run is good and up to which it is bad; each run's own
+            profile's if None.
+        window: see `vrlprobe.studies.collapse`.
+        seed: of the bootstrap.
+
+    Returns:
+        Dims (run,) and (run, frame): the variables of `PER_RUN`. Dims (statistic, bound): `final`,
+        the mean and the interquartile mean of the final returns with the ends of their 95%
+        bootstrap intervals. Scalars: `percentile_5`, `percentile_95` of the final returns,
+        `deviation`, the standard deviation across runs averaged over the last ten evaluations.
+
+    Raises:
+        SampleError: no runs, one without checkpoints or rollouts, or without thresholds.
+    """
+    if not runs:
+        raise SampleError("a cohort needs at least one run")
+    labels = run_labels(runs)
+    frames = all_frames([run.frames.tolist() for run in runs])
+    result = blank({"run": labels, "frame": frames}, PER_RUN)
+    verdicts = collapse(runs, window=window)
+    for label, run, verdict in zip(labels, runs, verdicts, strict=True):
+        values = {
+            "task": str(run.config.get("task", "unknown")),
+            "seed": int(run.config.get("seed", -1)),
+            "final_return": float(run.returns[-1]),
+            "class": _class(run, good, bad),
+            "verdict": verdict.word,
+            "since": -1 if verdict.frame is None else verdict.frame,
+            "attempts": int(readings(run).attempts[-1]),
+        }
+        for name, value in values.items():
+            result[name].loc[label] = value
+        result["episode_return"].loc[label, run.frames] = run.returns
+    arguments = {"good": good, "bad": bad, "window": window, "seed": seed}
+    attributes = run_attributes("cohort", runs, arguments)
+    return result.assign(_aggregates(result, seed)).assign_attrs(attributes)
+
+
+def _class(run: "Run | Record", good: float | None, bad: float | None) -> str:
+    good = run.config.get("good_return") if good is None else good
+    bad = run.config.get("bad_return") if bad is None else bad
+    if good is None or bad is None:
+        raise SampleError(
+            f"{run.path.name} records no good_return and bad_return: give them (--good, --bad)"
+        )
+    try:
+        return classify(float(run.returns[-1]), float(good), float(bad))
+    except ValueError as error:
+        raise SampleError(f"{run.path.name}: {error}") from error
+
+
+def _aggregates(result: xr.Dataset, seed: int) -> dict[str, Any]:
+    final, tasks = result["final_return"].values, result["task"].values.tolist()
+    statistics = {"mean": mean, "interquartile_mean": interquartile_mean}
+    rows = [
+        [statistic(final), *bootstrap_interval(final, statistic, strata=tasks, seed=seed)]
+        for statistic in statistics.values()
+    ]
+    low, high = percentiles(final)
+    coords = {"statistic": list(statistics), "bound": ["estimate", "low", "high"]}
+    return {
+        "final": xr.DataArray(rows, coords, ("statistic", "bound")),
+        "percentile_5": low,
+        "percentile_95": high,
+        "deviation": final_deviation(result["episode_return"].values, LAST_EVALUATIONS),
+    }
