@@ -78,13 +78,17 @@ class Learner:
     def update(self, batch: Batch, std: float) -> None:
         """One step of critic, encoder, actor and target."""
         features = self._encode(batch.observations)
-        with torch.no_grad():
-            next_features = self._encode(batch.next_observations)
+        next_features = self.features(batch.next_observations)
         target = self._target(batch, next_features, std)
         self._update_critic(features, torch.from_numpy(batch.actions), target)
         self._update_actor(features.detach(), std)
         self._update_target()
         self.updates += 1
+
+    @torch.no_grad()
+    def features(self, observations: np.ndarray) -> Tensor:
+        """The encoder's outputs (n, n_features) as updates have them, without gradient."""
+        return self._encode(observations)
 
     def _encode(self, observations: np.ndarray) -> Tensor:
         pixels = torch.from_numpy(observations).contiguous(memory_format=torch.channels_last)

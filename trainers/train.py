@@ -11,20 +11,22 @@ import torch
 
 from trainers.attempt import RESET_PARTS, Attempt, rule_of
 from trainers.drqv2 import Learner, resolve_precision
+from trainers.perturb import dormant_share, perturb, perturb_factor
 from trainers.profiles import TrainConfig
-from trainers.replay import Replay
+from trainers.replay import Batch, Replay
 from vrlprobe.agents.drqv2 import NORM_LAYERS, DrQV2Agent
 from vrlprobe.envs import PixelEnv, record_episode
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.episode import Episode
 
-Batch = tuple[np.ndarray, np.ndarray]
+NormBatch = tuple[np.ndarray, np.ndarray]
 
 LOG: dict[str, tuple[str, ...]] = {
     "step": (),
     "updates": (),
     "attempt": (),
     "rule_streak": (),
+    "perturb_factor": (),
     "episode_return": (),
     "train_return": (),
     "noise_std": (),
@@ -67,6 +69,7 @@ class Training:
         self.replay = self._make_replay(replay_path)
         self.step = 0
         self.attempt, self.rule = Attempt(), rule_of(config)
+        self.perturb_factor = float("nan")
         self.elapsed = 0.0
         self.train_returns: list[float] = []
         self.last_return = float("nan")
@@ -178,7 +181,16 @@ class Training:
             batch = self.replay.sample(
                 config.batch_size, config.n_step, config.discount, self.rng, config.shift_pad
             )
+            if config.perturb_steps and self.step % config.perturb_steps == 0:
+                self._perturb(batch)
             self.learner.update(batch, self.std)
+
+    def _perturb(self, batch: Batch) -> None:
+        features = self.learner.features(batch.observations)
+        self.perturb_factor = perturb_factor(dormant_share(self.agent.actor, features), self.config)
+        streams = np.random.SeedSequence([self.config.seed, self.attempt.number, self.step])
+        blank = self._blank_agent(int(streams.generate_state(1)[0]))
+        perturb(self.learner, blank, self.perturb_factor)
 
     def evaluate(self, episodes: int, images: int) -> list[Episode]:
         """Play evaluation episodes with the mean action; the first `images` keep their images."""
@@ -187,7 +199,7 @@ class Training:
             for index in range(episodes)
         ]
 
-    def norm_batch(self) -> Batch | None:
+    def norm_batch(self) -> NormBatch | None:
         """Replay observations and clipped noise for the gradient norm; None without a replay."""
         size = self.config.norm_batch_size
         if len(self.replay) < size:
@@ -196,7 +208,7 @@ class Training:
         noise = self.learner.clipped_noise((size, self.env.n_actions), self.std)
         return batch.observations, noise.numpy()
 
-    def log_row(self, episodes: list[Episode], batch: Batch | None) -> dict[str, Any]:
+    def log_row(self, episodes: list[Episode], batch: NormBatch | None) -> dict[str, Any]:
         """The row of `LOG` that belongs to an evaluation just played."""
         norms = np.full(len(NORM_LAYERS), np.nan)
         spread = np.nan
@@ -206,12 +218,14 @@ class Training:
                 norms = np.array(list(self.agent.gradient_norms(*batch).values()))
         self._read_rule(spread, norms)
         returns, self.train_returns = self.train_returns, []
+        factor, self.perturb_factor = self.perturb_factor, float("nan")
         self.elapsed, self._clock = self.total_seconds, time.perf_counter()
         return {
             "step": self.step,
             "updates": self.learner.updates,
             "attempt": self.attempt.number,
             "rule_streak": self.attempt.streak(self.rule),
+            "perturb_factor": factor,
             "episode_return": np.mean([episode.episode_return for episode in episodes]),
             "train_return": np.mean(returns) if returns else np.nan,
             "noise_std": self.std,
