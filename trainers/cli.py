@@ -47,6 +47,12 @@ def _option_names(setting: str, switch: bool) -> list[str]:
     return [*names, f"--{SHORT[setting]}"] if setting in SHORT else names
 
 
+def _config(profile: str, task: str, seed: int, overrides: dict[str, Any]) -> TrainConfig:
+    """A profile's settings with those that were given; ValueError where one makes no sense."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return replace(PROFILES[profile](task), seed=seed, **given)
+
+
 @click.group(cls=CleanGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="vrlprobe")
 def main() -> None:
@@ -77,9 +83,8 @@ def run(task: str, seed: int, profile: str, output: Path | None, **overrides: An
     from vrlprobe.envs import split_task
 
     split_task(task)
-    given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        config = replace(PROFILES[profile](task), seed=seed, **given)
+        config = _config(profile, task, seed, overrides)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     path = output or Path("runs") / f"{task}-seed{seed}.h5"
@@ -107,6 +112,91 @@ def resume(path: Path) -> None:
         worked = go_on(path, progress)
     note = "" if worked else " (was complete already)"
     click.echo(f"{path}: {last_result(path)}{note}")
+
+
+@main.command()
+@click.option("--task", default="walker_walk", show_default=True, help="Domain and task.")
+@click.option("--seeds", required=True, metavar="0-19", help="Random seeds: 0-19 or 1,3,5.")
+@click.option(
+    "--profile", default="desk", show_default=True, type=click.Choice(list(PROFILES)),
+    help="desk: minutes on one core; paper: the published size and schedule.",
+)  # fmt: skip
+@click.option(
+    "-o", "--output", "folder", default="runs", show_default=True,
+    type=click.Path(path_type=Path, file_okay=False), help="Folder of the run files, seedN.h5.",
+)  # fmt: skip
+@click.option(
+    "-j", "--workers", type=click.IntRange(1),
+    help="Runs side by side.  [default: one a processor core]",
+)  # fmt: skip
+@click.option(
+    "--scheduler", metavar="ADDRESS",
+    help="Dask scheduler of a cluster; its workers need this package and the folder.",
+)  # fmt: skip
+@_override_options
+def sweep(
+    task: str,
+    seeds: str,
+    profile: str,
+    folder: Path,
+    workers: int | None,
+    scheduler: str | None,
+    **overrides: Any,
+) -> None:
+    """Train many seeds side by side into one folder.
+
+    Runs that are done are skipped, runs that were stopped go on, a run that fails does not stop
+    the others. Each finished run leaves a small record, seedN.json, beside its file.
+    """
+    from joblib import cpu_count
+
+    from trainers.sweep import jobs_of, parse_seeds
+    from vrlprobe.envs import split_task
+
+    split_task(task)
+    try:
+        config, numbers = _config(profile, task, 0, overrides), parse_seeds(seeds)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    folder.mkdir(parents=True, exist_ok=True)
+    failed = _sweep(jobs_of(config, numbers, folder), workers or cpu_count(), scheduler)
+    if failed:
+        sys.exit(1)
+
+
+def _sweep(jobs: list[Any], workers: int, scheduler: str | None) -> int:
+    """Run the jobs with progress on stderr, the results on stdout; the number that failed."""
+    from trainers.sweep import sweep as start
+    from trainers.sweep import watched
+
+    total = jobs[0].config.evaluation_frames[-1]
+    failed, ended = 0, 0
+
+    def show(frames: dict[Path, int]) -> None:
+        running = {path: frame for path, frame in frames.items() if frame < total}
+        parts = [f"{path.stem} {frame / total:.0%}" for path, frame in running.items()]
+        click.echo(f"{ended} of {len(jobs)} ended; {', '.join(parts) or 'starting'}", err=True)
+
+    try:
+        with watched(jobs, show):
+            for result in start(jobs, workers, scheduler):
+                ended += 1
+                failed += result.outcome == "failed"
+                click.echo(f"{result.job.path}: {_ending(result)}")
+    except KeyboardInterrupt:
+        click.echo("stopped; the same command goes on where it stopped", err=True)
+        sys.exit(130)
+    return failed
+
+
+def _ending(result: Any) -> str:
+    from trainers.run import last_result
+
+    path = result.job.path
+    if result.outcome == "failed":
+        return f"failed: {result.message.removeprefix(f'{path}: ')}"
+    text = last_result(path) if path.exists() else "only its record is left"
+    return f"{text} (was complete already)" if result.outcome == "done before" else text
 
 
 def _announce(config: TrainConfig, path: Path, size: int) -> None:

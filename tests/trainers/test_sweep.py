@@ -1,0 +1,147 @@
+"""Sweeps of tiny runs: skipped, continued, interrupted and killed, here and on a Dask cluster."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.trainers.tiny import OPTIONS, TINY, quiet, same_runs
+from trainers.run import begin, record_path
+from trainers.sweep import Job, is_done, jobs_of, parse_seeds, sweep, work
+from vrlprobe.errors import VrlprobeError
+from vrlprobe.format.reader import open_run
+
+COMMAND = [sys.executable, "-m", "trainers.cli", "sweep", "-o", "runs", *OPTIONS]
+LIMIT = 240
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("0-3", [0, 1, 2, 3]), ("7", [7]), ("5,1, 3", [1, 3, 5]), ("0-2,2-3", [0, 1, 2, 3])],
+)
+def test_seeds(text: str, expected: list[int]) -> None:
+    assert parse_seeds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "a", "1-", "-1", "3-1", "1,,2", "1.5"])
+def test_what_is_no_list_of_seeds(text: str) -> None:
+    with pytest.raises(ValueError, match="seeds"):
+        parse_seeds(text)
+
+
+def call(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT,
+        check=False,
+    )  # fmt: skip
+
+
+def test_done_runs_are_skipped_and_a_failed_one_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/seed2.h5").write_text("no run")
+    short = ("--total-frames", "2001")
+    first = call(tmp_path, "--seeds", "1-3", "-j", "2", *short)
+    assert first.returncode == 1
+    lines = sorted(first.stdout.splitlines())
+    assert lines[0].startswith("runs/seed1.h5: 2,000 frames, return")
+    assert lines[1] == "runs/seed2.h5: failed: not an HDF5 file, so not a run"
+    assert lines[2].startswith("runs/seed3.h5: 2,000 frames, return")
+    assert "Traceback" not in first.stderr
+    (tmp_path / "runs/seed2.h5").unlink()
+    second = call(tmp_path, "--seeds", "1-3", "-j", "2", *short)
+    assert second.returncode == 0
+    assert second.stdout.count("was complete already") == 2
+    (tmp_path / "runs/seed1.h5").unlink()  # its record stands for it
+    third = call(tmp_path, "--seeds", "1", *short)
+    assert third.stdout == "runs/seed1.h5: only its record is left (was complete already)\n"
+
+
+def test_a_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
+    config = replace(TINY, total_frames=1001)
+    job = Job(config, tmp_path / "seed0.h5")
+    assert work(job).outcome == "done"
+    assert is_done(job)
+    other = Job(replace(config, hidden_dim=17), job.path)
+    with pytest.raises(VrlprobeError, match="hidden_dim 16, wanted 17"):
+        is_done(other)
+    assert work(other).outcome == "failed"
+
+
+def _started(tmp_path: Path, frames: int) -> "subprocess.Popen[str]":
+    """A sweep of two seeds, both of which have committed so many frames."""
+    running = subprocess.Popen(
+        [*COMMAND, "--seeds", "1,2", "-j", "2", "--total-frames", "6001"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    limit = time.monotonic() + LIMIT
+    while time.monotonic() < limit:
+        found = [_frame(tmp_path / f"runs/seed{seed}.h5") for seed in (1, 2)]
+        if min(found) >= frames:
+            return running
+        time.sleep(0.2)
+    os.killpg(running.pid, signal.SIGKILL)
+    raise AssertionError("the sweep did not start")
+
+
+def _frame(path: Path) -> int:
+    try:
+        with open_run(path) as run:
+            return int(run.frames[-1]) if len(run.frames) else -1
+    except VrlprobeError:
+        return -1
+
+
+def _group(pid: int) -> list[int]:
+    """Processes of a session that still run."""
+    listed = subprocess.run(
+        ["ps", "-s", str(pid), "-o", "pid=,stat="], capture_output=True, text=True, check=False
+    )
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    return [int(number) for number, state in rows if not state.startswith("Z")]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_sweep_that_was_stopped_goes_on_as_unbroken(how: signal.Signals, tmp_path: Path) -> None:
+    running = _started(tmp_path, 1000)
+    if how == signal.SIGINT:
+        os.killpg(running.pid, how)  # as a terminal's Ctrl-C does
+    else:
+        running.kill()
+    _, stderr = running.communicate(timeout=60)
+    if how == signal.SIGINT:
+        assert running.returncode == 130
+        assert stderr.splitlines()[-1] == "stopped; the same command goes on where it stopped"
+    limit = time.monotonic() + 60
+    while _group(running.pid) and time.monotonic() < limit:
+        time.sleep(0.2)
+    assert not _group(running.pid)
+    again = call(tmp_path, "--seeds", "1,2", "-j", "2", "--total-frames", "6001")
+    assert again.returncode == 0, again.stdout + again.stderr
+    with open_run(tmp_path / "runs/seed1.h5") as run:
+        assert run.state == "sealed"
+        assert run.frames[-1] == 6000
+    assert record_path(tmp_path / "runs/seed2.h5").exists()
+
+
+def test_a_run_of_a_sweep_is_that_of_vrltrain_run(tmp_path: Path) -> None:
+    config = replace(TINY, total_frames=2001)
+    (job,) = jobs_of(config, [5], tmp_path)
+    (result,) = sweep([job], 1)
+    assert result.outcome == "done"
+    begin(replace(config, seed=5), tmp_path / "alone.h5", quiet, quiet)
+    same_runs(job.path, tmp_path / "alone.h5")
+
+
+def test_a_dask_cluster_takes_the_jobs(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    jobs = jobs_of(replace(TINY, total_frames=1001), [1, 2], tmp_path)
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster:
+        results = list(sweep(jobs, 2, cluster.scheduler_address))
+    assert [result.outcome for result in results] == ["done", "done"]

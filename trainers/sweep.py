@@ -1,0 +1,187 @@
+"""Many runs side by side: what is done is skipped, what was begun goes on."""
+
+import ctypes
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from trainers.profiles import TrainConfig
+from trainers.run import begin, record_path, resume
+from vrlprobe.errors import VrlprobeError
+from vrlprobe.format.reader import open_run
+from vrlprobe.format.record import read_record
+
+Outcome = Literal["done before", "done", "failed"]
+PR_SET_PDEATHSIG = 1
+POLL_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a sweep: its settings and where its file lies."""
+
+    config: TrainConfig
+    path: Path
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a job ended, and what it said when it failed."""
+
+    job: Job
+    outcome: Outcome
+    message: str = ""
+
+
+def jobs_of(config: TrainConfig, seeds: Sequence[int], folder: Path) -> list[Job]:
+    """One job a seed, `seed3.h5` each."""
+    return [Job(replace(config, seed=seed), folder / f"seed{seed}.h5") for seed in seeds]
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`0-19`, `1,3,5` or both, in order and once each.
+
+    Raises:
+        ValueError: anything else.
+    """
+    seeds: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.strip().partition("-")
+        if not first.isdigit() or (last and not last.isdigit()) or part.strip().endswith("-"):
+            raise ValueError(f"seeds are 0-19 or 1,3,5, not {text!r}")
+        low, high = int(first), int(last or first)
+        if high < low:
+            raise ValueError(f"seeds count upwards, {part.strip()!r} does not")
+        seeds.update(range(low, high + 1))
+    return sorted(seeds)
+
+
+def is_done(job: Job) -> bool:
+    """Whether the job's record says that a run of these very settings was finished.
+
+    Raises:
+        VrlprobeError: the record there is of other settings.
+    """
+    path = record_path(job.path)
+    if not path.exists():
+        return False
+    found = dict(read_record(path).config)
+    wanted = job.config.stored() | {"action_dim": found.get("action_dim")}
+    if wanted["precision"] == "auto":
+        wanted["precision"] = found.get("precision")
+    if differing := sorted(key for key in wanted if wanted[key] != found.get(key)):
+        key = differing[0]
+        raise VrlprobeError(
+            f"{path} is of other settings ({key} {found.get(key)}, wanted {wanted[key]}): "
+            "choose another folder"
+        )
+    return True
+
+
+def work(job: Job) -> Result:
+    """Train one job to its end in this process, from wherever it stands."""
+    from trainers.process import prepare
+
+    prepare()
+    _end_with_parent()
+    try:
+        if is_done(job):
+            return Result(job, "done before")
+        if _begun(job.path):
+            resume(job.path, _nothing)
+        else:
+            job.path.unlink(missing_ok=True)
+            begin(job.config, job.path, _nothing, _nothing)
+    except VrlprobeError as error:
+        return Result(job, "failed", str(error))
+    except Exception as error:  # a run that breaks is reported, the others go on
+        return Result(job, "failed", f"{type(error).__name__}: {error}")
+    return Result(job, "done")
+
+
+def _begun(path: Path) -> bool:
+    """Whether there is a run to go on with; one killed before its first checkpoint is none."""
+    if not path.exists():
+        return False
+    with open_run(path) as run:
+        return bool(len(run.frames)) or run.state == "growing"
+
+
+def sweep(jobs: Sequence[Job], workers: int, scheduler: str | None = None) -> Iterator[Result]:
+    """Run jobs, `workers` at once, and give each result as it comes.
+
+    Args:
+        jobs: what to train.
+        workers: processes side by side on this machine.
+        scheduler: address of a Dask scheduler whose workers take the jobs instead; they need this
+            package and the same file system.
+    """
+    import joblib
+
+    with _backend(scheduler, workers):
+        parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
+        yield from parallel(joblib.delayed(work)(job) for job in jobs)
+
+
+@contextmanager
+def _backend(scheduler: str | None, workers: int) -> Iterator[None]:
+    import joblib
+
+    if scheduler is None:
+        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+            yield
+        return
+    try:
+        from dask.distributed import Client
+    except ImportError as error:
+        raise VrlprobeError(
+            "--scheduler needs dask.distributed: pip install 'vrlprobe[cluster]'"
+        ) from error
+    client: Any = Client(scheduler)  # type: ignore[no-untyped-call]
+    with client, joblib.parallel_config(backend="dask", client=client):
+        yield
+
+
+@contextmanager
+def watched(jobs: Sequence[Job], show: Callable[[dict[Path, int]], None]) -> Iterator[None]:
+    """Call `show` every few seconds with the last frame of each run file there is."""
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(POLL_SECONDS):
+            show(frames_of(jobs))
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def frames_of(jobs: Iterable[Job]) -> dict[Path, int]:
+    """The last committed frame of each run that has begun."""
+    found = {}
+    for job in jobs:
+        try:
+            with open_run(job.path) as run:
+                found[job.path] = int(run.frames[-1]) if len(run.frames) else 0
+        except VrlprobeError:
+            continue
+    return found
+
+
+def _end_with_parent() -> None:
+    """On Linux, a worker whose parent was killed is ended as by SIGTERM, at a safe place."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _nothing(_: Any) -> None:
+    """No progress: the parent watches the run files."""
