@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from dm_control import suite
 
-from vrlprobe.envs import ALIASES, PixelEnv, record_episode, split_task
+from vrlprobe.envs import ALIASES, REWARD_COMPONENTS, PixelEnv, record_episode, split_task
 from vrlprobe.errors import UnknownTaskError
 
 TASKS = ("walker_walk", "hopper_stand", "finger_spin", "cartpole_balance")
@@ -59,6 +59,39 @@ def test_walker_has_the_papers_components() -> None:
         env.step(np.ones(6))
         assert env.state[-1] == env._env.physics.horizontal_velocity()
         assert env.state[env.components.index("height")] == env._env.physics.torso_height()
+
+
+@pytest.mark.parametrize(
+    ("task", "component", "reads"),
+    [
+        ("quadruped_escape", "origin_distance", lambda p: p.origin_distance()),
+        ("quadruped_fetch", "ball_to_target_distance", lambda p: p.ball_to_target_distance()),
+        (
+            "manipulator_bring_ball",
+            "ball_to_target",
+            lambda p: p.site_distance("ball", "target_ball"),
+        ),
+        ("manipulator_insert_peg", "peg_to_target", lambda p: p.site_distance("peg", "target_peg")),
+        ("stacker_stack_2", "box1_to_target", lambda p: p.site_distance("box1", "target")),
+        ("stacker_stack_4", "box3_to_target", lambda p: p.site_distance("box3", "target")),
+    ],
+)
+def test_what_a_reward_reads_is_a_component(task: str, component: str, reads) -> None:  # type: ignore[no-untyped-def]
+    with PixelEnv(task, seed=1, image_size=16, render="fast") as env:
+        env.reset()
+        env.step(np.ones(env.n_actions))
+        value = env.state[env.components.index(component)]
+        assert value == reads(env._env.physics) != 0
+
+
+def test_every_component_of_the_table_can_be_read() -> None:
+    """The first task of each key, without rendering: names of the physics' own methods."""
+    for key, components in REWARD_COMPONENTS.items():
+        task = next(t for t in map("_".join, suite.ALL_TASKS) if t.startswith(key))
+        with suite.load(*split_task(task)) as env:
+            env.reset()
+            for method, *arguments in components.values():
+                assert np.isfinite(getattr(env.physics, method)(*arguments)), (task, method)
 
 
 def test_rewards_and_states_equal_the_suites_own() -> None:

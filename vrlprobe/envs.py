@@ -26,17 +26,43 @@ RENDER_MODES = ("full", "fast")
 CAMERAS = {"quadruped": 2}
 """Camera by domain where it is not 0, as in the reference implementation."""
 
-REWARD_COMPONENTS: Mapping[str, Mapping[str, str]] = {
-    "acrobot": {"to_target": "to_target"},
-    "ball_in_cup": {"in_target": "in_target"},
-    "cheetah": {"speed": "speed"},
-    "hopper": {"height": "height", "speed": "speed"},
-    "point_mass": {"mass_to_target_dist": "mass_to_target_dist"},
-    "reacher": {"finger_to_target_dist": "finger_to_target_dist"},
-    "swimmer": {"nose_to_target_dist": "nose_to_target_dist"},
-    "walker": {"torso_velocity": "horizontal_velocity"},
+_PEG = {
+    "peg_grasp_to_grasp": ("site_distance", "peg_grasp", "grasp"),
+    "peg_pinch_to_pinch": ("site_distance", "peg_pinch", "pinch"),
+    "peg_to_target": ("site_distance", "peg", "target_peg"),
+    "peg_tip_to_target_tip": ("site_distance", "peg_tip", "target_peg_tip"),
 }
-"""By domain: what the reward reads and the observation leaves out, as component: physics method."""
+_BALL = {"ball_to_target": ("site_distance", "ball", "target_ball")}
+_STACK = {
+    "grasp_to_target": ("site_distance", "grasp", "target"),
+    "box0_to_target": ("site_distance", "box0", "target"),
+    "box1_to_target": ("site_distance", "box1", "target"),
+}
+
+REWARD_COMPONENTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "acrobot": {"to_target": ("to_target",)},
+    "ball_in_cup": {"in_target": ("in_target",)},
+    "cheetah": {"speed": ("speed",)},
+    "hopper": {"height": ("height",), "speed": ("speed",)},
+    "manipulator_bring_ball": _BALL,
+    "manipulator_bring_peg": _PEG,
+    "manipulator_insert_ball": _BALL,
+    "manipulator_insert_peg": _PEG,
+    "point_mass": {"mass_to_target_dist": ("mass_to_target_dist",)},
+    "quadruped_escape": {"origin_distance": ("origin_distance",)},
+    "quadruped_fetch": {
+        "self_to_ball_distance": ("self_to_ball_distance",),
+        "ball_to_target_distance": ("ball_to_target_distance",),
+    },
+    "reacher": {"finger_to_target_dist": ("finger_to_target_dist",)},
+    "stacker_stack_2": _STACK,
+    "stacker_stack_4": _STACK
+    | {f"box{n}_to_target": ("site_distance", f"box{n}", "target") for n in (2, 3)},
+    "swimmer": {"nose_to_target_dist": ("nose_to_target_dist",)},
+    "walker": {"torso_velocity": ("horizontal_velocity",)},
+}
+"""By domain or task: what the reward reads and the observation leaves out, as component: method of
+the physics and its arguments."""
 
 ALIASES: Mapping[str, Mapping[str, str]] = {
     "cartpole": {
@@ -150,7 +176,7 @@ class PixelEnv:
         self._observed = dict(self._env.reset().observation)
         if not self._observed:
             raise UnknownTaskError(f"{task} has no named state: its observation is empty")
-        self._extras = REWARD_COMPONENTS.get(self._domain, {})
+        self._extras = REWARD_COMPONENTS.get(task, REWARD_COMPONENTS.get(self._domain, {}))
         self.components = (*_component_names(self._observed), *self._extras)
         self.aliases = dict(ALIASES.get(self._domain, {}))
 
@@ -210,7 +236,10 @@ class PixelEnv:
     def state(self) -> np.ndarray:
         """The vectorised state, float64 (n_components,), in the order of `components`."""
         observed = [np.ravel(value) for value in self._observed.values()]
-        extras = [np.ravel(getattr(self._env.physics, name)()) for name in self._extras.values()]
+        physics = self._env.physics
+        extras = [
+            np.ravel(getattr(physics, method)(*sites)) for method, *sites in self._extras.values()
+        ]
         return np.concatenate(observed + extras).astype(np.float64)
 
     @property
