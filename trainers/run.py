@@ -58,9 +58,12 @@ def provenance(training: Training) -> dict[str, Any]:
 
 
 def expected_bytes(training: Training) -> int:
-    """About how large the run file and its replay will grow together."""
+    """About how large the run file and its resume state will grow together."""
     config, env = training.config, training.env
-    weights = sum(tensor.nbytes for tensor in training.agent.named_tensors().values())
+    tensors = training.agent.named_tensors()
+    weights = sum(tensor.nbytes for tensor in tensors.values())
+    trained = sum(t.nbytes for name, t in tensors.items() if not name.startswith("critic_target/"))
+    archives = 2 * 2 * trained  # Adam's two moments, in the archive to come and the one before
     image = 3 * config.image_size**2
     count = len(config.evaluation_frames)
     kept = sum(
@@ -69,7 +72,8 @@ def expected_bytes(training: Training) -> int:
     )
     images = kept * (env.episode_steps + 1) * image
     batches = count * config.norm_batch_size * config.frame_stack * image
-    return int(count * weights + (images + batches) / IMAGE_COMPRESSION + training.replay.nbytes)
+    file = count * weights + (images + batches) / IMAGE_COMPRESSION
+    return int(file + archives + training.replay.nbytes)
 
 
 def check_space(training: Training, folder: Path) -> int:
