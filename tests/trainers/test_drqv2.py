@@ -97,6 +97,17 @@ def test_bfloat16_gradients_point_where_float32_ones_do() -> None:
         assert not torch.equal(full, half)
 
 
+def test_bfloat16_features_are_float32s_but_for_rounding() -> None:
+    """Dark, bright and mixed images: a shifted or scaled input would show in every one."""
+    images = make_batch(size=6).observations
+    images[:2], images[2:4] = images[:2] // 8, 255 - images[2:4] // 8
+    half, full = (
+        make(replace(CONFIG, precision=name)).features(images) for name in ("bfloat16", "float32")
+    )
+    for one, other in zip(half, full, strict=True):
+        assert (one - other).norm() / other.norm() < 0.01
+
+
 def test_the_state_carries_an_update_over_bit_for_bit() -> None:
     one = make()
     one.update(make_batch(0), STD)
