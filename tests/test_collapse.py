@@ -72,7 +72,7 @@ def test_gradients_that_flow_keep_a_collapse_undecided() -> None:
     assert [item.agrees for item in found.evidence] == [True, False]
 
 
-@pytest.mark.parametrize("spread", [[], [np.nan] * 30, [0.5, 0.5], [0.5, 1e-5] * 10])
+@pytest.mark.parametrize("spread", [[], [np.nan] * 30, [0.5], [0.5, 1e-5] * 10])
 def test_too_little_to_say(spread: list[float]) -> None:
     assert verdict(spread).word == "undecided"
 

@@ -56,8 +56,10 @@ COSINE = Sign("correlation_samples[mlp2]", 0.96, healthy_above=False)
 """Thresholds lie between what collapsed and healthy checkpoints of real runs have: spread up to
 0.026 and from 0.17, rank up to 1.9 and from 3.6, cosine from 0.995 and up to 0.92; blank networks
 have a spread of 0.06, so rows before the first update don't count (docs/collapse.md)."""
-CONFIRMED = 3
-"""Readings in a row that begin or end a stage: single ones jump."""
+CONFIRMED = 2
+"""Readings in a row that begin a stage: single ones jump."""
+RECENT = 3
+"""Readings at the end of a run whose median is its evidence."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ def judge(
     evidence = tuple(
         _evidence(sign, readings[sign.name][known], last.collapsed)
         for sign in signs
-        if sign.name in readings and np.isfinite(readings[sign.name][known][-CONFIRMED:]).any()
+        if sign.name in readings and np.isfinite(readings[sign.name][known][-RECENT:]).any()
     )
     word, reason = _word(found, evidence, bool(frames[-1] >= window))
     frame = {"escaped": last.first, "stuck": last.first}.get(word)
@@ -164,7 +166,7 @@ def judge(
 
 
 def _evidence(sign: Sign, values: Floats, collapsed: bool) -> Evidence:
-    value = float(np.nanmedian(values[-CONFIRMED:]))
+    value = float(np.nanmedian(values[-RECENT:]))
     return Evidence(sign, value, bool(sign.healthy(value)) != collapsed)
 
 

@@ -10,10 +10,10 @@ import xarray as xr
 
 from vrlprobe import metrics as measure
 from vrlprobe.collapse import (
-    CONFIRMED,
     COSINE,
     GRADIENT,
     RANK,
+    RECENT,
     SPREAD,
     Rule,
     Sign,
@@ -152,8 +152,8 @@ def _measured(
     run: "Run", samples: "SampleSet | Sequence[Run]", frames: npt.NDArray[np.int64]
 ) -> dict[str, Floats]:
     """Metrics of the last checkpoints that a verdict takes into account, NaN before them."""
-    found = metrics(run, samples, frames=frames[-CONFIRMED:].tolist()).isel(run=0)
-    blank = np.full(max(len(frames) - CONFIRMED, 0), np.nan)
+    found = metrics(run, samples, frames=frames[-RECENT:].tolist()).isel(run=0)
+    blank = np.full(max(len(frames) - RECENT, 0), np.nan)
     return {
         f"{name}[{layer}]": np.concatenate([blank, found[name].sel(layer=layer).values])
         for name in ("numerical_rank", "correlation_samples", "dormant_ratio")
