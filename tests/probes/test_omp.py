@@ -1,5 +1,7 @@
 """The sparse path against scikit-learn's, against plain least squares, and at its edges."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,31 +9,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from probe_data import relu_features, unit_columns
 from sklearn.linear_model import orthogonal_mp
 
 from vrlprobe.activations import extract_activations
 from vrlprobe.format.reader import open_run
-from vrlprobe.probes.omp import OmpPath, omp_path
+from vrlprobe.probes.omp import OmpPath, Options, omp_path
 from vrlprobe.samples import make_samples
 
 FIXTURES = sorted((Path(__file__).parents[2] / "fixtures").glob("*.h5"))
-
-
-def relu_features(rng, n_samples, n_features, n_latent=12):
-    """Rectified mixtures of a few latents: correlated, sparse, some dead, as activations are."""
-    latent = rng.standard_normal((n_samples, n_latent))
-    mixed = latent @ rng.standard_normal((n_latent, n_features)) / np.sqrt(n_latent)
-    shift = rng.uniform(-4.0, 1.0, n_features)
-    X = np.maximum(mixed + shift + 0.1 * rng.standard_normal(mixed.shape), 0.0)
-    return X.astype(np.float32), latent
-
-
-def unit_columns(X):
-    """The live columns, centred and of unit norm in float64: (indices, columns, norms)."""
-    centred = X.astype(np.float64) - X.astype(np.float64).mean(axis=0)
-    norm = np.linalg.norm(centred, axis=0)
-    live = np.flatnonzero(norm > 1e-6 * np.linalg.norm(X, axis=0))
-    return live, centred[:, live] / norm[live], norm[live]
 
 
 def oracle(X, y, n_atoms):
@@ -157,6 +143,71 @@ def test_best_sparsity_is_the_smallest_at_the_least_error():
     y = 2.0 * X[:, 3].astype(float)
     path = omp_path(X[:40], y[:40], 10, heldout={"val": (X[40:], y[40:])})
     assert path.best_sparsity("val").tolist() == [1]
+
+
+class TestOptions:
+    def test_the_edge_is_where_more_atoms_could_do_better(self):
+        rng = np.random.default_rng(18)
+        X = rng.standard_normal((90, 12)).astype(np.float32)
+        y = X.astype(float) @ np.arange(1.0, 13.0)
+        held = {"val": (X[60:], y[60:])}
+        assert omp_path(X[:60], y[:60], 5, heldout=held).at_edge("val").tolist() == [True]
+        assert omp_path(X[:60], y[:60], 12, heldout=held).at_edge("val").tolist() == [False]
+        assert omp_path(X[:60], y[:60], 20, heldout=held).at_edge("val").tolist() == [False]
+
+    def test_patience_stops_each_target_by_its_held_out_error(self):
+        rng = np.random.default_rng(19)
+        X = rng.standard_normal((140, 300)).astype(np.float32)
+        Y = X[:, :4].astype(float) + rng.standard_normal((140, 4)) * [0.1, 1.0, 3.0, 9.0]
+        held = {"val": (X[100:], Y[100:])}
+        full = omp_path(X[:100], Y[:100], 40, heldout=held)
+        found = omp_path(X[:100], Y[:100], 40, heldout=held, patience=5)
+        assert found.options.patience == 5
+        for target in range(4):
+            errors = full.mse["val"][target]
+            best = [int(np.argmin(errors[: size + 1])) for size in range(41)]
+            stop = next((s for s in range(41) if s - best[s] >= 5), 40)
+            assert found.n_atoms[target] == stop
+            np.testing.assert_array_equal(found.support[target, :stop], full.support[target, :stop])
+            assert (found.support[target, stop:] == -1).all()
+            np.testing.assert_allclose(found.mse["val"][target, : stop + 1], errors[: stop + 1])
+            assert (found.mse["val"][target, stop:] == found.mse["val"][target, stop]).all()
+        assert len(set(found.n_atoms)) > 1
+
+    def test_what_was_used_is_recorded(self):
+        X = np.random.default_rng(20).standard_normal((9, 4)).astype(np.float32)
+        X[:, 2] = 0
+        used = omp_path(X, np.arange(9.0), 3).options
+        assert used == Options(3, 1, None, "cpu", "float32", 3)
+
+    def test_out_of_range(self):
+        X, y = np.eye(4, dtype=np.float32), np.arange(4.0)
+        with pytest.raises(ValueError, match="min_active must be at least 1, not 0"):
+            omp_path(X, y, 2, min_active=0)
+        with pytest.raises(ValueError, match="patience needs a held-out set"):
+            omp_path(X, y, 2, patience=3)
+
+
+MEMORY = """
+import resource, sys
+import numpy as np
+from vrlprobe.probes.omp import omp_path
+X = np.random.default_rng(0).standard_normal((40000, 600), np.float32).T
+Y = np.asarray(X[:, :3], np.float64)
+omp_path(X[:, :9], Y, 2, screening=sys.argv[1])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+omp_path(X, Y, 20, screening=sys.argv[1])
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / X.nbytes)
+"""
+
+
+@pytest.mark.parametrize(("screening", "most"), [("float32", 1.25), ("bfloat16", 0.75)])
+def test_memory_beside_the_data_is_a_copy_for_screening(screening, most):
+    """The copy is as large as the data or half of it; a quarter more for blocks and bases."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, screening], capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) < most
 
 
 class TestColumnsAtTheEdge:

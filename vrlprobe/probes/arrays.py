@@ -1,0 +1,78 @@
+"""What comes in: numpy or torch, any number type, to checked tensors on the device of the work."""
+
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+ArrayLike = npt.ArrayLike | Tensor
+
+BLOCK = {"cpu": 1 << 17, "cuda": 1 << 26}
+"""Elements handled at a time: what fits a processor core's cache, what keeps a GPU busy."""
+
+
+def numbers(values: ArrayLike, otherwise: torch.dtype = torch.float32) -> Tensor:
+    """The values as they are when float32 or float64, else converted; memory is shared."""
+    if isinstance(values, Tensor):
+        tensor = values.detach()
+    else:
+        array = np.asarray(values)
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"needed real numbers, found {array.dtype}")
+        if not array.dtype.isnative or any(step < 0 for step in array.strides):
+            array = array.astype(array.dtype.newbyteorder("="))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            tensor = torch.from_numpy(array)  # only ever read
+    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.to(otherwise)
+
+
+def pair(
+    label: str, X: ArrayLike, Y: ArrayLike, device: str | torch.device | None
+) -> tuple[Tensor, Tensor]:
+    """X as it is and Y in float64, two-dimensional, with the same, positive, number of rows.
+
+    X's values are not looked at.
+
+    Raises:
+        ValueError: shapes that do not fit, nothing in X, or NaN or infinite targets.
+    """
+    data, targets = numbers(X), numbers(Y, torch.float64)
+    if targets.ndim == 1:
+        targets = targets[:, None]
+    if data.ndim != 2 or targets.ndim != 2 or len(data) != len(targets):
+        raise ValueError(
+            f"X{label} must be (n_samples, n_features) and Y (n_samples, n_targets), "
+            f"not {tuple(data.shape)} and {tuple(targets.shape)}"
+        )
+    if not data.numel():
+        raise ValueError(f"X{label} is empty: {data.shape[0]} samples, {data.shape[1]} features")
+    data = data if device is None else data.to(device)
+    targets = targets.to(data.device, torch.float64)
+    refuse_spoilt(f"Y{label}", ~torch.isfinite(targets).all(dim=0))
+    return data, targets
+
+
+def refuse_spoilt(name: str, spoilt: Tensor) -> None:
+    """Raise ValueError if any column is marked as holding NaN or infinite values."""
+    if bool(spoilt.any()):
+        raise ValueError(
+            f"{name} has NaN or infinite values in {int(spoilt.sum())} of {len(spoilt)} columns, "
+            f"the first of them column {int(spoilt.nonzero()[0, 0])}"
+        )
+
+
+def blocks(rows: Tensor, n_rows: int | None = None) -> Iterator[slice]:
+    """Slices of the rows of a matrix (or of ``n_rows`` such rows) that make a block each."""
+    step = max(1, BLOCK.get(rows.device.type, BLOCK["cuda"]) // max(1, rows.shape[1]))
+    total = len(rows) if n_rows is None else n_rows
+    return (slice(start, min(start + step, total)) for start in range(0, total, step))
+
+
+def refuse_not_finite(name: str, columns: Tensor) -> None:
+    """Raise ValueError if a column, a row of ``columns``, has NaN or infinite values."""
+    peaks = [columns[part].abs().amax(dim=1) for part in blocks(columns)]
+    refuse_spoilt(name, ~torch.isfinite(torch.cat(peaks)))
