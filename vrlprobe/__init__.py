@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from vrlprobe.format.episode import Episode as Episode
     from vrlprobe.format.reader import open_run as open_run
     from vrlprobe.format.writer import RunWriter as RunWriter
+    from vrlprobe.probes.estimators import MlpProbe as MlpProbe
+    from vrlprobe.probes.estimators import RidgeProbe as RidgeProbe
+    from vrlprobe.probes.estimators import SparseProbe as SparseProbe
     from vrlprobe.probes.omp import omp_path as omp_path
     from vrlprobe.results import load_result as load_result
     from vrlprobe.results import save_result as save_result
@@ -24,8 +27,11 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Episode": "format.episode",
+    "MlpProbe": "probes.estimators",
     "PixelEnv": "envs",
+    "RidgeProbe": "probes.estimators",
     "RunWriter": "format.writer",
+    "SparseProbe": "probes.estimators",
     "VrlprobeError": "errors",
     "extract_activations": "activations",
     "load_result": "results",

@@ -1,7 +1,7 @@
 """What comes in: numpy or torch, any number type, to checked tensors on the device of the work."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -30,16 +30,39 @@ def numbers(values: ArrayLike, otherwise: torch.dtype = torch.float32) -> Tensor
     return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.to(otherwise)
 
 
-def pair(
-    label: str, X: ArrayLike, Y: ArrayLike, device: str | torch.device | None
-) -> tuple[Tensor, Tensor]:
-    """X as it is and Y in float64, two-dimensional, with the same, positive, number of rows.
+def training_and_heldout(
+    X: ArrayLike,
+    Y: ArrayLike,
+    heldout: Mapping[str, tuple[ArrayLike, ArrayLike]] | None,
+    device: str | torch.device | None,
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Every set by name, ``"train"`` first: X as it is and Y in float64, two-dimensional.
 
-    X's values are not looked at.
+    They are moved to the device; to that of the training set's X if None. The values of the
+    training set's X are not looked at.
 
     Raises:
-        ValueError: shapes that do not fit, nothing in X, or NaN or infinite targets.
+        ValueError: shapes that do not fit, an empty set, a set that is called "train", or NaN or
+            infinite values.
     """
+    sets = {"train": _pair("", X, Y, device)}
+    data, targets = sets["train"]
+    for name, held in (heldout or {}).items():
+        if name == "train":
+            raise ValueError("the name 'train' is taken by the training set")
+        held_x, held_y = sets[name] = _pair(f" of {name!r}", *held, data.device)
+        if held_x.shape[1] != data.shape[1] or held_y.shape[1] != targets.shape[1]:
+            raise ValueError(
+                f"held-out set {name!r} has {held_x.shape[1]} features and {held_y.shape[1]} "
+                f"targets, the training set {data.shape[1]} and {targets.shape[1]}"
+            )
+        refuse_not_finite(f"X of {name!r}", held_x.T)
+    return sets
+
+
+def _pair(
+    label: str, X: ArrayLike, Y: ArrayLike, device: str | torch.device | None
+) -> tuple[Tensor, Tensor]:
     data, targets = numbers(X), numbers(Y, torch.float64)
     if targets.ndim == 1:
         targets = targets[:, None]

@@ -1,5 +1,7 @@
 """How the paths of all targets grow together: an orthogonal basis each, all sets' rows along."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -30,8 +32,8 @@ class Growth:
     def __init__(
         self,
         columns: Columns,
-        heldout: list[Tensor],
-        targets: list[Tensor],
+        heldout: Sequence[Tensor],
+        targets: Sequence[Tensor],
         max_atoms: int,
         patience: int | None,
     ) -> None:
@@ -40,7 +42,7 @@ class Growth:
         n_train, n_targets = targets[0].shape
         self.cap = cap = max(0, min(max_atoms, n_train - 1, len(columns.live)))
         self.mean = targets[0].mean(dim=0)
-        self.residual = (torch.cat(targets) - self.mean).T.contiguous()
+        self.residual = (torch.cat(list(targets)) - self.mean).T.contiguous()
         norm = torch.linalg.vector_norm(self.residual[:, :n_train], dim=1)
         constant = vary_no_more_than_rounding(targets[0].T)
         self.scale = torch.where(constant, 1.0, norm)

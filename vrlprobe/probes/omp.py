@@ -16,9 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.linalg import solve_triangular
-from torch import Tensor
 
-from vrlprobe.probes.arrays import ArrayLike, numbers, pair, refuse_not_finite
+from vrlprobe.probes.arrays import ArrayLike, numbers, training_and_heldout
 from vrlprobe.probes.columns import Columns
 from vrlprobe.probes.growth import Growth
 
@@ -165,16 +164,20 @@ def omp_path(
     infinite values.
     """
     _check_options(max_atoms, min_active, patience, heldout)
-    data, targets = pair("", X, Y, device)
-    sets = {name: _held(name, held, data, targets) for name, held in (heldout or {}).items()}
-    columns = Columns(data, min_active, screening)
-    every = [targets, *(held_y for _, held_y in sets.values())]
-    growth = Growth(columns, [held_x for held_x, _ in sets.values()], every, max_atoms, patience)
+    sets = training_and_heldout(X, Y, heldout, device)
+    features, targets = zip(*sets.values(), strict=True)
+    columns = Columns(features[0], min_active, screening)
+    growth = Growth(columns, features[1:], targets, max_atoms, patience)
     growth.run()
     used = Options(
-        max_atoms, min_active, patience, str(data.device), columns.screening, len(columns.live)
+        max_atoms,
+        min_active,
+        patience,
+        str(features[0].device),
+        columns.screening,
+        len(columns.live),
     )
-    return _result(growth, ["train", *sets], used)
+    return _result(growth, list(sets), used)
 
 
 def _check_options(
@@ -186,22 +189,6 @@ def _check_options(
             raise ValueError(f"{name} must be at least 1, not {value}")
     if patience is not None and not heldout:
         raise ValueError("patience needs a held-out set whose error it watches")
-
-
-def _held(
-    name: str, held: tuple[ArrayLike, ArrayLike], data: Tensor, targets: Tensor
-) -> tuple[Tensor, Tensor]:
-    """A held-out set that fits the training set, on its device."""
-    if name == "train":
-        raise ValueError("the name 'train' is taken by the training set")
-    held_x, held_y = pair(f" of {name!r}", *held, data.device)
-    if held_x.shape[1] != data.shape[1] or held_y.shape[1] != targets.shape[1]:
-        raise ValueError(
-            f"held-out set {name!r} has {held_x.shape[1]} features and {held_y.shape[1]} "
-            f"targets, the training set {data.shape[1]} and {targets.shape[1]}"
-        )
-    refuse_not_finite(f"X of {name!r}", held_x.T)
-    return held_x, held_y
 
 
 def _result(growth: Growth, names: list[str], used: Options) -> OmpPath:
