@@ -132,6 +132,12 @@ def cut_points(request):
     return request.config.getoption("--cut-points")
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    """What a test's commands keep in the user's cache stays in its folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 @pytest.fixture(scope="session")
 def written(tmp_path_factory):
     """Synthetic runs of this session by what was asked of them: writing one takes half a second."""

@@ -7,7 +7,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vrlprobe.activations import PROBED_LAYERS, extract_activations, layer_sizes
+from vrlprobe.activations import (
+    PROBED_LAYERS,
+    extract_activations,
+    feature_major_activations,
+    layer_sizes,
+)
 from vrlprobe.agents.drqv2 import DrQV2Agent
 from vrlprobe.errors import SampleError, UnknownLayerError
 
@@ -127,3 +132,12 @@ def test_observations_of_another_shape_name_both(agent, wrong):
 def test_no_observations(agent):
     with pytest.raises(SampleError, match="empty"):
         extract_activations(agent, np.zeros((0, 9, 20, 20), np.uint8))
+
+
+def test_feature_major_is_the_transpose(agent, observations):
+    rows = extract_activations(agent, observations, batch_size=3)
+    columns = feature_major_activations(agent, observations, batch_size=3)
+    assert list(columns) == list(rows)
+    for name, values in columns.items():
+        assert values.is_contiguous()
+        np.testing.assert_array_equal(values.numpy().T, rows[name])

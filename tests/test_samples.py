@@ -1,6 +1,7 @@
 """Sample sets: episodes stay whole, the digest holds, what does not fit is said."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -134,3 +135,41 @@ class TestWhatDoesNotMakeASet:
     def test_fewer_samples_than_episodes(self, runs):
         with pytest.raises(SampleError, match="5 samples are fewer than the 12 episodes"):
             make_samples(runs, 5)
+
+
+def test_observations_are_stacked_as_they_are_asked_for(runs):
+    samples = make_samples(runs)
+    rows = samples.rows("val")
+    stacked, whole = samples.stacked(rows), samples.observations(rows)
+    assert (stacked.shape, stacked.dtype) == (whole.shape, whole.dtype)
+    np.testing.assert_array_equal(stacked[5:9], whole[5:9])
+
+
+class TestShuffledStates:
+    def test_every_episode_has_the_states_of_another(self, runs):
+        samples = make_samples(runs)
+        states = samples.shuffled_states()
+        at = {episode: np.flatnonzero(samples.episodes == episode) for episode in range(12)}
+        own = {samples.states[rows].tobytes(): episode for episode, rows in at.items()}
+        taken = [own[states[at[episode]].tobytes()] for episode in range(12)]
+        assert sorted(taken) == list(range(12))
+        assert all(other != episode for episode, other in enumerate(taken))
+        np.testing.assert_array_equal(states, samples.shuffled_states())
+        assert not np.array_equal(states, samples.shuffled_states(seed=1))
+
+    def test_episodes_of_different_length_match_by_their_share(self, runs):
+        samples = make_samples(runs)
+        kept = np.flatnonzero((samples.episodes != 3) | (np.arange(len(samples)) % 2 == 0))
+        shorter = replace(
+            samples,
+            index=samples.index[kept],
+            episodes=samples.episodes[kept],
+            states=np.arange(len(kept), dtype=float)[:, None],
+        )
+        states = shorter.shuffled_states()
+        for episode in range(12):
+            found = states[shorter.episodes == episode, 0]
+            (source,) = set(shorter.episodes[found.astype(int)])
+            rows = np.flatnonzero(shorter.episodes == source)
+            assert (found[0], found[-1]) == (rows[0], rows[-1])
+            assert (np.diff(found) >= 0).all()

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,10 @@ Activations = dict[str, npt.NDArray[np.float32]]
 
 PROBED_LAYERS = ("cnn0", "cnn1", "cnn2", "cnn3", "cnn4", "mlp0", "mlp1", "mlp2")
 """The paper's layers, in order: cnn0 is the raw image, cnn4 the encoder's output (section 4.1)."""
+
+
+BATCH_SIZE = 64
+"""Observations in a forward pass: at the published size their activations fit a core's cache."""
 
 
 class _Enough(Exception):
@@ -39,11 +43,26 @@ def known_layers(agent: Agent, layers: Iterable[str] | None = None) -> tuple[str
     return tuple(name for name in table if name in wanted)
 
 
+class Observations(Protocol):
+    """Stacked uint8 observations, (n_samples, 3 * frame_stack, height, width): an array will do.
+
+    Only runs of samples are asked for, so that they can be stacked as they are needed.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def __getitem__(self, part: slice, /) -> npt.NDArray[np.uint8]: ...
+
+
 def extract_activations(
     agent: Agent,
-    observations: npt.NDArray[np.uint8],
+    observations: Observations,
     layers: Sequence[str] | None = None,
-    batch_size: int = 256,
+    batch_size: int = BATCH_SIZE,
 ) -> Activations:
     """What the agent's layers hold for each observation.
 
@@ -66,17 +85,38 @@ def extract_activations(
     names = known_layers(agent, layers)
     _check_observations(agent, observations)
     found: Activations = {}
-    with _captured(agent, names) as captured:
-        for start in range(0, len(observations), batch_size):
-            batch = observations[start : start + batch_size]
-            captured.clear()
-            _forward(agent, batch)
-            for name in names:
-                values = captured[name].float().flatten(1).numpy()
-                if name not in found:
-                    found[name] = np.empty((len(observations), values.shape[1]), np.float32)
-                found[name][start : start + len(batch)] = values
-    return found
+
+    def keep(name: str, rows: slice, values: Tensor) -> None:
+        if name not in found:
+            found[name] = np.empty((observations.shape[0], values.shape[1]), np.float32)
+        found[name][rows] = values.numpy()
+
+    _forward(agent, observations, names, batch_size, keep)
+    return {name: found[name] for name in names}
+
+
+def feature_major_activations(
+    agent: Agent,
+    observations: Observations,
+    layers: Sequence[str] | None = None,
+    batch_size: int = BATCH_SIZE,
+) -> dict[str, Tensor]:
+    """As `extract_activations`, but float32 tensors (n_features, n_samples).
+
+    Each unit's values lie side by side, as the probes read them fastest; every batch goes to its
+    place as it comes, so that nothing is held twice.
+    """
+    names = known_layers(agent, layers)
+    _check_observations(agent, observations)
+    found: dict[str, Tensor] = {}
+
+    def keep(name: str, rows: slice, values: Tensor) -> None:
+        if name not in found:
+            found[name] = torch.empty((values.shape[1], observations.shape[0]))
+        found[name][:, rows] = values.T
+
+    _forward(agent, observations, names, batch_size, keep)
+    return {name: found[name] for name in names}
 
 
 def layer_sizes(agent: Agent, layers: Sequence[str] | None = None) -> dict[str, int]:
@@ -87,29 +127,47 @@ def layer_sizes(agent: Agent, layers: Sequence[str] | None = None) -> dict[str, 
     }
 
 
-def _forward(agent: Any, batch: npt.NDArray[np.uint8]) -> None:
-    with suppress(_Enough):
-        agent(torch.from_numpy(np.ascontiguousarray(batch)))
+def _forward(
+    agent: Any,
+    observations: Observations,
+    names: tuple[str, ...],
+    batch_size: int,
+    keep: Callable[[str, slice, Tensor], None],
+) -> None:
+    """Hand every layer's float32 (n_batch, n_features) to ``keep``, with the rows it is for.
+
+    At once: the next module may work in place on the tensor that ``keep`` was given.
+    """
+    total = observations.shape[0]
+    for start in range(0, total, batch_size):
+        rows = slice(start, min(start + batch_size, total))
+        batch = torch.from_numpy(np.ascontiguousarray(observations[rows]))
+        missing = set(names)
+
+        def pass_on(
+            name: str, value: Tensor, rows: slice = rows, missing: set[str] = missing
+        ) -> None:
+            keep(name, rows, value.detach().float().flatten(1))
+            missing.discard(name)
+            if not missing:
+                raise _Enough
+
+        with _hooked(agent, names, pass_on), suppress(_Enough):
+            agent(batch)
 
 
 @contextmanager
-def _captured(agent: Any, names: tuple[str, ...]) -> Iterator[dict[str, Tensor]]:
-    """Hooks on the named layers: a dict that each forward pass fills, the agent left as it was."""
-    seen: dict[str, Tensor] = {}
-
-    def keep(name: str, value: Tensor) -> None:
-        # A copy: the next module may work in place on this very tensor.
-        seen[name] = value.detach().clone()
-        if len(seen) == len(names):
-            raise _Enough
-
+def _hooked(
+    agent: Any, names: tuple[str, ...], keep: Callable[[str, Tensor], None]
+) -> Iterator[None]:
+    """Hooks on the named layers for a forward pass without gradients; the agent is left as was."""
     training = {module: module.training for module in agent.modules()}
     with ExitStack() as stack, torch.no_grad():
         for name in names:
             stack.callback(_hook(agent, name, keep).remove)
         agent.eval()
         try:
-            yield seen
+            yield
         finally:
             for module, mode in training.items():
                 module.training = mode
@@ -125,12 +183,12 @@ def _hook(agent: Any, name: str, keep: Callable[[str, Tensor], None]) -> Any:
     return module.register_forward_hook(lambda _, __, output: keep(name, output))
 
 
-def _check_observations(agent: Any, observations: npt.NDArray[np.uint8]) -> None:
+def _check_observations(agent: Any, observations: Observations) -> None:
     needed = tuple(agent.image_shape)
     if observations.dtype != np.uint8 or observations.shape[1:] != needed:
         raise SampleError(
             f"the agent takes uint8 observations (n_samples, {', '.join(map(str, needed))}), "
             f"the samples are {observations.dtype} {observations.shape}"
         )
-    if not len(observations):
+    if not observations.shape[0]:
         raise SampleError("no observations to compute activations for: the samples are empty")

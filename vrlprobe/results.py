@@ -6,6 +6,7 @@ import platform
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -106,9 +107,14 @@ def provenance(kind: str, arguments: Mapping[str, Any]) -> dict[str, str]:
 
     Times, machines and paths stay out, so that the same computation gives the same bytes.
     """
-    versions = {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
     return {
         "vrlprobe": kind,
         "arguments": json.dumps(dict(arguments), sort_keys=True),
-        "versions": json.dumps(versions, sort_keys=True),
+        "versions": json.dumps(package_versions(), sort_keys=True),
     }
+
+
+@cache
+def package_versions() -> dict[str, str]:
+    """Name -> version of what results depend on."""
+    return {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}

@@ -87,6 +87,25 @@ class SampleSet:
         stacks = self.images[self.index[rows]]
         return stacks.reshape(len(rows), -1, *self.images.shape[2:])
 
+    def stacked(self, rows: Ints) -> "Stacked":
+        """The same observations, each stacked when it is asked for."""
+        return Stacked(self, rows)
+
+    def shuffled_states(self, seed: int = 0) -> npt.NDArray[np.float64]:
+        """States (n_samples, n_components) of another episode, at the same share of its length.
+
+        The episodes form a ring in random order and each takes the states of the next, so none
+        keeps its own: what a probe still finds is not in the images (control task of Hewitt and
+        Liang, 2019, for whole episodes). A set of one episode keeps its states.
+        """
+        order = np.random.default_rng(seed).permutation(len(self.split))
+        rows = [np.flatnonzero(self.episodes == episode) for episode in order]
+        states = np.empty_like(self.states)
+        for own, other in zip(rows, [*rows[1:], *rows[:1]], strict=True):
+            places = np.linspace(0, len(other) - 1, len(own)).round().astype(np.int64)
+            states[own] = self.states[other[places]]
+        return states
+
     def rows(self, split: str, without: Collection[int] = ()) -> Ints:
         """Samples in one of SPLITS, those from the sources ``without`` left out."""
         wanted = (self.split == SPLITS.index(split)) & ~np.isin(self.origin, list(without))
@@ -136,6 +155,29 @@ class SampleSet:
         """The arrays by name, as they are stored and hashed."""
         names = ("images", "index", "states", "episodes", "split", "origin")
         return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, eq=False)
+class Stacked:
+    """Observations of some samples of a set, stacked on demand: no array of all is made."""
+
+    samples: SampleSet
+    which: Ints
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n_samples, 3 * frame_stack, height, width)."""
+        _, channels, height, width = self.samples.images.shape
+        return (len(self.which), channels * self.samples.index.shape[1], height, width)
+
+    @property
+    def dtype(self) -> np.dtype[np.uint8]:
+        """uint8."""
+        return self.samples.images.dtype
+
+    def __getitem__(self, part: slice) -> npt.NDArray[np.uint8]:
+        """Some of them as an array."""
+        return self.samples.observations(self.which[part])
 
 
 def make_samples(

@@ -116,6 +116,41 @@ class TestProbe:
         assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
         assert load_result(tmp_path / "seed1.probe.nc")["frame"].values.tolist() == [0, 1000]
 
+    def test_controls(self, call, sample_set):
+        base = ("probe", "seed1.h5", "--samples", sample_set, "--layers", "cnn0,mlp0")
+        options = ("--max-atoms", 3, "--control", "shuffled", "--control", "blank")
+        result = call(*base, *options)
+        assert result.exit_code == 0, result.output
+        lines = [line.split() for line in result.stdout.splitlines()]
+        names = [line[0] for line in lines if line]
+        assert names[names.index("still") + 1 :][:3] == ["median", "shuffled", "blank"]
+        stored = load_result("seed1.probe.nc")
+        shown = next(line for line in lines if line and line[0] == "blank")[1:]
+        medians = stored["control_test_r2"].sel(control="blank").median("component").values.ravel()
+        assert [float(text) for text in shown] == pytest.approx(medians, abs=0.0051)
+        found = json.loads(call(*base, *options, "--json").stdout)["records"][0]
+        control = found["controls"]["shuffled"]
+        difference = found["test_r2"] - control["control_test_r2"]
+        assert control["selectivity"] == pytest.approx(difference)
+        assert call(*base, "--control", "random").exit_code == 2
+
+    def test_the_cache(self, call, sample_set, tmp_path):
+        base = ("probe", "seed1.h5", "--samples", sample_set, "--layers", "mlp0,mlp1")
+        assert call(*base, "--no-cache").exit_code == 0
+        assert not list(tmp_path.glob("cache/**/*.json"))
+        first = call(*base, "--cache", "here")
+        assert len(list(tmp_path.glob("here/**/*.json"))) == 2
+        assert call(*base).stdout == first.stdout
+        assert len(list(tmp_path.glob("cache/vrlprobe/**/*.json"))) == 2
+
+    @pytest.mark.parametrize(("kind", "word"), [("ridge", "penalty"), ("mlp", "R²")])
+    def test_other_probes(self, call, sample_set, kind, word):
+        base = ("probe", "seed1.h5", "--samples", sample_set, "--layers", "mlp2")
+        result = call(*base, "--probe", kind)
+        assert result.exit_code == 0, result.output
+        assert word in result.stdout
+        assert "atoms" not in result.stdout
+
     def test_several_runs_go_into_one_result(self, call, sample_set, tmp_path):
         options = ("--samples", sample_set, "--layers", "mlp0", "--max-atoms", 2)
         result = call("probe", "seed1.h5", "seed2.h5", *options, "-o", "both.nc")

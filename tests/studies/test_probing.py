@@ -1,9 +1,11 @@
 """The probe study against a refit written out with scikit-learn, and its rules about samples."""
 
 import json
+from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import LinearRegression, orthogonal_mp
 from sklearn.metrics import r2_score
 
@@ -12,7 +14,7 @@ from vrlprobe.errors import SampleError, UnknownFrameError, UnknownLayerError
 from vrlprobe.format.reader import open_run
 from vrlprobe.results import load_result, save_result
 from vrlprobe.samples import make_samples
-from vrlprobe.studies import activations, probe, probing
+from vrlprobe.studies import activations, jobs, probe
 
 ATOMS = 6
 
@@ -46,7 +48,7 @@ def other(opened):
     return opened("other.h5", seed=9, frames=(0, 1000, 3000), reward=0.1)
 
 
-def by_scikit_learn(features, target, rows):
+def by_scikit_learn(features, target, rows, atoms=ATOMS):
     """Test error, R² and sparsity of one layer and component, by refits at every sparsity."""
     train, val, test = (rows[name] for name in ("train", "val", "test"))
     X = features.astype(np.float64)
@@ -54,17 +56,17 @@ def by_scikit_learn(features, target, rows):
     live = np.flatnonzero(np.linalg.norm(centred, axis=0) > 1e-4)
     unit = centred[:, live] / np.linalg.norm(centred[:, live], axis=0)
     errors, fits = [np.mean((target[val] - target[train].mean()) ** 2)], [None]
-    for size in range(1, ATOMS + 1):
+    for size in range(1, atoms + 1):
         coef = orthogonal_mp(unit, target[train] - target[train].mean(), n_nonzero_coefs=size)
-        atoms = live[np.flatnonzero(coef)]
-        fit = LinearRegression().fit(X[train][:, atoms], target[train])
-        errors.append(np.mean((target[val] - fit.predict(X[val][:, atoms])) ** 2))
-        fits.append((fit, atoms))
+        chosen = live[np.flatnonzero(coef)]
+        fit = LinearRegression().fit(X[train][:, chosen], target[train])
+        errors.append(np.mean((target[val] - fit.predict(X[val][:, chosen])) ** 2))
+        fits.append((fit, chosen))
     best = int(np.argmin(errors))
     fitted = np.full(len(test), target[train].mean())
     if best:
-        fit, atoms = fits[best]
-        fitted = fit.predict(X[test][:, atoms])
+        fit, chosen = fits[best]
+        fitted = fit.predict(X[test][:, chosen])
     return np.mean((target[test] - fitted) ** 2), r2_score(target[test], fitted), best
 
 
@@ -141,8 +143,8 @@ class TestFrames:
             calls.append(arguments)
             return fit_layer(*arguments)
 
-        fit_layer = probing.fit_layer
-        monkeypatch.setattr(probing, "fit_layer", counted)
+        fit_layer = jobs.fit_layer
+        monkeypatch.setattr(jobs, "fit_layer", counted)
         result = probe(other, samples, frames="all", layers=["cnn0", "mlp2"], max_atoms=2)
         assert len(calls) == 1 + 3
         errors = result["test_mse"].sel(layer="cnn0").values[0]
@@ -152,7 +154,7 @@ class TestFrames:
 
 def test_little_memory_changes_nothing(other, samples, monkeypatch):
     whole = probe(other, samples, max_atoms=3)
-    monkeypatch.setattr(probing, "GROUP_BYTES", 1)
+    monkeypatch.setattr(jobs, "GROUP_BYTES", 1)
     assert probe(other, samples, max_atoms=3).identical(whole)
 
 
@@ -244,3 +246,138 @@ def test_activations_and_states_side_by_side(other, samples, tmp_path):
     assert result.attrs["checkpoint"] == other.digest(1000)
     save_result(result, tmp_path / "a.nc")
     assert load_result(tmp_path / "a.nc").identical(result)
+
+
+class TestControls:
+    @pytest.fixture
+    def result(self, other, samples):
+        controls = ["shuffled", "blank"]
+        return probe(other, samples, frames="all", max_atoms=3, controls=controls)
+
+    def test_they_lie_beside_the_result(self, result, other, samples):
+        plain = probe(other, samples, frames="all", max_atoms=3)
+        for name in plain.data_vars:
+            np.testing.assert_array_equal(result[name], plain[name])
+        assert result["control_test_r2"].dims == ("control", *result["test_r2"].dims)
+        expected = result["test_r2"] - result["control_test_r2"].sel(control="shuffled")
+        np.testing.assert_array_equal(result["selectivity"].sel(control="shuffled"), expected)
+
+    def test_blank_is_an_untrained_network_at_every_frame(self, result, other, samples):
+        blank = result.sel(control="blank", run="other")
+        for frame in (0, 1000):
+            np.testing.assert_array_equal(
+                blank["control_test_mse"].sel(frame=frame), blank["control_test_mse"].isel(frame=2)
+            )
+        rows = {name: samples.rows(name) for name in ("train", "val", "test")}
+        kind = type(other.agent(0))
+        torch.manual_seed(0)
+        agent = kind.from_config(other.config)
+        everything = samples.observations(np.arange(len(samples)))
+        features = extract_activations(agent, everything, ["mlp1"])["mlp1"]
+        error, *_ = by_scikit_learn(features, samples.states[:, 0], rows, atoms=3)
+        found = blank["control_test_mse"].sel(layer="mlp1", component="height").values
+        assert found[0] == pytest.approx(error, rel=1e-6)
+        same = result["test_mse"].sel(layer="cnn0").values
+        np.testing.assert_array_equal(blank["control_test_mse"].sel(layer="cnn0"), same[0])
+
+    def test_shuffled_states_leave_nothing_to_find(self, result):
+        shuffled = result.sel(control="shuffled", component=["height", "velocity[0]"])
+        assert (shuffled["control_test_r2"] < 0.3).all()
+        assert shuffled["selectivity"].sel(layer="cnn0", component="height").min() > 0.4
+
+    def test_an_unknown_one(self, other, samples):
+        with pytest.raises(ValueError, match="controls are shuffled, blank, not 'random'"):
+            probe(other, samples, controls=["random"])
+
+
+@pytest.mark.parametrize("kind", ["ridge", "mlp"])
+def test_other_probes_give_the_same_kind_of_result(other, samples, kind):
+    result = probe(other, samples, layers=["cnn0", "mlp0"], kind=kind)
+    sparse = probe(other, samples, layers=["cnn0", "mlp0"], max_atoms=6)
+    assert set(result.data_vars) == set(sparse.data_vars)
+    assert (result["sparsity"] == result["n_features"]).all()
+    assert result["test_r2"].sel(layer="cnn0", component="height").item() > 0.5
+    assert json.loads(result.attrs["arguments"])["probe"] == kind
+    np.testing.assert_array_equal(result["mean_mse"], sparse["mean_mse"])
+
+
+class TestCache:
+    OPTIONS: ClassVar = {"frames": "all", "layers": ["cnn0", "mlp0", "mlp2"], "max_atoms": 3}
+
+    @pytest.fixture
+    def fitted(self, monkeypatch):
+        """How many fits have been made, in a list of one."""
+        count = [0]
+        fit_layer = jobs.fit_layer
+
+        def counted(*arguments):
+            count[0] += 1
+            return fit_layer(*arguments)
+
+        monkeypatch.setattr(jobs, "fit_layer", counted)
+        return count
+
+    def test_a_second_call_fits_nothing(self, other, samples, tmp_path, fitted):
+        first = probe(other, samples, cache=tmp_path, **self.OPTIONS)
+        assert fitted == [1 + 3 * 2]
+        assert probe(other, samples, cache=tmp_path, **self.OPTIONS).identical(first)
+        assert fitted == [7]
+        assert probe(other, samples, **self.OPTIONS).identical(first)
+
+    def test_an_interrupted_call_goes_on(self, other, samples, tmp_path, fitted, monkeypatch):
+        whole = probe(other, samples, **self.OPTIONS)
+        fitted[0] = 0
+        counted = jobs.fit_layer
+
+        def interrupted(*arguments):
+            if fitted[0] == 4:
+                raise KeyboardInterrupt
+            return counted(*arguments)
+
+        monkeypatch.setattr(jobs, "fit_layer", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            probe(other, samples, cache=tmp_path, **self.OPTIONS)
+        monkeypatch.setattr(jobs, "fit_layer", counted)
+        assert probe(other, samples, cache=tmp_path, **self.OPTIONS).identical(whole)
+        assert fitted == [7]
+
+    def test_what_a_fit_depends_on(self, other, good, samples, tmp_path, fitted):
+        def made(run, **changed):
+            before = fitted[0]
+            options = {"layers": ["cnn0", "mlp0"], "max_atoms": 3, **changed}
+            probe(run, samples, cache=tmp_path, **options)
+            return fitted[0] - before
+
+        assert made(other) == 2
+        assert made(other, frames=[0]) == 1  # the raw input is known
+        assert made(other, max_atoms=2) == made(other, min_active=2) == 2
+        assert made(other, kind="ridge") == made(other, components=["height"]) == 2
+        assert made(other, controls=["shuffled"]) == 2
+        assert made(other, controls=["blank"]) == 1
+        assert made(good[0]) == 2  # its own test episodes are left out
+        assert made(good[0], keep_own=True) == 1
+        assert made(other) == 0
+
+    def test_a_damaged_part_is_made_again(self, other, samples, tmp_path, fitted):
+        first = probe(other, samples, cache=tmp_path, **self.OPTIONS)
+        for place, path in enumerate(sorted(tmp_path.rglob("*.json"))[:2]):
+            path.write_bytes([b"", path.read_bytes()[:-9]][place])
+        assert probe(other, samples, cache=tmp_path, **self.OPTIONS).identical(first)
+        assert fitted == [7 + 2]
+
+    def test_a_folder_that_cannot_be_written(self, other, samples, tmp_path):
+        (tmp_path / "file").write_text("")
+        with pytest.warns(UserWarning, match="parts cannot be kept in .*--cache"):
+            found = probe(other, samples, cache=tmp_path / "file", layers=["mlp0"], max_atoms=1)
+        assert found.identical(probe(other, samples, layers=["mlp0"], max_atoms=1))
+
+
+def test_processes_share_the_work_and_change_nothing(other, samples, monkeypatch):
+    options = {"frames": "all", "max_atoms": 3, "controls": ["shuffled", "blank"]}
+    alone = probe(other, samples, **options)
+    seen = []
+    together = probe(
+        other, samples, n_jobs=2, track=lambda items: seen.extend(items) or items, **options
+    )
+    assert together.identical(alone)
+    assert len(seen) == 2 * (1 + 3 * 7) + 7

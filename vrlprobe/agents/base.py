@@ -23,6 +23,10 @@ class Agent(Protocol):
         """Layer name to the dotted path of the module whose output it is; "" is the input."""
 
     @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """An agent with blank networks, drawn from torch's global generator."""
+
+    @classmethod
     def from_parameters(cls, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> Self:
         """A checkpoint's agent; raises ValueError or KeyError where the two do not fit."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 import numpy as np
 import xarray as xr
+from joblib import cpu_count
 
 from vrlprobe.cli.common import (
     FILE,
@@ -21,9 +22,20 @@ from vrlprobe.cli.common import (
 )
 from vrlprobe.results import last_checkpoint, save_result
 from vrlprobe.studies import probe as study
-from vrlprobe.studies.probing import DEFAULT_MAX_ATOMS
+from vrlprobe.studies.fitting import DEFAULT_MAX_ATOMS, PROBES
+from vrlprobe.studies.jobs import CONTROLS
+from vrlprobe.studies.parts import default_folder
 
 LOWEST = -9.99
+EDGES = {
+    "omp": "+ uses all {max_atoms} atoms: a larger --max-atoms may do better",
+    "ridge": "+ takes the smallest or largest penalty tried",
+    "mlp": "+ was still improving when training ended",
+}
+CONTROL_NOTES = {
+    "shuffled": "shuffled: the median when probing for the states of other episodes",
+    "blank": "blank: the median for an untrained network",
+}
 
 
 @click.command()
@@ -38,9 +50,43 @@ LOWEST = -9.99
     show_default=True,
     help="Largest number of activations in a probe.",
 )
+@click.option(
+    "--min-active",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Training samples on which an activation differs from 0 to be chosen.",
+)
+@click.option(
+    "--probe",
+    "kind",
+    type=click.Choice(list(PROBES)),
+    default="omp",
+    show_default=True,
+    help="Sparse linear (omp), linear in all activations (ridge) or a small network (mlp).",
+)
+@click.option(
+    "--control",
+    "controls",
+    multiple=True,
+    type=click.Choice(CONTROLS),
+    help="A baseline beside: other episodes' states, or an untrained network.",
+)
 @samples_option
 @click.option("--keep-own", is_flag=True, help="Test runs on episodes of their own too.")
 @click.option("-o", "--output", type=FILE, help="Result file.  [default: RUN.probe.nc]")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Processes that share the work.  [default: one a processor core]",
+)
+@click.option(
+    "--cache",
+    type=FILE,
+    help="Where fits are kept, so that none is made twice.  [default: ~/.cache/vrlprobe]",
+)
+@click.option("--no-cache", is_flag=True, help="Neither read nor keep fits.")
 @click.option("--plot", type=FILE, help="Draw the result: .pdf, .png or .svg.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def probe(
@@ -49,9 +95,15 @@ def probe(
     layers: str | None,
     components: str | None,
     max_atoms: int,
+    min_active: int,
+    kind: str,
+    controls: tuple[str, ...],
     sample_paths: tuple[Path, ...],
     keep_own: bool,
     output: Path | None,
+    jobs: int | None,
+    cache: Path | None,
+    no_cache: bool,
     plot: Path | None,
     as_json: bool,
 ) -> None:
@@ -59,6 +111,7 @@ def probe(
 
     The table shows R² on test episodes: 1 is exact, 0 as good as the test samples'
     own mean. Several RUNS are probed on the same samples into one result, named by -o.
+    An interrupted call goes on where it stopped; a second one finds everything fitted.
     """
     if output is None:
         if len(runs) > 1:
@@ -78,8 +131,13 @@ def probe(
             frames=parse_frames(frames),
             layers=split_list(layers),
             components=split_list(components),
+            kind=kind,
             max_atoms=max_atoms,
+            min_active=min_active,
+            controls=list(dict.fromkeys(controls)),
             keep_own=keep_own,
+            cache=None if no_cache else cache or default_folder(),
+            n_jobs=jobs or cpu_count(),
             track=progress,
         )
         save_result(result, output)
@@ -95,11 +153,13 @@ def probe(
 
 def describe(result: xr.Dataset) -> str:
     """One table a run, of its last frame, and what the marks mean."""
+    arguments = json.loads(result.attrs["arguments"])
     parts = [_describe_run(last_checkpoint(result, name)) for name in result["run"].values]
     notes = ["R² on the test samples; * marks each component's best layer, - a constant one"]
     if bool(result["at_edge"].any()):
-        largest = json.loads(result.attrs["arguments"])["max_atoms"]
-        notes.append(f"+ uses all {largest} atoms: a larger --max-atoms may do better")
+        notes.append(EDGES[arguments["probe"]].format(**arguments))
+    if "control" in result.dims:
+        notes += [CONTROL_NOTES[name] for name in result["control"].values]
     if (result["checkpoint"] != "").sum("frame").max() > 1:
         notes.append(f"the last of {result.sizes['frame']} frames is shown; the file has all")
     return "\n\n".join([*parts, "\n".join(notes)])
@@ -116,6 +176,7 @@ def _describe_run(last: xr.Dataset) -> str:
             for at, (v, e) in enumerate(zip(values, edge, strict=True))
         ]
         rows.append([str(name), *cells])
+    rows += _control_rows(last)
     own = ""
     if last["contributed"]:
         own = ", its own among them" if _kept_own(last) else ", its own left out"
@@ -125,6 +186,19 @@ def _describe_run(last: xr.Dataset) -> str:
         f"{last.attrs['n_val']} validation, {last['n_test'].item()} test samples{own}"
     )
     return f"{head}\n\n{_table(rows)}"
+
+
+def _control_rows(last: xr.Dataset) -> list[list[str]]:
+    """The median R² over components for each layer, and that of each control."""
+    if "control" not in last.dims:
+        return []
+    found = {"median": last["test_r2"]}
+    found |= {str(c): last["control_test_r2"].sel(control=c) for c in last["control"].values}
+    medians = {name: r2.median("component").sel(layer=last["layer"]) for name, r2 in found.items()}
+    return [
+        [""] * (last.sizes["layer"] + 1),
+        *([name, *(_cell(v, False, False) for v in r2.values)] for name, r2 in medians.items()),
+    ]
 
 
 def _kept_own(result: xr.Dataset) -> bool:
@@ -161,9 +235,20 @@ def to_json(result: xr.Dataset) -> str:
         if result["sparsity"].values[at] < 0:
             continue
         values = {name: _plain(result[name].values[at].item()) for name in names}
+        if "control" in result.dims:
+            values["controls"] = _controls(result, at)
         records.append({**where, **values})
     attributes = {str(key): _parsed(value) for key, value in result.attrs.items()}
     return json.dumps({"attributes": attributes, "records": records}, indent=1)
+
+
+def _controls(result: xr.Dataset, at: tuple[int, ...]) -> dict[str, dict[str, Any]]:
+    """Control -> its variables at one place of the other dimensions."""
+    names = [name for name, values in result.data_vars.items() if "control" in values.dims]
+    return {
+        str(control): {str(n): _plain(result[n].values[place, *at].item()) for n in names}
+        for place, control in enumerate(result["control"].values)
+    }
 
 
 def _plain(value: Any) -> Any:

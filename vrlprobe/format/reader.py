@@ -202,6 +202,21 @@ class Run:
             reason = f"the config lacks {error}" if isinstance(error, KeyError) else error
             raise FormatError(f"{self.path}: no agent can be built: {reason}") from error
 
+    def blank_agent(self, seed: int = 0) -> Any:
+        """Freshly initialised networks of the run's sizes, the same for the same seed.
+
+        Raises:
+            FormatError: no installed package knows the architecture, or the config lacks a size.
+        """
+        import torch
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            try:
+                return _architecture(self).from_config(self.config)
+            except (KeyError, TypeError, ValueError) as error:
+                raise FormatError(f"{self.path}: no agent can be built: {error}") from error
+
     def row(self, frame: int) -> int:
         """The position of a frame's checkpoint; raises UnknownFrameError."""
         row = int(np.searchsorted(self.frames, frame))

@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 
 from vrlprobe import metrics as measure
-from vrlprobe.activations import extract_activations, known_layers
+from vrlprobe.activations import BATCH_SIZE, extract_activations, known_layers
 from vrlprobe.errors import SampleError
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import check_runs, resolve_frames, run_labels, samples_for
@@ -64,7 +64,7 @@ def metrics(
     layers: Sequence[str] | None = None,
     n_samples: int = DEFAULT_OBSERVATIONS,
     dormant_threshold: float = measure.DORMANT_DRM,
-    batch_size: int = 256,
+    batch_size: int = BATCH_SIZE,
     track: Track = iter,
 ) -> xr.Dataset:
     """How far the layers and actions of checkpoints are collapsed (paper, section 5.1).
@@ -121,7 +121,7 @@ def checkpoint_metrics(
     observations: npt.NDArray[np.uint8],
     layers: Sequence[str],
     dormant_threshold: float = measure.DORMANT_DRM,
-    batch_size: int = 256,
+    batch_size: int = BATCH_SIZE,
 ) -> dict[str, Any]:
     """One checkpoint's metrics by name: (n_layers,) for those of layers, numbers otherwise."""
     agent = run.agent(frame)

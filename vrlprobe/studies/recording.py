@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from vrlprobe.activations import extract_activations
+from vrlprobe.activations import BATCH_SIZE, extract_activations
 from vrlprobe.format.record import Record, make_record, plain
 from vrlprobe.samples import SPLITS, SampleSet
 from vrlprobe.selection import check_runs, resolve_frames, samples_for
@@ -25,7 +25,7 @@ def activations(
     *,
     frame: str | int = "last",
     layers: Sequence[str] | None = None,
-    batch_size: int = 256,
+    batch_size: int = BATCH_SIZE,
 ) -> xr.Dataset:
     """The activations of one checkpoint on a sample set, with the states beside them.
 

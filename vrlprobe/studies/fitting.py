@@ -1,0 +1,105 @@
+"""One layer's activations and the states, by whichever probe, to scores."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vrlprobe.probes.arrays import ArrayLike
+from vrlprobe.probes.mlp import mlp_fit
+from vrlprobe.probes.omp import omp_path
+from vrlprobe.probes.ridge import ridge_path
+from vrlprobe.samples import SPLITS
+from vrlprobe.studies.parts import Scores
+
+Floats = npt.NDArray[np.float64]
+Sets = Mapping[str, tuple[ArrayLike, ArrayLike]]
+
+DEFAULT_MAX_ATOMS = 50
+
+
+@dataclass(frozen=True)
+class ProbeSettings:
+    """Which probe is fitted, and its options."""
+
+    probe: str = "omp"
+    """A name out of `PROBES`."""
+    max_atoms: int = DEFAULT_MAX_ATOMS
+    """Of the sparse probe: the largest sparsity tried."""
+    min_active: int = 1
+    """Of the sparse probe: training samples on which an atom differs from 0, at least."""
+
+    def __post_init__(self) -> None:
+        if self.probe not in PROBES:
+            raise ValueError(f"probe is one of {', '.join(PROBES)}, not {self.probe!r}")
+
+
+def fit_layer(
+    activations: Mapping[str, ArrayLike], states: Mapping[str, Floats], settings: ProbeSettings
+) -> Scores:
+    """Probe one layer for every component: errors and sparsity, each (n_components,).
+
+    ``activations`` and ``states`` hold (n_samples, n_features) and (n_samples, n_components) for
+    the sets train, val and test.
+    """
+    sets = {name: (activations[name], states[name]) for name in SPLITS}
+    scores = PROBES[settings.probe](sets, settings)
+    variance = states["test"].var(axis=0)
+    moves = variance > 1e-24 * np.abs(states["test"]).max(axis=0, initial=0.0) ** 2
+    undefined = np.full(len(variance), np.nan)
+    scores["test_r2"] = 1.0 - np.divide(scores["test_mse"], variance, out=undefined, where=moves)
+    return scores
+
+
+def _sparse(sets: Sets, settings: ProbeSettings) -> Scores:
+    path = omp_path(
+        *sets["train"],
+        settings.max_atoms,
+        heldout=_heldout(sets),
+        min_active=settings.min_active,
+    )
+    best = path.best_sparsity("val")
+    return _scores(path.mse, best, best, path.at_edge("val"))
+
+
+def _ridge(sets: Sets, _: ProbeSettings) -> Scores:
+    path = ridge_path(*sets["train"], heldout=_heldout(sets))
+    best = path.best_penalty("val")
+    edge = (best == 0) | (best == len(path.penalties) - 1)
+    return _scores(path.mse, best, np.full(len(best), _n_features(sets)), edge)
+
+
+def _mlp(sets: Sets, _: ProbeSettings) -> Scores:
+    fit = mlp_fit(*sets["train"], heldout=_heldout(sets))
+    n_targets = len(fit.mse["train"])
+    only = {name: errors[:, None] for name, errors in fit.mse.items()}
+    every = np.full(n_targets, _n_features(sets))
+    return _scores(only, np.zeros(n_targets, int), every, np.full(n_targets, fit.at_edge))
+
+
+PROBES: dict[str, Callable[[Sets, ProbeSettings], Scores]] = {
+    "omp": _sparse,
+    "ridge": _ridge,
+    "mlp": _mlp,
+}
+
+
+def _heldout(sets: Sets) -> dict[str, tuple[ArrayLike, ArrayLike]]:
+    return {name: sets[name] for name in SPLITS if name != "train"}
+
+
+def _n_features(sets: Sets) -> int:
+    return int(np.shape(sets["train"][0])[1])
+
+
+def _scores(
+    mse: Mapping[str, Floats],
+    best: npt.NDArray[np.int64],
+    sparsity: npt.NDArray[np.int64],
+    at_edge: npt.NDArray[np.bool_],
+) -> Scores:
+    """Errors (n_targets, n_settings) at each target's best setting, and what goes with it."""
+    every = np.arange(len(best))
+    errors = {f"{name}_mse": mse[name][every, best] for name in SPLITS}
+    return {**errors, "sparsity": sparsity, "at_edge": at_edge}

@@ -1,0 +1,225 @@
+"""The work of a probe study: which fits it needs, in jobs that each fit a processor core.
+
+A job is one network and those of its layers whose activations fit into memory together; a network
+with large layers makes several, and each reads the images again. Fits that do not depend on the
+checkpoint, those of the raw input and of the blank network, are made once.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed, parallel_config
+from torch import Tensor
+
+from vrlprobe.activations import feature_major_activations, layer_sizes
+from vrlprobe.errors import SampleError
+from vrlprobe.format.reader import Run, open_run
+from vrlprobe.format.schema import parameters_digest
+from vrlprobe.probes.arrays import refuse_not_finite
+from vrlprobe.results import package_versions
+from vrlprobe.samples import SPLITS, SampleSet, Stacked
+from vrlprobe.studies.fitting import Floats, ProbeSettings, fit_layer
+from vrlprobe.studies.parts import Scores, part_key
+
+CONTROLS = ("shuffled", "blank")
+"""Baselines: the states of other episodes, and an untrained network of the same architecture."""
+GROUP_BYTES = 600 << 20
+"""Layers are read together up to this many bytes of activations."""
+SHAPING = ("architecture", "activation", "frame_stack")
+"""What a run's config says of its networks beside the parameters."""
+
+
+class Rows:
+    """A run's share of a sample set: its observations and states, train, validation, test.
+
+    Raises:
+        SampleError: no test episode is left.
+    """
+
+    def __init__(
+        self, samples: SampleSet, run: Run, components: Sequence[str], keep_own: bool
+    ) -> None:
+        self.own = samples.contributions(run)
+        self.without = () if keep_own else self.own
+        self.samples, self.components = samples, tuple(components)
+        self.rows = {
+            name: samples.rows(name, self.without if name == "test" else ()) for name in SPLITS
+        }
+        if not len(self.rows["test"]):
+            raise SampleError(
+                f"every test episode of the sample set is from {run.path.name} itself: add runs "
+                "to the set, or keep them with --keep-own"
+            )
+
+    def __len__(self) -> int:
+        return sum(map(len, self.rows.values()))
+
+    def observations(self) -> Stacked:
+        """All three sets' observations, one after the other."""
+        return self.samples.stacked(np.concatenate(list(self.rows.values())))
+
+    def states(self, shuffled: bool = False) -> dict[str, Floats]:
+        """The components by set, or those of other episodes."""
+        every = self.samples.shuffled_states() if shuffled else self.samples.states
+        columns = [self.samples.components.index(name) for name in self.components]
+        return {name: every[rows][:, columns] for name, rows in self.rows.items()}
+
+    def cut(self, values: Tensor) -> dict[str, Tensor]:
+        """Activations (n_features, n_samples) of `observations()` as (n_samples, n_features)."""
+        lengths = [len(rows) for rows in self.rows.values()]
+        return dict(zip(self.rows, torch.split(values.T, lengths), strict=True))
+
+
+@dataclass(frozen=True)
+class Network:
+    """A checkpoint's networks, or a run's blank ones; another process opens the run itself."""
+
+    path: Path
+    frame: int | None
+    """None for blank networks."""
+    run: Run | None = None
+
+    def agent(self) -> Any:
+        """The networks."""
+        with nullcontext(self.run) if self.run else open_run(self.path) as run:
+            return run.blank_agent() if self.frame is None else run.agent(self.frame)
+
+    def __reduce__(self) -> tuple[type["Network"], tuple[Path, int | None]]:
+        return Network, (self.path, self.frame)
+
+    def __str__(self) -> str:
+        which = "untrained" if self.frame is None else f"at frame {self.frame}"
+        return f"{self.path.name} {which}"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One layer of one network to be probed, and the key its scores are known by."""
+
+    key: str
+    network: Network
+    layer: str
+    shuffled: bool
+    rows: Rows
+
+
+class Planner:
+    """Names every fit of a run by a key, and packs those that are missing into jobs."""
+
+    def __init__(self, run: Run, frame: int, rows: Rows, settings: ProbeSettings) -> None:
+        self.run, self.rows, self.settings = run, rows, settings
+        agent = run.agent(frame)
+        self.inputs = {name for name, path in agent.layers.items() if not path}
+        self.sizes = layer_sizes(agent)
+        self._blank: str | None = None
+
+    def fit(self, frame: int, layer: str, control: str | None = None) -> Fit:
+        """The fit of a layer at a checkpoint, or its baseline out of CONTROLS."""
+        network = Network(self.run.path.absolute(), None if control == "blank" else frame, self.run)
+        shuffled = control == "shuffled"
+        made_from = {
+            "network": self._identity(network, layer),
+            "shape": {key: self.run.config.get(key) for key in SHAPING},
+            "layer": layer,
+            "samples": self.rows.samples.digest,
+            "without": self.rows.without,
+            "components": self.rows.components,
+            "shuffled": shuffled,
+            "settings": vars(self.settings),
+            "versions": package_versions(),
+        }
+        return Fit(part_key(made_from), network, layer, shuffled, self.rows)
+
+    def _identity(self, network: Network, layer: str) -> str:
+        if layer in self.inputs:
+            return "input"
+        if network.frame is not None:
+            return self.run.digest(network.frame)
+        if self._blank is None:
+            tensors = network.agent().state_dict()
+            arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+            self._blank = parameters_digest(arrays).hex()
+        return self._blank
+
+    def jobs(self, fits: Iterable[Fit]) -> Iterator["Job"]:
+        """The fits, each network's layers together as far as memory goes."""
+        by_network: dict[int | None, dict[str, list[Fit]]] = {}
+        for fit in fits:
+            by_network.setdefault(fit.network.frame, {}).setdefault(fit.layer, []).append(fit)
+        for layers in by_network.values():
+            group: list[Fit] = []
+            room = GROUP_BYTES
+            for layer in sorted(layers, key=list(self.sizes).index):
+                size = 4 * len(self.rows) * self.sizes[layer]
+                if group and size > room:
+                    yield Job.of(group, self.settings)
+                    group, room = [], GROUP_BYTES
+                group += layers[layer]
+                room -= size
+            yield Job.of(group, self.settings)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Fits of one network that are made together; it can be sent to another process."""
+
+    network: Network
+    rows: Rows
+    wanted: dict[str, list[tuple[str, bool]]]
+    """Layer -> key and whether the states are shuffled, for each of its fits."""
+    settings: ProbeSettings
+
+    @classmethod
+    def of(cls, fits: Sequence[Fit], settings: ProbeSettings) -> "Job":
+        """A job of fits that share their network and rows."""
+        wanted: dict[str, list[tuple[str, bool]]] = {}
+        for fit in fits:
+            wanted.setdefault(fit.layer, []).append((fit.key, fit.shuffled))
+        return cls(fits[0].network, fits[0].rows, wanted, settings)
+
+    def done(self) -> Iterator[tuple[str, Scores]]:
+        """Every fit's key and scores.
+
+        Raises:
+            SampleError: the observations do not fit the agent, or it has diverged.
+        """
+        observations = self.rows.observations()
+        found = feature_major_activations(self.network.agent(), observations, list(self.wanted))
+        for layer, fits in self.wanted.items():
+            values = found.pop(layer)
+            try:
+                refuse_not_finite("it", values)
+            except ValueError:
+                raise SampleError(
+                    f"layer {layer} of {self.network} has NaN or infinite activations, so it "
+                    "cannot be probed"
+                ) from None
+            parts = self.rows.cut(values)
+            for key, shuffled in fits:
+                scores = fit_layer(parts, self.rows.states(shuffled), self.settings)
+                yield key, {**scores, "n_features": np.asarray(len(values))}
+
+
+def run_jobs(jobs: Sequence[Job], n_jobs: int) -> Iterator[tuple[str, Scores]]:
+    """The key and scores of every fit as they are made, on so many processor cores.
+
+    Each core has a process with one thread: more threads in one are slower, and a result depends
+    on their number in its last digits.
+    """
+    if min(n_jobs, len(jobs)) < 2:
+        for job in jobs:
+            yield from job.done()
+        return
+    with parallel_config(backend="loky", inner_max_num_threads=1):
+        workers = Parallel(min(n_jobs, len(jobs)), return_as="generator_unordered", batch_size=1)
+        for found in workers(delayed(_in_worker)(job) for job in jobs):
+            yield from found
+
+
+def _in_worker(job: Job) -> list[tuple[str, Scores]]:
+    return list(job.done())
