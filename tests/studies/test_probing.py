@@ -372,7 +372,7 @@ class TestCache:
         assert found.identical(probe(other, samples, layers=["mlp0"], max_atoms=1))
 
 
-def test_processes_share_the_work_and_change_nothing(other, samples, monkeypatch):
+def test_processes_share_the_work_and_change_nothing(other, samples, tmp_path, monkeypatch):
     options = {"frames": "all", "max_atoms": 3, "controls": ["shuffled", "blank"]}
     alone = probe(other, samples, **options)
     seen = []

@@ -24,7 +24,7 @@ from vrlprobe.probes.arrays import refuse_not_finite
 from vrlprobe.results import package_versions
 from vrlprobe.samples import SPLITS, SampleSet, Stacked
 from vrlprobe.studies.fitting import Floats, ProbeSettings, fit_layer
-from vrlprobe.studies.parts import Scores, part_key
+from vrlprobe.studies.parts import Parts, Scores, part_key
 
 CONTROLS = ("shuffled", "blank")
 """Baselines: the states of other episodes, and an untrained network of the same architecture."""
@@ -205,21 +205,28 @@ class Job:
                 yield key, {**scores, "n_features": np.asarray(len(values))}
 
 
-def run_jobs(jobs: Sequence[Job], n_jobs: int) -> Iterator[tuple[str, Scores]]:
-    """The key and scores of every fit as they are made, on so many processor cores.
+def run_jobs(jobs: Sequence[Job], n_jobs: int, parts: Parts) -> Iterator[str]:
+    """The key of every fit as it is made, on so many processor cores; its scores are in the parts.
 
     Each core has a process with one thread: more threads in one are slower, and a result depends
     on their number in its last digits.
     """
     if min(n_jobs, len(jobs)) < 2:
         for job in jobs:
-            yield from job.done()
+            for key, scores in job.done():
+                parts[key] = scores
+                yield key
         return
     with parallel_config(backend="loky", inner_max_num_threads=1):
         workers = Parallel(min(n_jobs, len(jobs)), return_as="generator_unordered", batch_size=1)
-        for found in workers(delayed(_in_worker)(job) for job in jobs):
+        for found in workers(delayed(_in_worker)(job, parts) for job in jobs):
+            parts.remember(found)
             yield from found
 
 
-def _in_worker(job: Job) -> list[tuple[str, Scores]]:
-    return list(job.done())
+def _in_worker(job: Job, parts: Parts) -> dict[str, Scores]:
+    """The job's scores, each kept on disk at once: an interrupt then loses one fit at most."""
+    found = {}
+    for key, scores in job.done():
+        parts[key] = found[key] = scores
+    return found

@@ -52,6 +52,14 @@ class Parts:
             raise KeyError(key)
         return self._known[key]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Sent to another process it knows where parts are kept, not what was found so far."""
+        return {"_known": {}, "_folder": self._folder}
+
+    def remember(self, found: Mapping[str, Scores]) -> None:
+        """Parts that another process made and keeps on disk."""
+        self._known.update(found)
+
     def __setitem__(self, key: str, scores: Scores) -> None:
         self._known[key] = scores
         if self._folder is None:

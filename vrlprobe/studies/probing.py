@@ -184,10 +184,9 @@ def _compute(
     for planner in planners:
         own = [fit for fit in missing.values() if fit.rows is planner.rows]
         jobs += planner.jobs(own)
-    found = run_jobs(jobs, n_jobs)
+    made = run_jobs(jobs, n_jobs, parts)
     for _ in track(range(len(missing))):
-        key, scores = next(found)
-        parts[key] = scores
+        next(made)
 
 
 def _enter(result: xr.Dataset, where: Where, scores: Scores) -> None:

@@ -1,0 +1,1 @@
+"""How fast the probe engine is, beside scikit-learn and beside what the memory allows."""
