@@ -142,30 +142,15 @@ def probe(
     ]
     parts = Parts(None if cache is None else Path(cache) / "probe")
     _compute(planners, [fit for _, fit in fits], parts, n_jobs, track)
-    coords: dict[str, Any] = {
+    coords: dict[str, Sequence[Any]] = {
         "run": labels,
         "frame": all_frames(chosen),
         "layer": names,
         "component": wanted,
     }
-    if controls:
-        result = blank({**coords, "control": controls}, {**VARIABLES, **CONTROL_VARIABLES})
-    else:
-        result = blank(coords, VARIABLES)
-    for where, fit in fits:
-        _enter(result, where, parts[fit.key])
-    if controls:
-        difference = result["test_r2"] - result["control_test_r2"]
-        result["selectivity"].values = difference.transpose(*CONTROLLED).values
+    result = _assembled(coords, controls, [(where, parts[fit.key]) for where, fit in fits])
     for place, run in enumerate(runs):
-        for frame in chosen[place]:
-            result["episode_return"].loc[labels[place], frame] = run.rollout(frame).mean_return
-            result["checkpoint"].loc[labels[place], frame] = run.digest(frame)
-        states = rows[place].states()
-        errors = states["test"] - states["train"].mean(axis=0)
-        result["mean_mse"][place] = (errors**2).mean(axis=0)
-        result["n_test"][place] = len(states["test"])
-        result["contributed"][place] = bool(rows[place].own)
+        _describe_run(result.isel(run=place), run, chosen[place], rows[place])
     arguments = {**vars(settings), "keep_own": keep_own, "frames": frames}
     return result.assign_attrs(
         run_attributes("probe", runs, arguments) | sample_attributes(samples)
@@ -189,11 +174,35 @@ def _compute(
         next(made)
 
 
-def _enter(result: xr.Dataset, where: Where, scores: Scores) -> None:
-    """Put one fit's scores at their place; a control's into the variables of controls."""
-    control = where["control"] is not None
-    for name, value in scores.items():
-        target = f"control_{name}" if control else name
-        if target in result:
-            dims = [dim for dim in result[target].dims if dim in where]
-            result[target].loc[{dim: where[dim] for dim in dims}] = value
+def _assembled(
+    coords: dict[str, Sequence[Any]],
+    controls: Sequence[str],
+    scores: Sequence[tuple[Where, Scores]],
+) -> xr.Dataset:
+    """The result with every fit's scores at their place, those of controls in their variables."""
+    if controls:
+        result = blank({**coords, "control": controls}, {**VARIABLES, **CONTROL_VARIABLES})
+    else:
+        result = blank(coords, VARIABLES)
+    for where, values in scores:
+        for name, value in values.items():
+            target = name if where["control"] is None else f"control_{name}"
+            if target in result:
+                dims = [dim for dim in result[target].dims if dim in where]
+                result[target].loc[{dim: where[dim] for dim in dims}] = value
+    if controls:
+        difference = result["test_r2"] - result["control_test_r2"]
+        result["selectivity"].values = difference.transpose(*CONTROLLED).values
+    return result
+
+
+def _describe_run(part: xr.Dataset, run: "Run", frames: Sequence[int], rows: Rows) -> None:
+    """What a run's part of a result says beside the probes' scores, put in place."""
+    for frame in frames:
+        part["episode_return"].loc[frame] = run.rollout(frame).mean_return
+        part["checkpoint"].loc[frame] = run.digest(frame)
+    states = rows.states()
+    errors = states["test"] - states["train"].mean(axis=0)
+    part["mean_mse"][:] = (errors**2).mean(axis=0)
+    part["n_test"][()] = len(states["test"])
+    part["contributed"][()] = bool(rows.own)
