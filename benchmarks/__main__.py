@@ -48,7 +48,8 @@ def main(quick: bool, output: Path) -> None:
             for n in samples:
                 rows += measure(layer, found[:, :n].contiguous(), states[:n], sizes)
                 click.echo(f"{layer}, {n} samples done", err=True)
-    (output / "rows.json").write_text(json.dumps([row.stored() for row in rows], indent=1))
+                stored = [row.stored() for row in rows]
+                (output / "rows.json").write_text(json.dumps(stored, indent=1))
     click.echo(table(rows))
     if not quick:
         draw(rows, output / "benchmarks.png")
