@@ -134,6 +134,19 @@ def test_every_precision_and_device_gives_the_same_path(kinds, device):
         np.testing.assert_allclose(other.mse["train"], first.mse["train"], rtol=1e-9)
 
 
+@pytest.mark.parametrize("screening", SCREENING)
+def test_columns_that_fire_on_one_sample_tie_and_the_lowest_index_is_taken(screening):
+    """Whatever their size they are collinear once centred; the next best is another sample's."""
+    rng = np.random.default_rng(8)
+    X = np.zeros((200, 40), np.float32)
+    where = np.repeat([17, 80, 3, 150], 10)
+    X[where, np.arange(40)] = rng.uniform(0.01, 30, 40)
+    y = 0.01 * rng.standard_normal(200)
+    y[[17, 80, 3, 150]] = [1.0, 4.0, 3.0, 2.0]
+    path = omp_path(X[:, ::-1], y, 6, screening=screening)
+    assert path.support.tolist() == [[20, 10, 0, 30, -1, -1]]
+
+
 def test_reduced_float32_products_are_not_used(kinds):
     X = torch.from_numpy(kinds["hard"])
     residual = torch.randn(1, 300, dtype=torch.float64, generator=torch.manual_seed(0))

@@ -79,7 +79,7 @@ CONTROL_NOTES = {
     "--jobs",
     type=click.IntRange(min=1),
     default=None,
-    help="Processes that share the work.  [default: one a processor core]",
+    help="Processes, each with up to 1.3 GB at the published size.  [default: one a core]",
 )
 @click.option(
     "--cache",
