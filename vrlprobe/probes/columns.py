@@ -26,8 +26,8 @@ ACCUMULATION = 2.0**-23
 for processors that cut off instead of rounding."""
 WORTH = 0.75
 """Half precision is taken where a product takes at most this share of float32's time."""
-SMALL = 1 << 22
-"""Up to so many elements a product takes no time worth saving."""
+SMALL = 1 << 23
+"""Up to so many elements a product takes no time worth saving, but rescoring more columns would."""
 
 
 class Columns:
