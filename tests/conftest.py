@@ -84,7 +84,10 @@ def write_run(
         image_shape=(3, size, size),
         max_episodes=episodes,
         max_steps=40,
-        log={name: ("layer",) * np.ndim(column[0]) for name, column in columns.items()},
+        log={
+            name: ("layer",) * np.ndim(column[0] if column else 0)
+            for name, column in columns.items()
+        },
         coords={"layer": ["mlp0", "mlp1", "mlp2"]},
         aliases={"torso_height": "height"},
     ) as writer:
