@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import xarray as xr
 
@@ -48,8 +47,8 @@ def test_walkers_hold_enough_samples(path: Path) -> None:
 
 def test_the_returns_tell_the_two_walkers_apart() -> None:
     with open_run(LEARNED) as learned, open_run(COLLAPSED) as collapsed:
-        assert learned.log["episode_return"].values[-1] > 150  # a random policy: about 35
-        assert collapsed.log["episode_return"].values[-1] < 20
+        assert learned.log["episode_return"].values[-1] > 250  # a random policy: about 40
+        assert collapsed.log["episode_return"].values[-1] < 45
 
 
 def test_the_collapsed_walker_does_one_thing_whatever_it_sees() -> None:
@@ -87,8 +86,12 @@ def test_cnn4_beats_the_pixels_on_velocities(compared: xr.Dataset) -> None:
 
 def test_the_later_layers_tell_the_two_walkers_apart(compared: xr.Dataset) -> None:
     """The paper's observation 3: the gap is in the MLP, the CNN's is small."""
-    scores = compared["test_r2"].max("frame").clip(min=0).mean("component")
+    pose = [name for name in compared["component"].values if "velocity" not in name]
+    scores = compared["test_r2"].max("frame").sel(component=pose).mean("component")
     gap = scores.isel(run=0) - scores.isel(run=1)
     assert float(gap.sel(layer="cnn0")) == 0
-    assert float(np.abs(gap.sel(layer=["cnn1", "cnn2", "cnn3"])).max()) < 0.08
-    assert float(gap.sel(layer="mlp2")) > 2 * float(gap.sel(layer="cnn4"))
+    cnn, mlp = (
+        gap.sel(layer=[n for n in gap["layer"].values if kind in n]) for kind in ("cnn", "mlp")
+    )
+    assert float(cnn.max()) < 0.15
+    assert float(mlp.min()) > 1.5 * float(cnn.max())

@@ -53,9 +53,7 @@ CONTROL_NOTES = {
 @click.option(
     "--min-active",
     type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Training samples on which an activation differs from 0 to be chosen.",
+    help="Training samples on which an activation is not 0 to be chosen.  [default: 1 in 100]",
 )
 @click.option(
     "--probe",
@@ -95,7 +93,7 @@ def probe(
     layers: str | None,
     components: str | None,
     max_atoms: int,
-    min_active: int,
+    min_active: int | None,
     kind: str,
     controls: tuple[str, ...],
     sample_paths: tuple[Path, ...],

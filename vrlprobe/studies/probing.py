@@ -62,7 +62,7 @@ def probe(
     components: Sequence[str] | None = None,
     kind: str = "omp",
     max_atoms: int = DEFAULT_MAX_ATOMS,
-    min_active: int = 1,
+    min_active: int | None = None,
     controls: Sequence[str] = (),
     keep_own: bool = False,
     cache: str | Path | None = None,
@@ -84,7 +84,8 @@ def probe(
         components: names or aliases of the state's components; all if None.
         kind: "omp", the paper's; "ridge", linear in all activations; "mlp", not linear.
         max_atoms: of "omp", the largest sparsity tried.
-        min_active: of "omp", training samples on which a unit differs from 0 to be an atom.
+        min_active: of "omp", training samples on which a unit differs from 0 to be an atom; one
+            in a hundred if None.
         controls: baselines to fit as well: "shuffled" (the states of other episodes), "blank" (an
             untrained network of the same architecture).
         keep_own: test a run on episodes of its own too, where it is a source of the set.
