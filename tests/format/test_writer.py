@@ -200,6 +200,20 @@ def test_append_continues_a_sealed_run(sealed):
             full_run.check(run, i)
 
 
+def test_append_waits_for_someone_who_looks_at_the_run(sealed):
+    """HDF5 locks a file that is open for reading; a look lasts an instant."""
+    look = (
+        "import sys, time, h5py; f = h5py.File(sys.argv[1], 'r'); print(flush=True); time.sleep(1)"
+    )
+    with subprocess.Popen([sys.executable, "-c", look, sealed], stdout=subprocess.PIPE) as reader:
+        reader.stdout.readline()
+        with RunWriter.append(sealed) as writer:
+            full_run.commit(writer, 4)
+        assert reader.wait() == 0
+    with open_run(sealed) as run:
+        assert len(run.frames) == 5
+
+
 def test_append_refuses_a_killed_run(sealed, tmp_path):
     """It says what to do."""
     copy = tmp_path / "copy.h5"

@@ -1,8 +1,10 @@
 """Makes, reopens and closes the HDF5 file behind a RunWriter."""
 
 import contextlib
+import errno
 import os
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import mkstemp
@@ -89,18 +91,28 @@ def _growing(file: h5py.File, path: str, spec: DatasetSpec) -> None:
 
 def reopen(path: Path, layout: Layout) -> h5py.File:
     """Open a sealed file straight in SWMR mode, so that it can be read at every moment."""
-    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
-    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
-    flags = h5py.h5f.ACC_RDWR | h5py.h5f.ACC_SWMR_WRITE
-    try:
-        file = h5py.File(h5py.h5f.open(os.fsencode(path), flags, fapl=access))
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be opened for writing: {reason(error)}") from None
+    file = _open_for_writing(path)
     count = int(file[COMMITTED][0])
     if any(file[name].shape[0] != count for name in layout.datasets()):
         file.close()
         raise IntegrityError(f"{path}: holds rows beyond its {count} checkpoints; verify it")
     return file
+
+
+def _open_for_writing(path: Path, patience: float = 5.0) -> h5py.File:
+    """Try for `patience` seconds: who looks at a sealed file keeps writers out for that moment."""
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+    flags = h5py.h5f.ACC_RDWR | h5py.h5f.ACC_SWMR_WRITE
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return h5py.File(h5py.h5f.open(os.fsencode(path), flags, fapl=access))
+        except OSError as error:
+            if error.errno != errno.EAGAIN or time.monotonic() > deadline:
+                text = f"{path}: cannot be opened for writing: {reason(error)}"
+                raise FormatError(text) from None
+        time.sleep(0.05)
 
 
 def seal(file: h5py.File) -> None:
