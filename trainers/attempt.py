@@ -34,8 +34,7 @@ class Attempt:
 
     def streak(self, rule: Rule) -> int:
         """Most readings in a row, inside the window, that show life."""
-        frames, values = self._arrays()
-        return rule.streak(values[frames <= self.begun + rule.window])
+        return rule.streak_in_window(*self._arrays(), self.begun)
 
     def fails(self, rule: Rule) -> bool:
         """Whether the window is over without the streak that the rule asks for."""

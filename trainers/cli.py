@@ -18,6 +18,14 @@ OVERRIDES = [
 ]
 
 
+task_option = click.option(
+    "--task", default="walker_walk", show_default=True, help="Domain and task."
+)
+profile_option = click.option(
+    "--profile", default="desk", show_default=True, type=click.Choice(list(PROFILES)),
+    help="desk: minutes on one core; paper: the published size and schedule.",
+)  # fmt: skip
+
 SHORT = {
     "reset_window": "window",
     "reset_threshold": "threshold",
@@ -48,9 +56,12 @@ def _option_names(setting: str, switch: bool) -> list[str]:
 
 
 def _config(profile: str, task: str, seed: int, overrides: dict[str, Any]) -> TrainConfig:
-    """A profile's settings with those that were given; ValueError where one makes no sense."""
+    """A profile's settings with those that were given; UsageError where one makes no sense."""
     given = {name: value for name, value in overrides.items() if value is not None}
-    return replace(PROFILES[profile](task), seed=seed, **given)
+    try:
+        return replace(PROFILES[profile](task), seed=seed, **given)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
 
 
 @click.group(cls=CleanGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -60,12 +71,9 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--task", default="walker_walk", show_default=True, help="Domain and task.")
+@task_option
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Random seed.")
-@click.option(
-    "--profile", default="desk", show_default=True, type=click.Choice(list(PROFILES)),
-    help="desk: minutes on one core; paper: the published size and schedule.",
-)  # fmt: skip
+@profile_option
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
     help="The run file  [default: runs/TASK-seedSEED.h5]",
@@ -83,10 +91,7 @@ def run(task: str, seed: int, profile: str, output: Path | None, **overrides: An
     from vrlprobe.envs import split_task
 
     split_task(task)
-    try:
-        config = _config(profile, task, seed, overrides)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+    config = _config(profile, task, seed, overrides)
     path = output or Path("runs") / f"{task}-seed{seed}.h5"
     if path.suffix != ".h5":
         raise click.UsageError(f"a run file ends in .h5, {path} does not")
@@ -115,12 +120,9 @@ def resume(path: Path) -> None:
 
 
 @main.command()
-@click.option("--task", default="walker_walk", show_default=True, help="Domain and task.")
+@task_option
 @click.option("--seeds", required=True, metavar="0-19", help="Random seeds: 0-19 or 1,3,5.")
-@click.option(
-    "--profile", default="desk", show_default=True, type=click.Choice(list(PROFILES)),
-    help="desk: minutes on one core; paper: the published size and schedule.",
-)  # fmt: skip
+@profile_option
 @click.option(
     "-o", "--output", "folder", default="runs", show_default=True,
     type=click.Path(path_type=Path, file_okay=False), help="Folder of the run files, seedN.h5.",
@@ -154,8 +156,9 @@ def sweep(
     from vrlprobe.envs import split_task
 
     split_task(task)
+    config = _config(profile, task, 0, overrides)
     try:
-        config, numbers = _config(profile, task, 0, overrides), parse_seeds(seeds)
+        numbers = parse_seeds(seeds)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     folder.mkdir(parents=True, exist_ok=True)

@@ -123,13 +123,13 @@ def sweep(jobs: Sequence[Job], workers: int, scheduler: str | None = None) -> It
     """
     import joblib
 
-    with _backend(scheduler, workers):
+    with _backend(scheduler):
         parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
         yield from parallel(joblib.delayed(work)(job) for job in jobs)
 
 
 @contextmanager
-def _backend(scheduler: str | None, workers: int) -> Iterator[None]:
+def _backend(scheduler: str | None) -> Iterator[None]:
     import joblib
 
     if scheduler is None:

@@ -141,7 +141,7 @@ def judge(
     Args:
         frames: (n,), of the checkpoints.
         readings: by the signs' names, (n,) each; rows in which the first sign is NaN (before the
-                first update, or of another attempt) don't count.
+            first update, or of another attempt) don't count.
         window: the frame at which the exploration noise reaches its minimum: a run that is still
             collapsed there is stuck, as few escape later (paper, section 5.1, observation 3).
         signs: the first one decides, all are evidence; those without readings are left out.
@@ -210,6 +210,10 @@ class Rule:
         groups = itertools.groupby(self.sign.healthy(found[np.isfinite(found)]).tolist())
         return max((len(list(group)) for healthy, group in groups if healthy), default=0)
 
+    def streak_in_window(self, frames: Ints, values: Floats, begin: int = 0) -> int:
+        """`streak` of the readings in the window of an attempt that began at `begin`."""
+        return self.streak(values[(frames > begin) & (frames <= begin + self.window)])
+
     def fires(self, frames: Ints, values: Floats, begin: int = 0) -> int | None:
         """The frame at which it would reset an attempt that began at `begin`; None to keep it.
 
@@ -218,8 +222,7 @@ class Rule:
         end = begin + self.window
         if not len(frames) or frames[-1] < end:
             return None
-        inside = (frames > begin) & (frames <= end)
-        if self.streak(values[inside]) >= self.consecutive:
+        if self.streak_in_window(frames, values, begin) >= self.consecutive:
             return None
         return int(frames[frames >= end][0])
 

@@ -1,9 +1,7 @@
 """Results on disk: NetCDF written at once or not at all, the same bytes for the same content."""
 
 import json
-import os
 import platform
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -17,7 +15,7 @@ import xarray as xr
 
 from vrlprobe.errors import FormatError
 from vrlprobe.format import guard
-from vrlprobe.format.filesystem import fsync_folder
+from vrlprobe.format.filesystem import replaced_whole
 
 PACKAGES = ("vrlprobe", "numpy", "scipy", "torch", "h5py", "xarray")
 
@@ -32,16 +30,8 @@ def written_at_once(path: str | Path) -> Iterator[Path]:
     if not path.parent.is_dir():
         raise FormatError(f"cannot write {path}: there is no folder {path.parent}")
     refuse_to_replace(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
+    with replaced_whole(path) as temporary:
         yield temporary
-        _sync(temporary)
-        os.replace(temporary, path)
-        fsync_folder(path)
-    except OSError as error:
-        raise FormatError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def refuse_to_replace(path: Path) -> None:
@@ -59,14 +49,6 @@ def _is_run(path: Path) -> bool:
     except (OSError, FormatError):
         return False
     return True
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def save_result(dataset: xr.Dataset, path: str | Path) -> None:

@@ -105,6 +105,15 @@ def parse_frames(text: str) -> str | list[int]:
     return [int(value) for value in values]
 
 
+def result_path(given: Path | None, runs: Sequence[Path], kind: str) -> Path:
+    """Where a result goes: as given, or beside the one run there is, `seed3.probe.nc`."""
+    if given is not None:
+        return given
+    if len(runs) > 1:
+        raise click.UsageError("several runs give one result: name its file with -o")
+    return runs[0].with_name(f"{runs[0].stem}.{kind}.nc")
+
+
 def check_writable(path: Path) -> None:
     """Raise FormatError where a file cannot be written, before the work is done."""
     folder = path.parent

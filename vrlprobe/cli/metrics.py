@@ -11,6 +11,7 @@ from vrlprobe.cli.common import (
     check_writable,
     parse_frames,
     progress,
+    result_path,
     samples_option,
     split_list,
 )
@@ -58,10 +59,7 @@ def metrics(
     Every checkpoint sees the same observations; `--samples own` takes each one's own
     rollout instead, in which a collapsed agent may stand still, so that all looks alike.
     """
-    if output is None:
-        if len(runs) > 1:
-            raise click.UsageError("several runs give one result: name its file with -o")
-        output = runs[0].with_name(f"{runs[0].stem}.metrics.nc")
+    output = result_path(output, runs, "metrics")
     with Session() as session:
         opened = session.runs(runs)
         check_writable(output)

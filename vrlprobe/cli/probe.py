@@ -17,6 +17,7 @@ from vrlprobe.cli.common import (
     check_writable,
     parse_frames,
     progress,
+    result_path,
     samples_option,
     split_list,
 )
@@ -111,10 +112,7 @@ def probe(
     own mean. Several RUNS are probed on the same samples into one result, named by -o.
     An interrupted call goes on where it stopped; a second one finds everything fitted.
     """
-    if output is None:
-        if len(runs) > 1:
-            raise click.UsageError("several runs give one result: name its file with -o")
-        output = runs[0].with_name(f"{runs[0].stem}.probe.nc")
+    output = result_path(output, runs, "probe")
     with Session() as session:
         opened = session.runs(runs)
         check_writable(output)

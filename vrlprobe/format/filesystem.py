@@ -3,8 +3,10 @@
 import contextlib
 import fcntl
 import os
+import secrets
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -122,6 +124,31 @@ class RunLock:
                 self.path.unlink()
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+@contextlib.contextmanager
+def replaced_whole(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that replaces it when the block ends without an error.
+
+    What replaces it is on the disk by then; nothing is left behind after an error.
+
+    Raises:
+        FormatError: the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield temporary
+        descriptor = os.open(temporary, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)
+        fsync_folder(path)
+    except OSError as error:
+        raise FormatError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def fsync_folder(path: Path) -> None:

@@ -7,8 +7,6 @@ digest of the run's settings, so that a sweep knows which runs are done already.
 import hashlib
 import json
 import math
-import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vrlprobe.errors import FormatError
-from vrlprobe.format.filesystem import fsync_folder
+from vrlprobe.format.filesystem import replaced_whole
 from vrlprobe.format.reader import Run, open_run
 
 if TYPE_CHECKING:
@@ -124,15 +122,8 @@ def write_record(record: Record, path: Path) -> None:
         "sections": dict(record.sections),
     }
     lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items())
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
+    with replaced_whole(path) as temporary:
         temporary.write_text(f"{{\n{lines}\n}}\n")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise FormatError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    fsync_folder(path)
 
 
 def read_record(path: Path) -> Record:

@@ -24,6 +24,7 @@ from vrlprobe.collapse import (
 from vrlprobe.errors import SampleError
 from vrlprobe.format.record import Record
 from vrlprobe.samples import SampleSet
+from vrlprobe.selection import run_labels, samples_for
 from vrlprobe.studies.measuring import gradient_norms, metrics
 
 if TYPE_CHECKING:
@@ -40,19 +41,17 @@ class Readings:
         frames: int64 (n,).
         values: by a sign's name, float64 (n,); NaN before an attempt's first update.
         attempts: int64 (n,), 1 throughout where nothing was reset.
-        returns: float64 (n,), of the evaluation episodes.
     """
 
     frames: npt.NDArray[np.int64]
     values: dict[str, Floats]
     attempts: npt.NDArray[np.int64]
-    returns: Floats
 
     def of_attempt(self, number: int) -> "Readings":
         """The rows of one attempt."""
         rows = self.attempts == number
         values = {name: column[rows] for name, column in self.values.items()}
-        return Readings(self.frames[rows], values, self.attempts[rows], self.returns[rows])
+        return Readings(self.frames[rows], values, self.attempts[rows])
 
 
 def readings(run: "Run | Record") -> Readings:
@@ -71,7 +70,7 @@ def readings(run: "Run | Record") -> Readings:
     if "updates" in values:
         untrained = values["updates"] == 0
         values = {name: np.where(untrained, np.nan, column) for name, column in values.items()}
-    return Readings(run.frames, values, attempts, run.returns)
+    return Readings(run.frames, values, attempts)
 
 
 def _columns(item: xr.DataArray) -> list[tuple[str, Floats]]:
@@ -129,12 +128,14 @@ def collapse(
     Raises:
         SampleError: a run without checkpoints, or whose window is not known.
     """
+    if samples is not None:
+        samples, _ = samples_for([], samples, keep_own=True)
     return [_judge(run, samples, rule_window(run, window), signs) for run in runs]
 
 
 def _judge(
     run: "Run | Record",
-    samples: "SampleSet | Sequence[Run] | None",
+    samples: SampleSet | None,
     window: int,
     signs: Sequence[Sign],
 ) -> Verdict:
@@ -148,9 +149,7 @@ def _judge(
     return judge(last.frames, last.values, begun + window, signs)
 
 
-def _measured(
-    run: "Run", samples: "SampleSet | Sequence[Run]", frames: npt.NDArray[np.int64]
-) -> dict[str, Floats]:
+def _measured(run: "Run", samples: SampleSet, frames: npt.NDArray[np.int64]) -> dict[str, Floats]:
     """Metrics of the last checkpoints that a verdict takes into account, NaN before them."""
     found = metrics(run, samples, frames=frames[-RECENT:].tolist()).isel(run=0)
     blank = np.full(max(len(frames) - RECENT, 0), np.nan)
@@ -215,13 +214,12 @@ def rule(
         attempts.append(applied.attempts(int(run.config.get("total_frames", run.frames[-1]))))
         verdict = judge(first.frames, first.values, applied.window, signs)
         rows.append(_applied(applied, first, verdict))
-    names = [run.path.stem for run in runs]
     result = xr.Dataset(
         {
             name: ("run", [row[name] for row in rows], {"long_name": text})
             for name, text in RULE_VARIABLES.items()
         },
-        coords={"run": names},
+        coords={"run": run_labels(runs)},
     )
     decided = [row for row in rows if row["decided"]]
     shortest = min(attempts)
@@ -237,7 +235,7 @@ def rule(
 def _applied(applied: Rule, first: Readings, verdict: Verdict) -> dict[str, Any]:
     values = first.values[applied.sign.name]
     fired = applied.fires(first.frames, values)
-    streak = applied.streak(values[first.frames <= applied.window])
+    streak = applied.streak_in_window(first.frames, values)
     after = int(first.frames[-1]) - fired if fired is not None else 0
     decided = fired is not None or streak >= applied.consecutive
     known = verdict.word != "undecided" and decided

@@ -67,24 +67,25 @@ def cohort(
     result = blank({"run": labels, "frame": frames}, PER_RUN)
     verdicts = collapse(runs, window=window)
     for label, run, verdict in zip(labels, runs, verdicts, strict=True):
+        returns = run.returns
         values = {
             "task": str(run.config.get("task", "unknown")),
             "seed": int(run.config.get("seed", -1)),
-            "final_return": float(run.returns[-1]),
-            "class": _class(run, good, bad),
+            "final_return": float(returns[-1]),
+            "class": _class(run, float(returns[-1]), good, bad),
             "verdict": verdict.word,
             "since": -1 if verdict.frame is None else verdict.frame,
             "attempts": int(readings(run).attempts[-1]),
         }
         for name, value in values.items():
             result[name].loc[label] = value
-        result["episode_return"].loc[label, run.frames] = run.returns
+        result["episode_return"].loc[label, run.frames] = returns
     arguments = {"good": good, "bad": bad, "window": window, "seed": seed}
     attributes = run_attributes("cohort", runs, arguments)
     return result.assign(_aggregates(result, seed)).assign_attrs(attributes)
 
 
-def _class(run: "Run | Record", good: float | None, bad: float | None) -> str:
+def _class(run: "Run | Record", final: float, good: float | None, bad: float | None) -> str:
     good = run.config.get("good_return") if good is None else good
     bad = run.config.get("bad_return") if bad is None else bad
     if good is None or bad is None:
@@ -92,7 +93,7 @@ def _class(run: "Run | Record", good: float | None, bad: float | None) -> str:
             f"{run.path.name} records no good_return and bad_return: give them (--good, --bad)"
         )
     try:
-        return classify(float(run.returns[-1]), float(good), float(bad))
+        return classify(final, float(good), float(bad))
     except ValueError as error:
         raise SampleError(f"{run.path.name}: {error}") from error
 
