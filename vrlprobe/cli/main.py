@@ -16,6 +16,8 @@ COMMANDS = (
     "metrics",
     "collapse",
     "cohort",
+    "plot",
+    "film",
 )
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from vrlprobe.probes.arrays import ArrayLike
 from vrlprobe.probes.mlp import mlp_fit
-from vrlprobe.probes.omp import omp_path
+from vrlprobe.probes.omp import OmpPath, omp_path
 from vrlprobe.probes.ridge import ridge_path
 from vrlprobe.samples import SPLITS
 from vrlprobe.studies.parts import Scores
@@ -55,9 +55,14 @@ def fit_layer(
     return scores
 
 
-def _sparse(sets: Sets, settings: ProbeSettings) -> Scores:
+def sparse_path(sets: Sets, settings: ProbeSettings) -> OmpPath:
+    """The sparse probe's paths, one for each component, with the errors on all three sets."""
     rarest = settings.min_active or max(1, np.shape(sets["train"][1])[0] // ACTIVE_ONE_IN)
-    path = omp_path(*sets["train"], settings.max_atoms, heldout=_heldout(sets), min_active=rarest)
+    return omp_path(*sets["train"], settings.max_atoms, heldout=_heldout(sets), min_active=rarest)
+
+
+def _sparse(sets: Sets, settings: ProbeSettings) -> Scores:
+    path = sparse_path(sets, settings)
     best = path.best_sparsity("val")
     return _scores(path.mse, best, best, path.at_edge("val"))
 

@@ -19,8 +19,9 @@ from vrlprobe.errors import SampleError
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record
 from vrlprobe.selection import run_labels
-from vrlprobe.studies.collapsing import collapse, readings
+from vrlprobe.studies.collapsing import collapse
 from vrlprobe.studies.common import all_frames, blank, run_attributes
+from vrlprobe.studies.reading import readings
 
 PER_RUN: Mapping[str, tuple[tuple[str, ...], Any, str]] = {
     "task": (("run",), "", "domain and task"),
