@@ -7,8 +7,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ORDER = (
-    *("errors", "format", "results", "agents", "envs", "activations", "samples", "samplefile"),
-    *("selection", "probes", "metrics", "collapse", "cohort", "studies", "figures", "cli"),
+    *("errors", "format", "results", "agents", "envs", "activations", "receptive", "samples"),
+    *("samplefile", "selection", "probes", "metrics", "collapse", "cohort", "studies"),
+    *("figures", "report", "cli"),
 )
 FILES = sorted([*ROOT.glob("vrlprobe/**/*.py"), *ROOT.glob("trainers/*.py")])
 

@@ -51,9 +51,14 @@ def _result(path: Path, kind: str) -> xr.Dataset:
         raise FormatError(
             f"{path} is a result of {there}; this figure draws results of {kind}: {maker}"
         )
-    if LATER.get(kind, "run") not in found.variables:
+    if kind in LATER and LATER[kind] not in found.variables:
         raise FormatError(f"{path} lacks {LATER[kind]!r}, an older vrlprobe made it: {maker}")
     return found
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file is a result, and not a run."""
+    return path.is_file() and not _is_run(path)
 
 
 def _is_run(path: Path) -> bool:

@@ -8,9 +8,11 @@ import click
 import xarray as xr
 from matplotlib.figure import Figure
 
-from vrlprobe.cli.common import FILE, check_writable, split_list
-from vrlprobe.cli.inputs import chosen, result, results
+from vrlprobe.cli.common import FILE, Session, check_writable, samples_option, split_list
+from vrlprobe.cli.film import film, one_frame
+from vrlprobe.cli.inputs import chosen, is_result, result, results
 from vrlprobe.errors import SampleError, VrlprobeError
+from vrlprobe.figures import atoms as atoms_figure
 from vrlprobe.figures import cohort as cohort_figure
 from vrlprobe.figures import layers as layers_figure
 from vrlprobe.figures import metrics as metrics_figure
@@ -19,6 +21,8 @@ from vrlprobe.figures import probe as probe_figure
 from vrlprobe.figures.style import check_kind, save_figure
 from vrlprobe.results import last_checkpoint, save_result
 from vrlprobe.studies.averaging import by_class, returns, run_classes
+from vrlprobe.studies.fitting import DEFAULT_MAX_ATOMS, ProbeSettings
+from vrlprobe.studies.locating import atoms as atoms_study
 from vrlprobe.studies.ordering import order as order_study
 
 Command = Callable[..., Any]
@@ -284,3 +288,54 @@ def order(
     names = chosen_components(found, components, probe_figure.default_components(found))
     drawn = order_study(found, names)
     finish(order_figure.draw(drawn), output, drawn, data)
+
+
+@plot.command()
+@figure_options
+@components_option
+@click.option("--layers", default="cnn4", show_default=True, help="Comma-separated layers.")
+@click.option("--frame", default="last", show_default=True, help="Checkpoint: last, best, F.")
+@samples_option
+@click.option("--keep-own", is_flag=True, help="Test the run on episodes of its own too.")
+@click.option(
+    "--max-atoms", type=click.IntRange(min=1), default=DEFAULT_MAX_ATOMS, show_default=True,
+    help="Largest number of activations in a probe.",
+)  # fmt: skip
+def atoms(
+    inputs: tuple[Path, ...],
+    output: Path,
+    data: Path | None,
+    components: str | None,
+    layers: str,
+    frame: str,
+    sample_paths: tuple[Path, ...],
+    keep_own: bool,
+    max_atoms: int,
+) -> None:
+    """Where in the image the activations look that a probe chose, component by component.
+
+    INPUTS is one run, which is probed at once, or what --data kept of an earlier call.
+    """
+    check_output(output, data)
+    if len(inputs) > 1:
+        raise click.UsageError("this figure shows one run: give one")
+    if is_result(inputs[0]):
+        drawn = results(inputs, "atoms")[str(inputs[0])]
+        names = chosen_components(drawn, components)
+        finish(atoms_figure.draw(drawn.sel(component=names)), output, drawn, data)
+        return
+    with Session() as session:
+        (run,) = session.runs(inputs)
+        drawn = atoms_study(
+            run,
+            session.samples(sample_paths),
+            frame=one_frame(frame),
+            layers=split_list(layers) or [],
+            components=split_list(components),
+            settings=ProbeSettings("omp", max_atoms),
+            keep_own=keep_own,
+        )
+    finish(atoms_figure.draw(drawn), output, drawn, data)
+
+
+plot.add_command(film)

@@ -48,11 +48,17 @@ def fit_layer(
     """
     sets = {name: (activations[name], states[name]) for name in SPLITS}
     scores = PROBES[settings.probe](sets, settings)
-    variance = states["test"].var(axis=0)
-    moves = variance > 1e-24 * np.abs(states["test"]).max(axis=0, initial=0.0) ** 2
-    undefined = np.full(len(variance), np.nan)
-    scores["test_r2"] = 1.0 - np.divide(scores["test_mse"], variance, out=undefined, where=moves)
+    scores["test_r2"] = r_squared(scores["test_mse"], states["test"])
     return scores
+
+
+def r_squared(errors: Floats, states: Floats) -> Floats:
+    """1 - error / variance of the test states (n_samples, n_components); NaN for a constant."""
+    variance = states.var(axis=0)
+    moves = variance > 1e-24 * np.abs(states).max(axis=0, initial=0.0) ** 2
+    undefined = np.full(len(variance), np.nan)
+    found: Floats = 1.0 - np.divide(errors, variance, out=undefined, where=moves)
+    return found
 
 
 def sparse_path(sets: Sets, settings: ProbeSettings) -> OmpPath:
