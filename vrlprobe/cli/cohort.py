@@ -98,10 +98,10 @@ def describe(found: xr.Dataset) -> str:
                 "attempts": str(row["attempts"]),
             }
         )
-    return f"{aligned(rows)}\n\n{_summary(found)}"
+    return f"{aligned(rows)}\n\n{summary(found)}"
 
 
-def _summary(found: xr.Dataset) -> str:
+def summary(found: xr.Dataset) -> str:
     count = found.sizes["run"]
     classes = ", ".join(f"{int((found['class'] == name).sum())} {name}" for name in CLASSES)
     words = ", ".join(f"{int((found['verdict'] == word).sum())} {word}" for word in WORDS)

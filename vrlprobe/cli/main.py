@@ -18,6 +18,7 @@ COMMANDS = (
     "cohort",
     "plot",
     "film",
+    "report",
 )
 
 

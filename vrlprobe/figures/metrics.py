@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 import matplotlib as mpl
-import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
+from vrlprobe.collapse import spans
 from vrlprobe.figures.style import (
     FULL_WIDTH,
     INK,
@@ -90,9 +90,7 @@ def _lines(ax: Axes, values: xr.DataArray, layers: Sequence[str]) -> None:
 
 def _shade(ax: Axes, part: xr.Dataset) -> None:
     """Stretches of collapse, each to the first checkpoint after it."""
-    frames, collapsed = part["frame"].values, part["stage"].values == "collapsed"
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], collapsed, [False]]).astype(int)))
-    for begin, end in edges.reshape(-1, 2):
-        last = frames[min(end, len(frames) - 1)]
-        label = "in collapse" if begin == edges[0] else None
-        ax.axvspan(frames[begin], last, color=SHADE, lw=0, zorder=-1, label=label)
+    label: str | None = "in collapse"
+    for first, last in spans(part["frame"].values, part["stage"].values == "collapsed"):
+        ax.axvspan(first, last, color=SHADE, lw=0, zorder=-1, label=label)
+        label = None
