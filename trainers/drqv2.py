@@ -16,8 +16,8 @@ from vrlprobe.agents.drqv2 import NORM_LAYERS, DrQV2Agent, add_noise
 def resolve_precision(name: str) -> str:
     """`float32` or `bfloat16`; `auto` takes bfloat16 where the processor multiplies it itself.
 
-    With AVX512-BF16 (AMD EPYC) an update took 0.71 (desk) and 0.62 (paper) of float32's time, with
-    AMX less. Decided by the processor's capability, not by a timing, so that it is the same every time.
+    With AVX512-BF16 (AMD EPYC) an update took 0.71 (desk) and 0.62 (paper) of float32's time.
+    Decided by the processor's capability, not by a timing, so that it is the same every time.
     """
     if name == "auto":
         able = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()

@@ -16,6 +16,9 @@ COMMANDS = (
     "metrics",
     "collapse",
     "cohort",
+    "transplant",
+    "grid",
+    "predict",
 )
 
 
