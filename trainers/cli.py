@@ -6,24 +6,29 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from trainers.profiles import CHOICES, PROFILES, TrainConfig
 from vrlprobe.cli.group import CleanGroup
 
+if TYPE_CHECKING:
+    from trainers.inits import Init
+
 OVERRIDES = [
-    f for f in fields(TrainConfig) if f.name not in ("task", "seed", "profile", "architecture")
+    field
+    for field in fields(TrainConfig)
+    if field.name not in ("task", "seed", "profile", "architecture", "init", "init_digest")
 ]
 
 
-task_option = click.option(
-    "--task", default="walker_walk", show_default=True, help="Domain and task."
-)
+TASK, PROFILE = "walker_walk", "desk"
+task_option = click.option("--task", help=f"Domain and task.  [default: {TASK}, or the init's]")
 profile_option = click.option(
-    "--profile", default="desk", show_default=True, type=click.Choice(list(PROFILES)),
-    help="desk: minutes on one core; paper: the published size and schedule.",
+    "--profile", type=click.Choice(list(PROFILES)),
+    help="desk: minutes on one core; paper: the published size and schedule.  "
+    f"[default: {PROFILE}, or the init's settings]",
 )  # fmt: skip
 
 SHORT = {
@@ -55,13 +60,35 @@ def _option_names(setting: str, switch: bool) -> list[str]:
     return [*names, f"--{SHORT[setting]}"] if setting in SHORT else names
 
 
-def _config(profile: str, task: str, seed: int, overrides: dict[str, Any]) -> TrainConfig:
-    """A profile's settings with those that were given; UsageError where one makes no sense."""
+def _config(
+    profile: str | None,
+    task: str | None,
+    seed: int,
+    overrides: dict[str, Any],
+    init: "Init | None" = None,
+) -> TrainConfig:
+    """A profile's settings, or an init's, with those that were given.
+
+    Raises:
+        UsageError: one makes no sense.
+        TransplantError: the init has another task or size.
+    """
+    from trainers.inits import brought, check_fit
+    from vrlprobe.envs import split_task
+
     given = {name: value for name, value in overrides.items() if value is not None}
+    split_task(task or TASK)
     try:
-        return replace(PROFILES[profile](task), seed=seed, **given)
+        if init is None:
+            return replace(PROFILES[profile or PROFILE](task or TASK), seed=seed, **given)
+        base = init.config
+        if profile:
+            base = replace(PROFILES[profile](base.task), **brought(init))
+        config = replace(base, seed=seed, **{"task": task or base.task, **given})
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    check_fit(config, init)
+    return config
 
 
 @click.group(cls=CleanGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -78,26 +105,41 @@ def main() -> None:
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
     help="The run file  [default: runs/TASK-seedSEED.h5]",
 )  # fmt: skip
+@click.option(
+    "--init", "init_path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Begin with a transplant's networks, or those of a run's last checkpoint.",
+)  # fmt: skip
 @_override_options
-def run(task: str, seed: int, profile: str, output: Path | None, **overrides: Any) -> None:
+def run(
+    task: str | None,
+    seed: int,
+    profile: str | None,
+    output: Path | None,
+    init_path: Path | None,
+    **overrides: Any,
+) -> None:
     """Train one agent into a run file.
 
     Every evaluation is a checkpoint with a rollout and a row of logs. A run that was stopped goes
     on with `vrltrain resume`. Options from --image-size on override the profile; each shows what
     the profiles have for walker_walk.
+
+    With --init, the settings are those of its file, the optimizers, the replay and the noise
+    schedule start afresh, and the networks that the file has as blank are drawn with the seed.
     """
+    from trainers.inits import read_init
     from trainers.process import prepare
     from trainers.run import begin, last_result
-    from vrlprobe.envs import split_task
 
-    split_task(task)
-    config = _config(profile, task, seed, overrides)
-    path = output or Path("runs") / f"{task}-seed{seed}.h5"
+    init = read_init(init_path) if init_path else None
+    config = _config(profile, task, seed, overrides, init)
+    name = init_path.stem if init_path else config.task
+    path = output or Path("runs") / f"{name}-seed{seed}.h5"
     if path.suffix != ".h5":
         raise click.UsageError(f"a run file ends in .h5, {path} does not")
     prepare()
     with _progress(config, path) as progress:
-        begin(config, path, progress, lambda size: _announce(config, path, size))
+        begin(config, path, progress, lambda size: _announce(config, path, size), init)
     click.echo(f"{path}: {last_result(path)}")
 
 
@@ -106,12 +148,12 @@ def run(task: str, seed: int, profile: str, output: Path | None, **overrides: An
 def resume(path: Path) -> None:
     """Continue a run that was stopped or killed from its last checkpoint, as if unbroken."""
     from trainers.process import prepare
-    from trainers.run import last_result, stored_config
+    from trainers.run import last_result
     from trainers.run import resume as go_on
     from vrlprobe.format.reader import open_run
 
     with open_run(path) as opened:
-        config = stored_config(opened)
+        config = TrainConfig.restored(opened.config)
     prepare()
     with _progress(config, path) as progress:
         worked = go_on(path, progress)
@@ -120,12 +162,14 @@ def resume(path: Path) -> None:
 
 
 @main.command()
+@click.argument("inits", nargs=-1, type=click.Path(path_type=Path, dir_okay=False))
 @task_option
 @click.option("--seeds", required=True, metavar="0-19", help="Random seeds: 0-19 or 1,3,5.")
 @profile_option
 @click.option(
-    "-o", "--output", "folder", default="runs", show_default=True,
-    type=click.Path(path_type=Path, file_okay=False), help="Folder of the run files, seedN.h5.",
+    "-o", "--output", "folder", type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the run files, seedN.h5, or INIT-seedN.h5.  [default: runs, or with inits "
+    "their folder's name and -runs]",
 )  # fmt: skip
 @click.option(
     "-j", "--workers", type=click.IntRange(1),
@@ -137,32 +181,41 @@ def resume(path: Path) -> None:
 )  # fmt: skip
 @_override_options
 def sweep(
-    task: str,
+    inits: tuple[Path, ...],
+    task: str | None,
     seeds: str,
-    profile: str,
-    folder: Path,
+    profile: str | None,
+    folder: Path | None,
     workers: int | None,
     scheduler: str | None,
     **overrides: Any,
 ) -> None:
-    """Train many seeds side by side into one folder.
+    """Train many seeds side by side into one folder, from scratch or from each of INITS.
 
     Runs that are done are skipped, runs that were stopped go on, a run that fails does not stop
     the others. Each finished run leaves a small record, seedN.json, beside its file.
+
+    INITS are transplants (`vrlprobe transplant`, `vrlprobe grid`) or runs, as for `vrltrain run
+    --init`.
     """
     from joblib import cpu_count
 
-    from trainers.sweep import jobs_of, parse_seeds
-    from vrlprobe.envs import split_task
+    from trainers.inits import read_init
+    from trainers.sweep import jobs_from, jobs_of, parse_seeds
 
-    split_task(task)
-    config = _config(profile, task, 0, overrides)
     try:
         numbers = parse_seeds(seeds)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    if inits:
+        folder = folder or Path(f"{inits[0].resolve().parent.name}-runs")
+        configs = {path: _config(profile, task, 0, overrides, read_init(path)) for path in inits}
+        jobs = jobs_from(configs, numbers, folder)
+    else:
+        folder = folder or Path("runs")
+        jobs = jobs_of(_config(profile, task, 0, overrides), numbers, folder)
     folder.mkdir(parents=True, exist_ok=True)
-    failed = _sweep(jobs_of(config, numbers, folder), workers or cpu_count(), scheduler)
+    failed = _sweep(jobs, workers or cpu_count(), scheduler)
     if failed:
         sys.exit(1)
 
@@ -172,12 +225,12 @@ def _sweep(jobs: list[Any], workers: int, scheduler: str | None) -> int:
     from trainers.sweep import sweep as start
     from trainers.sweep import watched
 
-    total = jobs[0].config.evaluation_frames[-1]
+    totals = {job.path: job.config.evaluation_frames[-1] for job in jobs}
     failed, ended = 0, 0
 
     def show(frames: dict[Path, int]) -> None:
-        running = {path: frame for path, frame in frames.items() if frame < total}
-        parts = [f"{path.stem} {frame / total:.0%}" for path, frame in running.items()]
+        running = {path: frame for path, frame in frames.items() if frame < totals[path]}
+        parts = [f"{path.stem} {frame / totals[path]:.0%}" for path, frame in running.items()]
         click.echo(f"{ended} of {len(jobs)} ended; {', '.join(parts) or 'starting'}", err=True)
 
     try:

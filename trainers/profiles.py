@@ -1,8 +1,8 @@
 """What a training run is made of: every setting, and the two profiles they start from."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Self
 
 from vrlprobe.agents.drqv2 import feature_size
 
@@ -24,6 +24,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "reset_parts": ("all", "mlp", "cnn"),
     "reset_replay": ("clear", "keep"),
     "reset_noise": ("restart", "continue"),
+    "init_blanks": ("redraw", "file"),
 }
 """Values of the settings that are names. `images` says which evaluation episodes keep theirs: one
 and all at the last checkpoint, all everywhere, all at the last one only, or none."""
@@ -46,6 +47,7 @@ class TrainConfig:
     """Every setting of a run; stored whole in its file.
 
     Frames are environment frames, steps are agent steps (a step is `action_repeat` frames).
+    `init` and `init_digest` name the networks that it began with, and are empty from scratch.
     The defaults are DrQ-v2's published ones for an easy task.
     """
 
@@ -53,6 +55,8 @@ class TrainConfig:
     seed: int = 0
     profile: str = "paper"
     architecture: str = "drqv2"
+    init: str = ""
+    init_digest: str = ""
 
     image_size: int = _setting(84, "height and width of the images, pixels")
     frame_stack: int = _setting(3, "images in an observation")
@@ -74,7 +78,7 @@ class TrainConfig:
     update_every_steps: int = _setting(2, "agent steps between updates")
     shift_pad: int = _setting(4, "largest random shift of the images, pixels")
     precision: str = _setting(
-        "auto", "of the convolutions in updates; auto: bfloat16 where the processor has AMX"
+        "auto", "of the convolutions in updates; auto: bfloat16 where the processor has it"
     )
 
     threads: int = _setting(1, "processor threads; runs side by side beat one run on several")
@@ -110,6 +114,10 @@ class TrainConfig:
     reset_parts: str = _setting("all", "networks that start again: all, actor and critic, encoder")
     reset_replay: str = _setting("clear", "whether the replay starts again, too")
     reset_noise: str = _setting("restart", "whether the noise schedule starts again, too")
+
+    init_blanks: str = _setting(
+        "redraw", "blank pieces of --init: drawn anew with the seed, or as in the file"
+    )
 
     perturb_steps: int = _setting(
         0, "agent steps between DrM's perturbations of the weights; 0: none (Xu et al., 2023)"
@@ -147,6 +155,12 @@ class TrainConfig:
         """Standard deviation of the exploration noise at an agent step: linear, then constant."""
         share = min(step / self.noise_steps, 1.0) if self.noise_steps else 1.0
         return self.noise_start + (self.noise_end - self.noise_start) * share
+
+    @classmethod
+    def restored(cls, stored: Mapping[str, Any]) -> Self:
+        """The settings that a run file keeps; those it lacks are the defaults."""
+        names = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in stored.items() if name in names})
 
     def stored(self) -> dict[str, Any]:
         """The mapping that a run file keeps as its config."""

@@ -5,12 +5,12 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from trainers.inits import Init, check_fit
 from trainers.profiles import TrainConfig
 from trainers.resume import (
     REPLAY,
@@ -91,7 +91,7 @@ def check_space(training: Training, folder: Path) -> int:
     return needed
 
 
-def create_writer(path: Path, training: Training) -> RunWriter:
+def create_writer(path: Path, training: Training, init: Init | None) -> RunWriter:
     """A new run file with room for everything that the training will write."""
     config, env = training.config, training.env
     return RunWriter.create(
@@ -108,33 +108,41 @@ def create_writer(path: Path, training: Training) -> RunWriter:
         batch_size=config.norm_batch_size,
         log=LOG,
         coords={"layer": list(NORM_LAYERS)},
-        provenance=provenance(training),
+        provenance={**provenance(training), **({"init": init.provenance} if init else {})},
     )
 
 
 def begin(
-    config: TrainConfig, path: Path, progress: Progress, announce: Callable[[int], None]
+    config: TrainConfig,
+    path: Path,
+    progress: Progress,
+    announce: Callable[[int], None],
+    init: Init | None = None,
 ) -> None:
-    """Train from scratch into a new run file, to the end or until interrupted.
+    """Train into a new run file, to the end or until interrupted.
 
     Args:
         config: the settings.
         path: the run file; must not exist.
         progress: called after every episode and evaluation.
         announce: called once with the bytes that the run will take.
+        init: the networks to begin with; from scratch if None.
 
     Raises:
         FormatError: the path is taken.
+        TransplantError: the settings are not those of the networks.
     """
+    if init:
+        check_fit(config, init)
     folder = resume_folder(path)
     if path.exists():
         raise FormatError(f"{path} exists: choose another name, or `vrltrain resume {path}`")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / REPLAY).unlink(missing_ok=True)
     try:
-        with closing(Training(config, folder / REPLAY)) as training:
+        with closing(Training(config, folder / REPLAY, init)) as training:
             announce(check_space(training, path.parent))
-            with create_writer(path, training) as writer:
+            with create_writer(path, training, init) as writer:
                 _train(training, writer, folder, progress)
     except BaseException:
         if not path.exists():
@@ -150,7 +158,7 @@ def resume(path: Path, progress: Progress) -> bool:
         ResumeError: the run is being written, has no checkpoint, or its state is missing.
     """
     with _stopped_run(path) as run:
-        config, frame = stored_config(run), int(run.frames[-1])
+        config, frame = TrainConfig.restored(run.config), int(run.frames[-1])
         parameters, digest = run.parameters(frame), run.digest(frame)
     folder = resume_folder(path)
     if frame >= config.evaluation_frames[-1]:
@@ -192,12 +200,6 @@ def _stopped_run(path: Path) -> Iterator[Run]:
         if not len(run.frames):
             raise ResumeError(f"{path} holds no checkpoint: remove it and start again")
         yield run
-
-
-def stored_config(run: Run) -> TrainConfig:
-    """The settings that a run was trained with."""
-    names = {field.name for field in fields(TrainConfig)}
-    return TrainConfig(**{name: value for name, value in run.config.items() if name in names})
 
 
 def _train(training: Training, writer: RunWriter, folder: Path, progress: Progress) -> None:

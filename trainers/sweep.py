@@ -4,12 +4,13 @@ import ctypes
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from trainers.inits import read_init
 from trainers.profiles import TrainConfig
 from trainers.run import begin, record_path, resume
 from vrlprobe.errors import VrlprobeError
@@ -23,10 +24,11 @@ POLL_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a sweep: its settings and where its file lies."""
+    """One run of a sweep: its settings, where its file lies, and what it begins with."""
 
     config: TrainConfig
     path: Path
+    init: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,22 @@ class Result:
 def jobs_of(config: TrainConfig, seeds: Sequence[int], folder: Path) -> list[Job]:
     """One job a seed, `seed3.h5` each."""
     return [Job(replace(config, seed=seed), folder / f"seed{seed}.h5") for seed in seeds]
+
+
+def jobs_from(configs: Mapping[Path, TrainConfig], seeds: Sequence[int], folder: Path) -> list[Job]:
+    """One job for each init and seed, `good-bad-seed3.h5`; seed by seed, so that cells keep step.
+
+    Raises:
+        VrlprobeError: two inits of one name.
+    """
+    names = [path.stem for path in configs]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise VrlprobeError(f"two inits are called {twice[0]}: their runs need different folders")
+    return [
+        Job(replace(config, seed=seed), folder / f"{path.stem}-seed{seed}.h5", path)
+        for seed in seeds
+        for path, config in configs.items()
+    ]
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -70,7 +88,7 @@ def is_done(job: Job) -> bool:
     path = record_path(job.path)
     if not path.exists():
         return False
-    found = dict(read_record(path).config)
+    found = TrainConfig().stored() | dict(read_record(path).config)  # older ones lack new settings
     wanted = job.config.stored() | {"action_dim": found.get("action_dim")}
     if wanted["precision"] == "auto":
         wanted["precision"] = found.get("precision")
@@ -96,7 +114,8 @@ def work(job: Job) -> Result:
             resume(job.path, _nothing)
         else:
             job.path.unlink(missing_ok=True)
-            begin(job.config, job.path, _nothing, _nothing)
+            init = read_init(job.init) if job.init else None
+            begin(job.config, job.path, _nothing, _nothing, init)
     except VrlprobeError as error:
         return Result(job, "failed", str(error))
     except Exception as error:  # a run that breaks is reported, the others go on

@@ -11,6 +11,7 @@ import torch
 
 from trainers.attempt import RESET_PARTS, Attempt, rule_of
 from trainers.drqv2 import Learner, resolve_precision
+from trainers.inits import Init
 from trainers.perturb import dormant_share, perturb, perturb_factor
 from trainers.profiles import TrainConfig
 from trainers.replay import Batch, Replay
@@ -51,9 +52,10 @@ class Training:
     Args:
         config: the settings; `precision` may still be `auto`.
         replay_path: where the replay lies.
+        init: the networks to begin with; blank ones if None.
     """
 
-    def __init__(self, config: TrainConfig, replay_path: Path) -> None:
+    def __init__(self, config: TrainConfig, replay_path: Path, init: Init | None = None) -> None:
         self.config = replace(config, precision=resolve_precision(config.precision))
         torch.set_num_threads(config.threads)  # their number decides how sums are rounded
         train_seed, eval_seed = np.random.SeedSequence(config.seed).generate_state(2)
@@ -64,6 +66,9 @@ class Training:
                 f"{self.env.episode_steps} agent steps: nothing could be learned from it"
             )
         self.agent = self._blank_agent(config.seed)
+        if init:
+            redraw = config.init_blanks == "redraw"
+            self.agent.load_named_tensors(init.networks(self.agent) if redraw else init.parameters)
         self.learner = Learner(self.agent, self.config)
         self.rng = np.random.default_rng(config.seed)
         self.replay = self._make_replay(replay_path)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vrlprobe.samplefile import save_samples as save_samples
     from vrlprobe.samples import make_samples as make_samples
     from vrlprobe.studies import probe as probe
+    from vrlprobe.studies import transplant as transplant
 
 _WHERE = {
     "Episode": "format.episode",
@@ -43,6 +44,7 @@ _WHERE = {
     "record_episode": "envs",
     "save_result": "results",
     "save_samples": "samplefile",
+    "transplant": "studies",
 }
 
 __all__ = sorted(_WHERE)

@@ -143,3 +143,15 @@ def final_deviation(curves: npt.ArrayLike, last: int = LAST_EVALUATIONS) -> floa
     found = np.asarray(curves, np.float64)
     common = found[:, np.isfinite(found).all(axis=0)][:, -last:]
     return float(common.std(axis=0).mean()) if common.size else float("nan")
+
+
+def wilson_interval(successes: int, runs: int, level: float = 0.95) -> tuple[float, float]:
+    """Interval of a share (Wilson, 1927), which holds for few runs and for none or all of them.
+
+    Raises:
+        ValueError: no runs, or more successes than runs.
+    """
+    if not 0 <= successes <= runs or runs == 0:
+        raise ValueError(f"{successes} successes of {runs} runs give no share")
+    interval = stats.binomtest(successes, runs).proportion_ci(level, method="wilson")
+    return float(interval.low), float(interval.high)

@@ -39,3 +39,7 @@ class RenderError(VrlprobeError):
 
 class ResumeError(VrlprobeError):
     """A run cannot be continued: its resume state is missing, damaged, or of another run."""
+
+
+class TransplantError(VrlprobeError):
+    """A transplant's donors are missing, or do not fit each other or the training they begin."""

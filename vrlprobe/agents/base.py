@@ -22,6 +22,11 @@ class Agent(Protocol):
     def layers(self) -> Mapping[str, str]:
         """Layer name to the dotted path of the module whose output it is; "" is the input."""
 
+    @property
+    def pieces(self) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+        """What a transplant exchanges: `cnn`, `mlp` and `critic`, each a mapping from a piece to
+        the beginnings of its tensors' names; every tensor is in one piece."""
+
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """An agent with blank networks, drawn from torch's global generator."""

@@ -138,6 +138,19 @@ class DrQV2Agent(nn.Module):
     }
     """Layer name to the module whose output it is; "" is the network's input (paper, Figure 1)."""
 
+    pieces: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+        "cnn": {f"cnn{n + 1}": (f"encoder/convnet.{2 * n}.",) for n in range(4)},
+        "mlp": {
+            "mlp0": ("actor/trunk.",),
+            "mlp1": ("actor/policy.0.",),
+            "mlp2": ("actor/policy.2.",),
+            "head": ("actor/policy.4.",),
+        },
+        "critic": {"critic": ("critic/", "critic_target/")},
+    }
+    """What a transplant takes from a donor: for each part (paper, section 4.2: CNN and MLP) its
+    pieces, each with the beginnings of its tensors' names. Every tensor is in one piece."""
+
     def __init__(
         self,
         *,

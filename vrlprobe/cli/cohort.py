@@ -30,6 +30,10 @@ WORDS = ("healthy", "escaped", "stuck", "undecided")
     "--window", type=click.IntRange(min=1),
     help="Frames in which the noise decays.  [default: as the run records]",
 )  # fmt: skip
+@click.option(
+    "--by", metavar="SETTING",
+    help="Count by a setting of the runs: init (the transplant they began with), hidden_dim, …",
+)  # fmt: skip
 @click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
 @click.option("-o", "--output", type=FILE, help="Result file (NetCDF).")
 @click.option(
@@ -42,6 +46,7 @@ def cohort(
     good: float | None,
     bad: float | None,
     window: int | None,
+    by: str | None,
     seed: int,
     output: Path | None,
     folder: Path | None,
@@ -58,7 +63,7 @@ def cohort(
         opened = session.logged(runs)
         if output:
             check_writable(output)
-        found = study(opened, good=good, bad=bad, window=window, seed=seed)
+        found = study(opened, good=good, bad=bad, window=window, by=by, seed=seed)
         if folder:
             samples = session.samples(sample_paths)
             for run in opened:
@@ -98,7 +103,27 @@ def describe(found: xr.Dataset) -> str:
                 "attempts": str(row["attempts"]),
             }
         )
-    return f"{aligned(rows)}\n\n{summary(found)}"
+    tables = [aligned(rows), *([_groups(found)] if "group" in found.dims else [])]
+    return "\n\n".join([*tables, summary(found)])
+
+
+def _groups(found: xr.Dataset) -> str:
+    """A row a group: how many runs succeeded, with the interval of their share."""
+    rows = []
+    for label in found["group"].values.tolist():
+        group = found.sel(group=label)
+        low, high = group["success"].values[1:]
+        rows.append(
+            {
+                str(found.attrs["by"]): label,
+                "runs": str(int(group["runs"])),
+                "good": str(int(group["successes"])),
+                "95% interval": f"{low:.0%} to {high:.0%}",
+                "stuck": str(int(group["stuck"])),
+                "mean return": f"{float(group['mean_return']):.0f}",
+            }
+        )
+    return aligned(rows)
 
 
 def summary(found: xr.Dataset) -> str:

@@ -71,6 +71,7 @@ def _details(summary: dict[str, Any]) -> dict[str, str]:
         "size": byte_size(summary["size"]),
         "state": summary["state"],
     }
+    items |= {"made of": "; ".join(summary["made_of"])} if summary["made_of"] else {}
     steps = [f"{step['operation']} of {step['file']}" for step in summary["origin"]]
     return {**items, **({"origin": ", then ".join(steps)} if steps else {})}
 

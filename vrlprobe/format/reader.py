@@ -197,7 +197,9 @@ class Run:
         """
         parameters = self.parameters(frame)
         try:
-            return _architecture(self).from_parameters(self.config, parameters)
+            return architecture(self.config, str(self.path)).from_parameters(
+                self.config, parameters
+            )
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             reason = f"the config lacks {error}" if isinstance(error, KeyError) else error
             raise FormatError(f"{self.path}: no agent can be built: {reason}") from error
@@ -213,7 +215,7 @@ class Run:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
-                return _architecture(self).from_config(self.config)
+                return architecture(self.config, str(self.path)).from_config(self.config)
             except (KeyError, TypeError, ValueError) as error:
                 raise FormatError(f"{self.path}: no agent can be built: {error}") from error
 
@@ -314,12 +316,17 @@ def _closed_on_error(file: h5py.File) -> Iterator[None]:
         raise
 
 
-def _architecture(run: Run) -> Any:
-    name = run.config.get("architecture")
+def architecture(config: Mapping[str, Any], where: str) -> Any:
+    """The class registered for the architecture that a config names (entry points).
+
+    Raises:
+        FormatError: no installed package has it; `where` begins the message.
+    """
+    name = config.get("architecture")
     known = entry_points(group="vrlprobe.agents")
     for entry in known.select(name=str(name)):
         return entry.load()
     raise FormatError(
-        f"{run.path}: architecture {name!r} is not installed; known: "
+        f"{where}: architecture {name!r} is not installed; known: "
         f"{', '.join(sorted(known.names)) or 'none'}"
     )

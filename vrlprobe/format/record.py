@@ -72,6 +72,13 @@ class Record:
         return config_digest(self.config)
 
 
+def is_finished(run: Run) -> bool:
+    """Whether a run has its last checkpoint; one that does not say how long it is has."""
+    total = int(run.config.get("total_frames", 0))
+    left = total - int(run.config.get("eval_every_frames", total))
+    return bool(len(run.frames)) and int(run.frames[-1]) >= left
+
+
 def make_record(run: Run, sections: Mapping[str, Any] | None = None) -> Record:
     """The record of a run.
 
@@ -80,11 +87,11 @@ def make_record(run: Run, sections: Mapping[str, Any] | None = None) -> Record:
     """
     if not len(run.frames):
         raise FormatError(f"{run.path} has no checkpoint: there is nothing to record")
-    last, total = int(run.frames[-1]), int(run.config.get("total_frames", 0))
-    left = total - int(run.config.get("eval_every_frames", total))
-    if last < left:
+    last = int(run.frames[-1])
+    if not is_finished(run):
         raise FormatError(
-            f"{run.path} stopped at frame {last} of {total}: finish it first (vrltrain resume)"
+            f"{run.path} stopped at frame {last} of {run.config['total_frames']}: finish it first "
+            "(vrltrain resume)"
         )
     return Record(
         run.path,

@@ -34,6 +34,17 @@ def summarise(run: Run) -> dict[str, Any]:
         "parameters": sum(int(np.prod(s)) for s in run.layout.parameters.values()),
         "components": list(run.components),
         "versions": run.provenance.get("versions", {}),
+        "made_of": _made_of(run),
         "origin": run.provenance.get("origin", []),
         "size": run.size,
     }
+
+
+def _made_of(run: Run) -> list[str]:
+    """The donors of a transplant, or of the init that a run began with: `mlp0 mlp1: good, …`."""
+    made = run.provenance.get("transplant") or run.provenance.get("init") or {}
+    groups: dict[str, list[str]] = {}
+    for piece, origin in made.get("pieces", {}).items():
+        run_name = f", {origin['run']} at frame {origin['frame']}" if "run" in origin else ""
+        groups.setdefault(f"{origin['donor']}{run_name}", []).append(piece)
+    return [f"{' '.join(pieces)}: {text}" for text, pieces in groups.items()]

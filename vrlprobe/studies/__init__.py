@@ -3,7 +3,19 @@
 from vrlprobe.studies.collapsing import collapse, rule
 from vrlprobe.studies.gathering import cohort
 from vrlprobe.studies.measuring import metrics
+from vrlprobe.studies.predicting import predict
 from vrlprobe.studies.probing import probe
 from vrlprobe.studies.recording import activations
+from vrlprobe.studies.transplanting import grid, transplant
 
-__all__ = ["activations", "cohort", "collapse", "metrics", "probe", "rule"]
+__all__ = [
+    "activations",
+    "cohort",
+    "collapse",
+    "grid",
+    "metrics",
+    "predict",
+    "probe",
+    "rule",
+    "transplant",
+]

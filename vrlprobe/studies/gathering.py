@@ -8,6 +8,7 @@ import xarray as xr
 
 from vrlprobe.cohort import (
     LAST_EVALUATIONS,
+    Class,
     bootstrap_interval,
     classify,
     final_deviation,
@@ -21,6 +22,7 @@ from vrlprobe.format.record import Record
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.collapsing import collapse
 from vrlprobe.studies.common import all_frames, blank, run_attributes
+from vrlprobe.studies.comparing import grouped
 from vrlprobe.studies.reading import readings
 
 PER_RUN: Mapping[str, tuple[tuple[str, ...], Any, str]] = {
@@ -41,6 +43,7 @@ def cohort(
     good: float | None = None,
     bad: float | None = None,
     window: int | None = None,
+    by: str | None = None,
     seed: int = 0,
 ) -> xr.Dataset:
     """Classes by return, verdicts on collapse, and aggregates over several runs.
@@ -50,6 +53,7 @@ def cohort(
         good, bad: returns from which a run is good and up to which it is bad; each run's own
             profile's if None.
         window: see `vrlprobe.studies.collapse`.
+        by: a setting by which the runs are grouped, `init` for transplants.
         seed: of the bootstrap.
 
     Returns:
@@ -57,6 +61,7 @@ def cohort(
         the mean and the interquartile mean of the final returns with the ends of their 95%
         bootstrap intervals. Scalars: `percentile_5`, `percentile_95` of the final returns,
         `deviation`, the standard deviation across runs averaged over the last ten evaluations.
+        With `by`, what `vrlprobe.studies.comparing.grouped` adds.
 
     Raises:
         SampleError: no runs, one without checkpoints or rollouts, or without thresholds.
@@ -73,7 +78,7 @@ def cohort(
             "task": str(run.config.get("task", "unknown")),
             "seed": int(run.config.get("seed", -1)),
             "final_return": float(returns[-1]),
-            "class": _class(run, float(returns[-1]), good, bad),
+            "class": run_class(run, float(returns[-1]), good, bad),
             "verdict": verdict.word,
             "since": -1 if verdict.frame is None else verdict.frame,
             "attempts": int(readings(run).attempts[-1]),
@@ -81,12 +86,20 @@ def cohort(
         for name, value in values.items():
             result[name].loc[label] = value
         result["episode_return"].loc[label, run.frames] = returns
-    arguments = {"good": good, "bad": bad, "window": window, "seed": seed}
+    arguments = {"good": good, "bad": bad, "window": window, "by": by, "seed": seed}
     attributes = run_attributes("cohort", runs, arguments)
-    return result.assign(_aggregates(result, seed)).assign_attrs(attributes)
+    result = result.assign(_aggregates(result, seed)).assign_attrs(attributes)
+    return result if by is None else grouped(result, runs, by)
 
 
-def _class(run: "Run | Record", final: float, good: float | None, bad: float | None) -> str:
+def run_class(
+    run: "Run | Record", final: float, good: float | None = None, bad: float | None = None
+) -> Class:
+    """Good, middle or bad by a final return; thresholds that are None are the run's profile's.
+
+    Raises:
+        SampleError: the run records none, or they make no sense.
+    """
     good = run.config.get("good_return") if good is None else good
     bad = run.config.get("bad_return") if bad is None else bad
     if good is None or bad is None:

@@ -1,0 +1,95 @@
+"""`vrlprobe predict`: does the probe's error before a training tell how it ends?"""
+
+from pathlib import Path
+
+import click
+import xarray as xr
+
+from vrlprobe.cli.common import FILE, Session, check_writable
+from vrlprobe.cli.table import aligned
+from vrlprobe.errors import FormatError
+from vrlprobe.results import load_result, save_result
+from vrlprobe.studies.predicting import MEAN, MEASURES
+from vrlprobe.studies.predicting import predict as study
+
+
+@click.command()
+@click.argument("probed", type=FILE)
+@click.argument("runs", nargs=-1, required=True, type=FILE)
+@click.option(
+    "--good", type=float, help="Return from which a run is good.  [default: its profile's]"
+)
+@click.option("--bad", type=float, help="Return up to which it is bad.  [default: its profile's]")
+@click.option(
+    "--component", default=MEAN, show_default=True, help="Of the state, or the mean over all."
+)
+@click.option("--seed", default=0, show_default=True, help="Of bootstrap and permutations.")
+@click.option("-o", "--output", type=FILE, help="Result file (NetCDF).")
+def predict(
+    probed: Path,
+    runs: tuple[Path, ...],
+    good: float | None,
+    bad: float | None,
+    component: str,
+    seed: int,
+    output: Path | None,
+) -> None:
+    """Correlate the probe error of inits before their training with the success of RUNS after it.
+
+    PROBED is the result of `vrlprobe probe` on the inits; RUNS are the run files or records of
+    trainings from them.
+
+    \b
+    vrlprobe grid -o grid/
+    vrlprobe probe grid/*.h5 --samples set.h5 -o grid.probe.nc
+    vrltrain sweep grid/*.h5 --seeds 0-19
+    vrlprobe predict grid.probe.nc grid-runs/*.h5
+    """
+    errors = load_result(probed)
+    if (kind := errors.attrs["vrlprobe"]) != "probe":
+        raise FormatError(f"{probed} is a result of `vrlprobe {kind}`, needed `vrlprobe probe`")
+    if output:
+        check_writable(output)
+    with Session() as session:
+        found = study(errors, session.logged(runs), good=good, bad=bad, seed=seed)
+    if component not in found["component"].values:
+        there = ", ".join(found["component"].values.tolist())
+        raise FormatError(f"no component {component!r} in the result: there are {there}")
+    if output:
+        save_result(found, output)
+        click.echo(f"wrote {output}", err=True)
+    click.echo(describe(found, component))
+
+
+def describe(found: xr.Dataset, component: str) -> str:
+    """A row an init with its errors and outcome, then a row a layer with the correlations."""
+    part = found.sel(component=component)
+    layers = part["layer"].values.tolist()
+    inits = [
+        {
+            "init": label,
+            **{
+                layer: f"{float(part['error'].sel(init=label, layer=layer)):.2f}"
+                for layer in layers
+            },
+            "runs": str(int(part["runs"].sel(init=label))),
+            "good": f"{float(part['outcome'].sel(init=label, measure='success')):.0%}",
+            "return": f"{float(part['outcome'].sel(init=label, measure='return')):.0f}",
+        }
+        for label in part["init"].values.tolist()
+    ]
+    rows = [
+        {"layer": layer, **{f"with {name}": _correlation(part, layer, name) for name in MEASURES}}
+        for layer in layers
+    ]
+    head = f"error: share of the variance that the probe misses before the training, {component}"
+    return f"{aligned(inits)}\n\n{head}\n\nrank correlation over inits\n{aligned(rows)}"
+
+
+def _correlation(part: xr.Dataset, layer: str, measure: str) -> str:
+    at = {"layer": layer, "measure": measure}
+    value, low, high = part["correlation"].sel(at).values
+    if value != value:
+        return "none: all are equal"
+    p = float(part["p"].sel(at))
+    return f"{value:+.2f} (95% {low:+.2f} to {high:+.2f}, p {p:.3f})"

@@ -1,0 +1,263 @@
+"""Agents assembled from donors' parts: the CNN of one, the MLP of another (paper, section 4.2)."""
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vrlprobe.errors import FormatError, TransplantError
+from vrlprobe.format.filesystem import replaced_whole
+from vrlprobe.format.reader import Run, architecture
+from vrlprobe.format.schema import parameters_digest
+from vrlprobe.format.writer import RunWriter
+from vrlprobe.studies.donors import Donor, Pair, Pool, Wish
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+FOLLOWS = ("cnn", "mlp")
+"""Words by which the critic goes with a part."""
+SHARED = ("task", "architecture", "image_size", "frame_stack", "action_repeat", "activation")
+"""Settings that donors must share beside the shapes of their parameters."""
+
+
+@dataclass(frozen=True)
+class Transplant:
+    """An assembled agent: a checkpoint that can be saved as a run file of its own.
+
+    Attributes:
+        label: `good-bad` for CNN and MLP of these donors; what differs from the default follows.
+        config: the settings of the run that it is like.
+        parameters: by 'part/name', bit for bit those of the donors.
+        origins: by piece (`cnn1` … `cnn4`, `mlp0` … `mlp2`, `head`, `critic`): where it is from.
+    """
+
+    label: str
+    config: Mapping[str, Any]
+    parameters: Mapping[str, NDArray[np.float32]]
+    origins: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the parameters, in hexadecimal."""
+        return parameters_digest(self.parameters).hex()
+
+    def agent(self) -> Any:
+        """The networks."""
+        return architecture(self.config, self.label).from_parameters(self.config, self.parameters)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a sealed run file with this one checkpoint, at frame 0.
+
+        Raises:
+            FormatError: the path exists, or cannot be written.
+        """
+        where = Path(path)
+        if where.exists():
+            raise FormatError(f"{where} exists: choose another name (-o)")
+        if not where.parent.is_dir():
+            raise FormatError(f"cannot write {where}: there is no folder {where.parent}")
+        with (
+            replaced_whole(where) as temporary,
+            RunWriter.create(
+                temporary,
+                config=self.config,
+                parameters=self.parameters,
+                n_actions=int(self.config["action_dim"]),
+                frame_stack=int(self.config.get("frame_stack", 3)),
+                provenance={"transplant": {"label": self.label, "pieces": self.origins}},
+            ) as writer,
+        ):
+            writer.commit(0, self.parameters)
+
+
+def transplant(
+    cnn: str,
+    mlp: str,
+    *,
+    critic: str = "mlp",
+    layers: Mapping[str, str] | None = None,
+    runs: Paths = "runs",
+    seed: int = 0,
+    pair: Pair = "same",
+    good: float | None = None,
+    bad: float | None = None,
+    task: str | None = None,
+) -> Transplant:
+    """Assemble an agent from donors (paper, section 4.2).
+
+    Args:
+        cnn, mlp: donors of the encoder and of the actor: `good`, `middle` or `bad`, drawn from the
+            runs; `blank`, freshly initialised; `self`, the donor of the other one; or a run file.
+            A class or file may have a checkpoint: `@last` (as without), `@best`, `@collapsed`, or
+            a frame, `runs/seed3.h5@100000`.
+        critic: which donor's critic and target critic: `mlp` (of the MLP's), `cnn`, or a donor.
+        layers: donors of single pieces (`cnn1` … `cnn4`, `mlp0` … `mlp2`, `head`, the actor's last
+            linear map), over those of the part.
+        runs: folder whose finished runs classes are drawn from, or run files.
+        seed: of the draw and of blank networks.
+        pair: whether CNN and MLP that ask for one class come from one agent or from two.
+        good, bad: thresholds of the classes by return; each run's own profile's if None.
+        task: of the runs drawn from; needed where there are several.
+
+    Raises:
+        TransplantError: a class without a run, a donor that is none, or donors that do not fit.
+        UnknownFrameError, FormatError: a run file has no such checkpoint, or is none.
+    """
+    with ExitStack() as stack:
+        pool = Pool(runs, stack, seed=seed, pair=pair, good=good, bad=bad, task=task)
+        return _Assembly(pool, critic, layers or {}).make(Wish.parse(cnn), Wish.parse(mlp))
+
+
+def grid(
+    donors: Mapping[str, str],
+    *,
+    critics: Sequence[str] = ("mlp",),
+    chosen: Mapping[str, Sequence[str | os.PathLike[str]]] | None = None,
+    runs: Paths = "runs",
+    seed: int = 0,
+    pair: Pair = "same",
+    good: float | None = None,
+    bad: float | None = None,
+    task: str | None = None,
+) -> Iterator[Transplant]:
+    """Every CNN with every MLP out of some donors: nine cells for blank, good and bad.
+
+    All cells have the settings of one run, so that their trainings can be compared.
+
+    Args:
+        donors: name in the cells' labels -> donor, as for `transplant`.
+        critics: where the critic comes from; beyond the first, cells are made only where it makes
+            a difference.
+        chosen: run files by class, to draw from instead of `runs`.
+
+    The other arguments are those of `transplant`.
+
+    Raises:
+        As `transplant`.
+    """
+    wishes = {name: Wish.parse(text) for name, text in donors.items()}
+    with ExitStack() as stack:
+        pool = Pool(runs, stack, seed=seed, pair=pair, good=good, bad=bad, task=task, chosen=chosen)
+        given = [wish for wish in wishes.values() if wish.word != "blank"]
+        like = pool.find(given[0]).run if given else None
+        made: set[str] = set()
+        for critic in critics:
+            assembly = _Assembly(pool, critic, {}, like)
+            for (cnn, cnn_wish), (mlp, mlp_wish) in product(wishes.items(), wishes.items()):
+                cell = assembly.make(cnn_wish, mlp_wish, f"{cnn}-{mlp}")
+                if cell.digest not in made:
+                    made.add(cell.digest)
+                    yield cell
+
+
+class _Assembly:
+    """Puts cells together: where the critic and single pieces come from, and whose settings."""
+
+    def __init__(
+        self, pool: Pool, critic: str, layers: Mapping[str, str], like: Run | None = None
+    ) -> None:
+        self._pool, self._like = pool, like
+        self._critic = critic
+        self._others = {name: Wish.parse(text) for name, text in layers.items()}
+        if critic not in FOLLOWS:
+            self._others["critic"] = Wish.parse(critic)
+        if lost := [name for name, wish in self._others.items() if wish.word == "self"]:
+            raise TransplantError(f"{lost[0]} cannot be from self: name its donor")
+
+    def make(self, cnn: Wish, mlp: Wish, label: str | None = None) -> Transplant:
+        """One cell; its label is made of the donors' where none is given."""
+        parts, others = self._donors(cnn, mlp)
+        found = {**parts, **others}
+        like = self._like or _like(found, self._pool)
+        blank = Donor("blank", like, None, self._pool.seed, f"drawn with seed {self._pool.seed}")
+        found = {name: donor or blank for name, donor in found.items()}
+        if self._critic in FOLLOWS:
+            found["critic"] = found[self._critic]
+        _check_fit(like, found)
+        sources = {id(donor): donor.tensors() for donor in found.values()}
+        by_piece = _by_piece(like, found)
+        name = label or f"{found['cnn'].label}-{found['mlp'].label}"
+        name = "-".join([name, *self._extras(found)])
+        return Transplant(
+            name,
+            {**like.config, "seed": self._pool.seed, "init": name},
+            {
+                tensor: array
+                for donor, beginnings in by_piece.values()
+                for tensor, array in sources[id(donor)].items()
+                if tensor.startswith(beginnings)
+            },
+            {piece: donor.origin() for piece, (donor, _) in by_piece.items()},
+        )
+
+    def _donors(self, cnn: Wish, mlp: Wish) -> tuple[dict[str, Donor | None], dict[str, Any]]:
+        """Donors of the two parts and of the others, None for blank ones."""
+        if cnn.word == mlp.word == "self":
+            raise TransplantError("CNN and MLP cannot both be from self: name a donor")
+        whole = cnn if mlp.word == "self" else mlp if cnn.word == "self" else None
+        if whole:
+            donor = self._find(whole, 0)
+            parts = {"cnn": donor, "mlp": donor}
+        else:
+            self._pool.check_pair(cnn, mlp)
+            parts = {"cnn": self._find(cnn, 0), "mlp": self._find(mlp, 1)}
+        return parts, {name: self._find(wish, 1) for name, wish in self._others.items()}
+
+    def _find(self, wish: Wish, place: int) -> Donor | None:
+        return None if wish.word == "blank" else self._pool.find(wish, place)
+
+    def _extras(self, found: Mapping[str, Donor]) -> list[str]:
+        """What a label says beyond the two parts: `critic_blank`, `mlp1_bad`."""
+        names = [f"{name}_{found[name].label}" for name in self._others]
+        return [f"critic_{self._critic}"] * (self._critic == "cnn") + names
+
+
+def _like(donors: Mapping[str, Donor | None], pool: Pool) -> Run:
+    """The run whose settings an assembled agent has: the MLP's donor, the CNN's, or any."""
+    for name in ("mlp", "cnn", *donors):
+        if donor := donors[name]:
+            return donor.run
+    if not pool.finished():
+        raise TransplantError("blank networks need a run whose sizes they have: none is finished")
+    return pool.finished()[0]
+
+
+def _by_piece(like: Run, donors: Mapping[str, Donor]) -> dict[str, tuple[Donor, tuple[str, ...]]]:
+    """For each piece its donor and the beginnings of its tensors' names."""
+    kind = architecture(like.config, str(like.path))
+    table = getattr(kind, "pieces", None)
+    if not table:
+        raise TransplantError(f"{kind.__name__} does not say which pieces can be exchanged")
+    pieces = {name: (part, begins) for part, own in table.items() for name, begins in own.items()}
+    for name in donors:
+        if name not in pieces and name not in table:
+            near = difflib.get_close_matches(name, pieces, 1)
+            guess = f"did you mean {near[0]}? " if near else ""
+            raise TransplantError(f"no piece {name!r}: {guess}there are {', '.join(pieces)}")
+    return {
+        name: (donors.get(name, donors[part]), begins) for name, (part, begins) in pieces.items()
+    }
+
+
+def _check_fit(like: Run, donors: Mapping[str, Donor]) -> None:
+    """Refuse donors of another task, architecture or size, both sides named."""
+    for donor in donors.values():
+        other = donor.run
+        sides = f"{other.path.name} does not fit {like.path.name}"
+        for key in SHARED:
+            mine, its = like.config.get(key), other.config.get(key)
+            if mine != its:
+                raise TransplantError(f"{sides}: {key} is {its}, there {mine}")
+        mine, its = like.layout.parameters, other.layout.parameters
+        for name in sorted({*mine, *its}):
+            if mine.get(name) != its.get(name):
+                raise TransplantError(
+                    f"{sides}: {name} is {its.get(name, 'missing')}, "
+                    f"there {mine.get(name, 'missing')}"
+                )
