@@ -109,3 +109,16 @@ def test_atoms_of_a_run_and_of_what_was_kept(call, make_run) -> None:
 def test_film_is_a_figure_too(call, make_run) -> None:
     make_run("seed1.h5", seed=1)
     assert call("plot", "film", "seed1.h5", "-o", "a.png", "--until", 40).exit_code == 0
+
+
+def test_a_cohort_by_init_is_a_grid(call, make_run) -> None:
+    logs = {"action_spread": [0.5] * 3, "grad_norm": [[0.1] * 3] * 3}
+    for seed, init in enumerate(("good-good", "good-bad", "")):
+        config = {"init": init, "rule_window": 1000}
+        make_run(f"r{seed}.h5", seed=seed, config=config, log=logs, reward=0.1 + (seed == 0))
+    runs = ("r0.h5", "r1.h5", "r2.h5")
+    assert call("cohort", *runs, "--by", "init", "-o", "grid.nc").exit_code == 0
+    result = call("plot", "transplant", "grid.nc", "-o", "grid.pdf")
+    assert result.exit_code == 0, result.output
+    assert call("cohort", *runs, "-o", "plain.nc").exit_code == 0
+    failed(call("plot", "transplant", "plain.nc", "-o", "a.pdf"), "--by init")

@@ -1,14 +1,22 @@
 """`vrlprobe plot`: every figure from the results, or runs, that it draws."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 import xarray as xr
 from matplotlib.figure import Figure
 
-from vrlprobe.cli.common import FILE, Session, check_writable, samples_option, split_list
+from vrlprobe.cli.common import Session, samples_option, split_list
+from vrlprobe.cli.drawing import (
+    check_output,
+    class_options,
+    components_option,
+    figure_options,
+    finish,
+    layers_option,
+    runs_option,
+)
 from vrlprobe.cli.film import film, one_frame
 from vrlprobe.cli.inputs import chosen, is_result, result, results
 from vrlprobe.errors import SampleError, VrlprobeError
@@ -18,14 +26,12 @@ from vrlprobe.figures import layers as layers_figure
 from vrlprobe.figures import metrics as metrics_figure
 from vrlprobe.figures import order as order_figure
 from vrlprobe.figures import probe as probe_figure
-from vrlprobe.figures.style import check_kind, save_figure
-from vrlprobe.results import last_checkpoint, save_result
+from vrlprobe.figures import transplant as transplant_figure
+from vrlprobe.results import last_checkpoint
 from vrlprobe.studies.averaging import by_class, returns, run_classes
 from vrlprobe.studies.fitting import DEFAULT_MAX_ATOMS, ProbeSettings
 from vrlprobe.studies.locating import atoms as atoms_study
 from vrlprobe.studies.ordering import order as order_study
-
-Command = Callable[..., Any]
 
 
 @click.group()
@@ -34,59 +40,6 @@ def plot() -> None:
 
     `vrlprobe plot NAME --help` says what a figure shows and what it is drawn from.
     """
-
-
-def figure_options(command: Command) -> Command:
-    """The input and output that every figure has."""
-    for decorate in (
-        click.option("-o", "--output", type=FILE, required=True, help="Figure: .pdf, .png, .svg."),
-        click.option("--data", type=FILE, help="Also keep the numbers drawn (NetCDF)."),
-        click.argument("inputs", nargs=-1, required=True, type=FILE),
-    ):
-        command = decorate(command)
-    return command
-
-
-def components_option(command: Command) -> Command:
-    """Which components of the state to draw."""
-    return click.option("--components", help="Comma-separated components of the state.")(command)
-
-
-def runs_option(command: Command) -> Command:
-    """Which runs to draw, in this order."""
-    return click.option("--runs", help="Comma-separated runs, in this order.  [default: all]")(
-        command
-    )
-
-
-def layers_option(command: Command) -> Command:
-    """Which layers to draw."""
-    return click.option("--layers", help="Comma-separated layers.  [default: all]")(command)
-
-
-def class_options(command: Command) -> Command:
-    """From which returns a run is good or bad."""
-    for name, text in (("--bad", "up to which a run is bad"), ("--good", "from which it is good")):
-        command = click.option(name, type=float, help=f"Return {text}.  [default: its profile's]")(
-            command
-        )
-    return command
-
-
-def finish(figure: Figure, output: Path, drawn: xr.Dataset, data: Path | None) -> None:
-    """Write the figure, and the numbers behind it where they are wanted."""
-    save_figure(figure, output)
-    click.echo(f"wrote {output}", err=True)
-    if data:
-        save_result(drawn, data)
-        click.echo(f"wrote {data}", err=True)
-
-
-def check_output(output: Path, data: Path | None) -> None:
-    """Raise FormatError where the figure cannot be written, before the work is done."""
-    check_kind(output)
-    for path in filter(None, (output, data)):
-        check_writable(path)
 
 
 @plot.command()
@@ -288,6 +241,24 @@ def order(
     names = chosen_components(found, components, probe_figure.default_components(found))
     drawn = order_study(found, names)
     finish(order_figure.draw(drawn), output, drawn, data)
+
+
+@plot.command()
+@figure_options
+def transplant(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:
+    """Who succeeds from which CNN and MLP, and how fast (the paper's Figure 3).
+
+    INPUTS is one result of `vrlprobe cohort --by init RUN… -o grid.nc`.
+    """
+    check_output(output, data)
+    if len(inputs) > 1:
+        raise click.UsageError("this figure shows one cohort: count all runs in one")
+    (drawn,) = results(inputs, "cohort").values()
+    if "group" not in drawn.dims:
+        raise SampleError(
+            f"{inputs[0]} is not grouped: make it with vrlprobe cohort --by init RUN… -o FILE"
+        )
+    finish(transplant_figure.draw(drawn), output, drawn, data)
 
 
 @plot.command()
