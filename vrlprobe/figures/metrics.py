@@ -16,6 +16,7 @@ from vrlprobe.figures.style import (
     SHADE,
     frame_axis,
     layer_styles,
+    marked,
     wrapped,
 )
 
@@ -78,7 +79,7 @@ def _lines(ax: Axes, values: xr.DataArray, layers: Sequence[str]) -> None:
     if "layer" in values.dims:
         for name, style in layer_styles(list(layers)).items():
             line = values.sel(layer=name).dropna("frame")
-            ax.plot(line["frame"].values, line.values, label=name, **style)
+            ax.plot(line["frame"].values, line.values, label=name, **marked(style, line.size))
     else:
         line = values.dropna("frame")
         ax.plot(line["frame"].values, line.values, color=INK, lw=1.2)

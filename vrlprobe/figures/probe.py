@@ -15,6 +15,7 @@ from vrlprobe.figures.style import (
     OPTIONS,
     frame_axis,
     layer_styles,
+    marked,
     wrapped,
 )
 
@@ -60,10 +61,12 @@ def _curves(ax: Axes, part: xr.Dataset, styles: dict[str, dict[str, Any]]) -> No
     for name, style in styles.items():
         line = part.sel(layer=name)
         line = line.isel(frame=line["test_mse"].notnull().values)
-        ax.plot(line["frame"].values, line["test_mse"].values, label=name, **style)
+        frames = line["frame"].values
+        look = marked(style, len(frames))
+        ax.plot(frames, line["test_mse"].values, label=name, **look)
         if "low" in line:
-            band = (line["frame"].values, line["low"].values, line["high"].values)
-            ax.fill_between(*band, color=style["color"], alpha=0.18, lw=0)
+            band = line["low"].values, line["high"].values
+            ax.fill_between(frames, *band, color=style["color"], alpha=0.18, lw=0)
     ax.axhline(part["mean_mse"].item(), color=FAINT, lw=1.0, ls=":", label="mean", zorder=0)
     frame_axis(ax)
 

@@ -60,6 +60,13 @@ def layer_styles(layers: list[str]) -> dict[str, dict[str, Any]]:
     return styles
 
 
+def marked(style: dict[str, Any], points: int, marks: int = 10) -> dict[str, Any]:
+    """A line's style with so many markers at most, that they don't hide the line."""
+    if "marker" not in style or points <= marks:
+        return style
+    return {**style, "markevery": -(-points // marks)}
+
+
 def frame_axis(ax: Axes, ticks: int = 4) -> None:
     """Environment frames along x, in thousands or millions."""
     ax.set_xlabel("frame")

@@ -10,7 +10,7 @@
   const text = (value) => {
     if (value === null || value === undefined) return "-";
     if (value !== 0 && Math.abs(value) < 0.01) return value.toExponential(0);
-    return Math.abs(value) >= 100 ? value.toFixed(0) : String(value);
+    return Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(2)));
   };
 
   function showCharts(section, run, place) {

@@ -12,7 +12,7 @@ from vrlprobe.receptive import ReceptiveFields, receptive_fields
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import check_runs, resolve_frames, run_labels, samples_for
 from vrlprobe.studies.common import Variables, blank, run_attributes, sample_attributes
-from vrlprobe.studies.fitting import ProbeSettings, r_squared, sparse_path
+from vrlprobe.studies.fitting import ProbeSettings, Sets, r_squared, sparse_path
 from vrlprobe.studies.jobs import Rows
 
 if TYPE_CHECKING:
@@ -78,19 +78,7 @@ def atoms(
     for name in names:
         parts = rows.cut(found.pop(name))
         sets = {split: (parts[split], states[split]) for split in parts}
-        path = sparse_path(sets, settings)
-        best = path.best_sparsity("val")
-        errors = path.mse["test"][np.arange(len(best)), best]
-        here = result.sel(layer=name)
-        here["sparsity"][:] = best
-        here["test_r2"][:] = r_squared(errors, states["test"])
-        scale = path.atom_norm / np.sqrt(len(states["train"]))
-        weights = abs(path.coefficients(best)[0]) * scale
-        deviation = states["train"].std(axis=0)
-        for place, count in enumerate(best.tolist()):
-            units = path.support[place, :count]
-            share = weights[place, :count] / (deviation[place] or 1.0)
-            _place(here.isel(component=place), units, share, fields[name])
+        _fill(result.sel(layer=name), sets, settings, fields[name])
     picture = samples.observations(rows.rows["test"][len(rows.rows["test"]) // 2 :][:1])
     result["image"] = (("y", "x", "colour"), picture[0, -3:].transpose(1, 2, 0))
     attributes = {"frame": at, "checkpoint": run.digest(at), "run": run_labels([run])[0]}
@@ -99,6 +87,21 @@ def atoms(
         | sample_attributes(samples)
         | attributes
     )
+
+
+def _fill(part: xr.Dataset, sets: Sets, settings: ProbeSettings, fields: ReceptiveFields) -> None:
+    """Probe one layer for every component, and put what it chose into its part of the result."""
+    path = sparse_path(sets, settings)
+    best = path.best_sparsity("val")
+    part["sparsity"][:] = best
+    states, held_out = (np.asarray(sets[name][1], np.float64) for name in ("train", "test"))
+    part["test_r2"][:] = r_squared(path.mse["test"][np.arange(len(best)), best], held_out)
+    scale = path.atom_norm / np.sqrt(len(states))
+    weights = abs(path.coefficients(best)[0]) * scale
+    deviation = states.std(axis=0)
+    for place, count in enumerate(best.tolist()):
+        share = weights[place, :count] / (deviation[place] or 1.0)
+        _place(part.isel(component=place), path.support[place, :count], share, fields)
 
 
 def _place(
