@@ -1,6 +1,7 @@
 """The page in a real browser: no error, nothing fetched, the slider moves what it should."""
 
 import json
+import shutil
 
 import pytest
 from selenium import webdriver
@@ -25,7 +26,7 @@ def browser(tmp_path_factory):
     for flag in (*FLAGS, f"--user-data-dir={profile}", "--window-size=1200,900"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
     yield driver
     driver.quit()
 

@@ -49,6 +49,18 @@ def test_errors_are_averaged_over_the_runs_of_a_class() -> None:
     assert np.isnan(one["low"]).all()
 
 
+def test_a_class_is_averaged_where_all_its_runs_were_probed() -> None:
+    result = probed(runs=RUNS, returns=RETURNS)
+    result["checkpoint"].values[0, 1] = ""
+    result["test_mse"].values[0, 1] = np.nan
+    good = by_class(result).sel({"class": "good"})["test_mse"]
+    assert np.isfinite(good.isel(frame=[0, 2], component=[0, 1, 2])).all()
+    assert np.isnan(good.isel(frame=1)).all()
+    result["checkpoint"].values[:2] = [["a", "", ""], ["", "b", "b"]]
+    with pytest.raises(SampleError, match="good runs a, b were probed at no common frame"):
+        by_class(result)
+
+
 def test_what_is_not_known() -> None:
     result = probed(runs=RUNS, returns=RETURNS)
     with pytest.raises(SampleError, match="give both"):

@@ -60,8 +60,12 @@ def by_class(
 
     Returns:
         Dims (class, frame, layer, component): `test_mse`, the mean over runs, and its 95% bootstrap
-        interval `low`, `high`. Dims (class, component): `mean_mse`. Dims (class,): `n_runs`.
-        Classes without a run are not there. The attribute `n_runs` counts all runs.
+        interval `low`, `high`; NaN at frames that not every run of the class has. Dims
+        (class, component): `mean_mse`. Dims (class,): `n_runs`. Classes without a run are not
+        there. The attribute `n_runs` counts all runs.
+
+    Raises:
+        SampleError: see `run_classes`; or the runs of a class share no frame.
     """
     classes = run_classes(result, good, bad)
     names = result["component"].values if components is None else list(components)
@@ -69,23 +73,30 @@ def by_class(
     for name in CLASSES:
         members = [run for run, its in classes.items() if its == name]
         if members:
-            part = result.sel(run=members, component=names)
-            dims = ("frame", "layer", "component")
-            errors = part["test_mse"].transpose("run", *dims)
-            values = mean_interval(errors.values, seed=seed)
-            average = {
-                key: (dims, value)
-                for key, value in zip(("test_mse", "low", "high"), values, strict=True)
-            }
-            parts.append(
-                xr.Dataset(average, {dim: errors[dim].values for dim in dims}).assign(
-                    mean_mse=part["mean_mse"].mean("run"), n_runs=len(members)
-                )
-            )
+            parts.append(_class_mean(name, result.sel(run=members, component=names), seed))
     there = [name for name in CLASSES if name in classes.values()]
     found: xr.Dataset = xr.concat(parts, "class", data_vars="all", combine_attrs="drop")
     return found.assign_coords({"class": there}).assign_attrs(
         {**result.attrs, "n_runs": len(classes)}
+    )
+
+
+def _class_mean(name: str, part: xr.Dataset, seed: int) -> xr.Dataset:
+    """The mean and its interval at the frames that all runs of a class have."""
+    shared = (part["checkpoint"] != "").all("run")
+    if not shared.any():
+        raise SampleError(
+            f"the {name} runs {', '.join(part['run'].values)} were probed at no common frame: "
+            "probe them at the same --frames"
+        )
+    dims = ("frame", "layer", "component")
+    errors = part["test_mse"].where(shared).transpose("run", *dims)
+    values = mean_interval(errors.values, seed=seed)
+    average = {
+        key: (dims, value) for key, value in zip(("test_mse", "low", "high"), values, strict=True)
+    }
+    return xr.Dataset(average, {dim: errors[dim].values for dim in dims}).assign(
+        mean_mse=part["mean_mse"].mean("run"), n_runs=part.sizes["run"]
     )
 
 
