@@ -143,11 +143,17 @@ def checkpoint_metrics(
     }
 
 
-def gradient_norms(run: "Run", frame: int, agent: Any) -> dict[str, float]:
-    """Gradient norm by layer on the batch stored with a checkpoint; empty where it has none."""
+def gradient_norms(run: "Run", frame: int, agent: Any = None) -> dict[str, float]:
+    """Gradient norm by layer on the batch stored with a checkpoint; empty where it has none.
+
+    The checkpoint's agent is built if it is not given.
+    """
     complete = any(name.startswith("critic/") for name in run.layout.parameters)
-    batch = run.batch(frame)
-    if batch is None or not complete or not hasattr(agent, "gradient_norms"):
+    batch = run.batch(frame) if complete else None
+    if batch is None:
+        return {}
+    agent = agent or run.agent(frame)
+    if not hasattr(agent, "gradient_norms"):
         return {}
     norms: dict[str, float] = agent.gradient_norms(*batch)
     return norms
