@@ -18,6 +18,9 @@ from benchmarks.data import SIZES, TASK, episodes, observations, trained_agent
 from vrlprobe.envs import PixelEnv
 from vrlprobe.format.writer import RunWriter
 
+BATCH = 256
+"""Observations of the stored batch, as `vrltrain` keeps them."""
+
 
 @click.command()
 @click.option("--checkpoints", default=110, show_default=True)
@@ -40,11 +43,18 @@ def main(checkpoints: int, jobs: int, output: Path) -> None:
     click.echo(f"CPU seconds of both: {cpu.ru_utime + cpu.ru_stime:.0f}", err=True)
 
 
-def write_run(path: Path, checkpoints: int, folder: Path) -> None:
-    """A run of encoders and actors, with six episodes at its end to probe on."""
-    agent = trained_agent(*observations(folder, 6000))
+def write_run(path: Path, checkpoints: int, folder: Path, critics: bool = False) -> None:
+    """A run with six episodes at its end to probe on.
+
+    Its checkpoints are encoders and actors; with `critics` they have these, too, and the batch that
+    gradient norms are computed on.
+    """
+    images, states = observations(folder, 6000)
+    agent = trained_agent(images, states)
     rng = torch.Generator().manual_seed(0)
-    tensors = {n: t for n, t in agent.named_tensors().items() if not n.startswith("critic")}
+    tensors = agent.named_tensors()
+    if not critics:
+        tensors = {n: t for n, t in tensors.items() if not n.startswith("critic")}
     env = PixelEnv(TASK, render="fast")
     final = episodes(6)
     config = {**SIZES, "task": TASK, "architecture": "drqv2", "action_dim": env.n_actions}
@@ -58,12 +68,14 @@ def write_run(path: Path, checkpoints: int, folder: Path) -> None:
         image_shape=(3, SIZES["image_size"], SIZES["image_size"]),
         max_episodes=len(final),
         max_steps=len(final[0]),
+        batch_size=BATCH if critics else 0,
         log={},
         aliases=env.aliases,
     ) as writer:
+        batch = (images[:BATCH], np.zeros((BATCH, env.n_actions), np.float32)) if critics else None
         for place in range(checkpoints):
             recorded = final if place == checkpoints - 1 else []
-            writer.commit(10_000 * place, tensors, recorded, {})
+            writer.commit(10_000 * place, tensors, recorded, {}, batch)
             for tensor in tensors.values():
                 size = 0.02 * float(tensor.std()) if tensor.numel() > 1 else 0.0
                 tensor += size * torch.randn(tensor.shape, generator=rng)

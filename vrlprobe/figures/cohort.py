@@ -47,7 +47,8 @@ def _cohort(ax: Axes, curve: xr.Dataset, name: str, colour: str) -> None:
         return
     frames, count = there["frame"].values, int(there["n_runs"])
     label = f"{name} ({count} run{'s' if count > 1 else ''})"
-    ax.plot(frames, there["mean"].values, color=colour, lw=1.4, label=label)
+    alone = "o" if len(frames) == 1 else ""
+    ax.plot(frames, there["mean"].values, color=colour, lw=1.4, label=label, marker=alone, ms=3)
     outer = there["percentile_5"].values, there["percentile_95"].values
     inner = there["mean_low"].values, there["mean_high"].values
     ax.fill_between(frames, *outer, color=colour, alpha=BAND, lw=0)

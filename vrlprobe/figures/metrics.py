@@ -82,7 +82,8 @@ def _lines(ax: Axes, values: xr.DataArray, layers: Sequence[str]) -> None:
             ax.plot(line["frame"].values, line.values, label=name, **marked(style, line.size))
     else:
         line = values.dropna("frame")
-        ax.plot(line["frame"].values, line.values, color=INK, lw=1.2)
+        alone = "o" if line.size == 1 else ""
+        ax.plot(line["frame"].values, line.values, color=INK, lw=1.2, marker=alone, ms=3)
     if values.name in FLOORS:
         ax.set_yscale("symlog", linthresh=FLOORS[str(values.name)])
         ax.yaxis.set_major_locator(FixedLocator([0, 1e-6, 1e-4, 1e-2, 1]))

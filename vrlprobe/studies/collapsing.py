@@ -69,15 +69,17 @@ def collapse(
     """
     if samples is not None:
         samples, _ = samples_for([], samples, keep_own=True)
-    return [_judge(run, samples, rule_window(run, window), signs) for run in runs]
+    return [judged(run, samples, window, signs)[1] for run in runs]
 
 
-def _judge(
+def judged(
     run: "Run | Record",
-    samples: SampleSet | None,
-    window: int,
-    signs: Sequence[Sign],
-) -> Verdict:
+    samples: SampleSet | None = None,
+    window: int | None = None,
+    signs: Sequence[Sign] = (SPREAD, GRADIENT, RANK, COSINE),
+) -> tuple[Readings, Verdict]:
+    """All readings of one run's log, and the verdict on its last attempt, see `collapse`."""
+    frames = rule_window(run, window)
     if not len(run.frames):
         raise SampleError(f"{run.path.name} has no checkpoint yet")
     whole = readings(run)
@@ -85,7 +87,7 @@ def _judge(
     if samples is not None and not isinstance(run, Record):
         last.values.update(_measured(run, samples, last.frames))
     begun = attempt_begins(whole)[int(whole.attempts[-1])]
-    return judge(last.frames, last.values, begun + window, signs)
+    return whole, judge(last.frames, last.values, begun + frames, signs)
 
 
 def _measured(run: "Run", samples: SampleSet, frames: npt.NDArray[np.int64]) -> dict[str, Floats]:

@@ -20,10 +20,9 @@ from vrlprobe.errors import SampleError
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record
 from vrlprobe.selection import run_labels
-from vrlprobe.studies.collapsing import collapse
+from vrlprobe.studies.collapsing import judged
 from vrlprobe.studies.common import all_frames, blank, run_attributes
 from vrlprobe.studies.comparing import grouped
-from vrlprobe.studies.reading import readings
 
 PER_RUN: Mapping[str, tuple[tuple[str, ...], Any, str]] = {
     "task": (("run",), "", "domain and task"),
@@ -71,8 +70,8 @@ def cohort(
     labels = run_labels(runs)
     frames = all_frames([run.frames.tolist() for run in runs])
     result = blank({"run": labels, "frame": frames}, PER_RUN)
-    verdicts = collapse(runs, window=window)
-    for label, run, verdict in zip(labels, runs, verdicts, strict=True):
+    for label, run in zip(labels, runs, strict=True):
+        read, verdict = judged(run, window=window)
         returns = run.returns
         values = {
             "task": str(run.config.get("task", "unknown")),
@@ -81,7 +80,7 @@ def cohort(
             "class": run_class(run, float(returns[-1]), good, bad),
             "verdict": verdict.word,
             "since": -1 if verdict.frame is None else verdict.frame,
-            "attempts": int(readings(run).attempts[-1]),
+            "attempts": int(read.attempts[-1]),
         }
         for name, value in values.items():
             result[name].loc[label] = value

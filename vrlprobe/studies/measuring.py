@@ -142,13 +142,14 @@ def checkpoint_metrics(
     actions = found.get("action")
     return {
         **{name: [row[name] for row in rows] for name in LAYERED},
-        **(_action_metrics(actions) if actions is not None else {}),
+        **(action_metrics(actions) if actions is not None else {}),
         "episode_return": run.rollout(frame).mean_return,
         "checkpoint": run.digest(frame),
     }
 
 
-def _action_metrics(actions: npt.NDArray[np.float32]) -> dict[str, float]:
+def action_metrics(actions: npt.NDArray[np.float32]) -> dict[str, float]:
+    """Metrics of mean actions (n_samples, n_actions), by name."""
     return {
         "action_spread": measure.action_spread(actions),
         "saturated_share": measure.saturated_share(actions),

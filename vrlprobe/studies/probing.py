@@ -131,16 +131,7 @@ def probe(
         Planner(run, found[0], part, settings)
         for run, found, part in zip(runs, chosen, rows, strict=True)
     ]
-    fits = [
-        (
-            {"run": label, "frame": frame, "layer": name, "control": control},
-            planner.fit(frame, name, control),
-        )
-        for label, planner, found in zip(labels, planners, chosen, strict=True)
-        for frame in found
-        for name in names
-        for control in (None, *controls)
-    ]
+    fits = _fits(planners, labels, chosen, names, controls)
     parts = Parts(None if cache is None else Path(cache) / "probe")
     _compute(planners, [fit for _, fit in fits], parts, n_jobs, track)
     coords: dict[str, Sequence[Any]] = {
@@ -156,6 +147,26 @@ def probe(
     return result.assign_attrs(
         run_attributes("probe", runs, arguments) | sample_attributes(samples)
     )
+
+
+def _fits(
+    planners: Sequence[Planner],
+    labels: Sequence[str],
+    chosen: Sequence[Sequence[int]],
+    layers: Sequence[str],
+    controls: Sequence[str],
+) -> list[tuple[Where, Fit]]:
+    """Every fit of a result with its place in it."""
+    return [
+        (
+            {"run": label, "frame": frame, "layer": layer, "control": control},
+            planner.fit(frame, layer, control),
+        )
+        for label, planner, frames in zip(labels, planners, chosen, strict=True)
+        for frame in frames
+        for layer in layers
+        for control in (None, *controls)
+    ]
 
 
 def _compute(

@@ -70,9 +70,7 @@ def _rollout_spread(run: "Run", frame: int) -> float:
 
 
 def _gradient(run: "Run", frame: int) -> float:
-    if run.batch(frame) is None:
-        return float("nan")
-    return gradient_norms(run, frame, run.agent(frame)).get("mlp1", float("nan"))
+    return gradient_norms(run, frame).get("mlp1", float("nan"))
 
 
 def attempt_begins(whole: Readings) -> dict[int, int]:
@@ -101,11 +99,17 @@ def stage_labels(run: "Run | Record") -> list[str]:
     return list(found.values())
 
 
-def gradient_norms(run: "Run", frame: int, agent: Any) -> dict[str, float]:
-    """Gradient norm by layer on the batch stored with a checkpoint; empty where it has none."""
+def gradient_norms(run: "Run", frame: int, agent: Any = None) -> dict[str, float]:
+    """Gradient norm by layer on the batch stored with a checkpoint; empty where it has none.
+
+    The checkpoint's agent is built if it is not given.
+    """
     complete = any(name.startswith("critic/") for name in run.layout.parameters)
-    batch = run.batch(frame)
-    if batch is None or not complete or not hasattr(agent, "gradient_norms"):
+    batch = run.batch(frame) if complete else None
+    if batch is None:
+        return {}
+    agent = agent or run.agent(frame)
+    if not hasattr(agent, "gradient_norms"):
         return {}
     norms: dict[str, float] = agent.gradient_norms(*batch)
     return norms
