@@ -62,6 +62,18 @@ def test_a_result_of_another_training_is_not_shown(call, probed, make_run, tmp_p
     failed(call("report", "seed1.h5", "-o", "a.html", "--probe", probed), "probe it again")
 
 
+def test_the_record_of_a_run_has_its_curves(call, runs, tmp_path) -> None:
+    (tmp_path / "records").mkdir()
+    assert call("cohort", "seed1.h5", "--record", "records").exit_code == 0
+    (record,) = (tmp_path / "records").iterdir()
+    result = call("report", record, "-o", "a.html")
+    assert result.exit_code == 0, result.output
+    assert "without a probe result" not in result.stderr
+    assert "its record is left" in (tmp_path / "a.html").read_text()
+    (run,) = data_of(tmp_path / "a.html")["runs"]
+    assert run["charts"][0] == {"": [40.0, 40.0]}
+
+
 def test_what_cannot_be_done(call, runs, make_run, tmp_path) -> None:
     failed(call("report", *runs, "-o", "a.pdf"), "must end in .html")
     failed(call("report", *runs, "-o", "no/a.html"), "there is no folder no")

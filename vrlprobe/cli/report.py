@@ -8,6 +8,7 @@ import xarray as xr
 
 from vrlprobe.cli.cohort import summary
 from vrlprobe.cli.common import FILE, Session, check_writable, progress
+from vrlprobe.cli.drawing import class_options
 from vrlprobe.cli.inputs import results
 from vrlprobe.cli.table import byte_size
 from vrlprobe.errors import FormatError, VrlprobeError
@@ -28,9 +29,11 @@ from vrlprobe.studies.filming import film
     "--probe", "probe_paths", multiple=True, type=FILE, metavar="RESULT",
     help="Result of `vrlprobe probe`; give it once for each.  [default: RUN.probe.nc]",
 )  # fmt: skip
-@click.option("--good", type=float, help="Return from which a run is good.")
-@click.option("--bad", type=float, help="Return up to which a run is bad.")
-@click.option("--window", type=click.IntRange(min=1), help="Frames in which the noise decays.")
+@class_options
+@click.option(
+    "--window", type=click.IntRange(min=1),
+    help="Frames in which the noise decays.  [default: as the run records]",
+)  # fmt: skip
 def report(
     runs: tuple[Path, ...],
     output: Path,
@@ -58,7 +61,8 @@ def report(
         page = render({**content, "summary": summary(found).replace("\n", "; ")})
     with written_at_once(output) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    missing = sum(result is None for result in probes)
+    pairs = zip(opened, probes, strict=True)
+    missing = sum(result is None for run, result in pairs if isinstance(run, Run))
     if missing:
         click.echo(
             f"{missing} of {len(opened)} runs without a probe result: make it with vrlprobe probe "
