@@ -1,9 +1,7 @@
 """The command `vrltrain`."""
 
-import math
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +27,12 @@ profile_option = click.option(
     "--profile", type=click.Choice(list(PROFILES)),
     help="desk: minutes on one core; paper: the published size and schedule.  "
     f"[default: {PROFILE}, or the init's settings]",
+)  # fmt: skip
+
+scratch_option = click.option(
+    "--scratch", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="Write here, on a local disk, and move what is finished to its place: for outputs on a "
+    "network file system.",
 )  # fmt: skip
 
 SHORT = {
@@ -109,6 +113,7 @@ def main() -> None:
     "--init", "init_path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Begin with a transplant's networks, or those of a run's last checkpoint.",
 )  # fmt: skip
+@scratch_option
 @_override_options
 def run(
     task: str | None,
@@ -116,6 +121,7 @@ def run(
     profile: str | None,
     output: Path | None,
     init_path: Path | None,
+    scratch: Path | None,
     **overrides: Any,
 ) -> None:
     """Train one agent into a run file.
@@ -129,7 +135,9 @@ def run(
     """
     from trainers.inits import read_init
     from trainers.process import prepare
+    from trainers.progress import progress_of
     from trainers.run import begin, last_result
+    from trainers.scratch import deliver, place_to_begin
 
     init = read_init(init_path) if init_path else None
     config = _config(profile, task, seed, overrides, init)
@@ -137,26 +145,33 @@ def run(
     path = output or Path("runs") / f"{name}-seed{seed}.h5"
     if path.suffix != ".h5":
         raise click.UsageError(f"a run file ends in .h5, {path} does not")
+    place = place_to_begin(path, scratch)
     prepare()
-    with _progress(config, path) as progress:
-        begin(config, path, progress, lambda size: _announce(config, path, size), init)
+    with progress_of(config, path, scratch) as progress:
+        begin(config, place, progress, lambda size: _announce(config, path, size), init)
+    deliver(place, path)
     click.echo(f"{path}: {last_result(path)}")
 
 
 @main.command()
-@click.argument("path", metavar="RUN", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-def resume(path: Path) -> None:
+@click.argument("path", metavar="RUN", type=click.Path(path_type=Path, dir_okay=False))
+@scratch_option
+def resume(path: Path, scratch: Path | None) -> None:
     """Continue a run that was stopped or killed from its last checkpoint, as if unbroken."""
     from trainers.process import prepare
+    from trainers.progress import progress_of
     from trainers.run import last_result
     from trainers.run import resume as go_on
+    from trainers.scratch import deliver, place_to_resume
     from vrlprobe.format.reader import open_run
 
-    with open_run(path) as opened:
+    place = place_to_resume(path, scratch)
+    with open_run(place) as opened:
         config = TrainConfig.restored(opened.config)
     prepare()
-    with _progress(config, path) as progress:
-        worked = go_on(path, progress)
+    with progress_of(config, path, scratch) as progress:
+        worked = go_on(place, progress)
+    deliver(place, path)
     note = "" if worked else " (was complete already)"
     click.echo(f"{path}: {last_result(path)}{note}")
 
@@ -179,6 +194,7 @@ def resume(path: Path) -> None:
     "--scheduler", metavar="ADDRESS",
     help="Dask scheduler of a cluster; its workers need this package and the folder.",
 )  # fmt: skip
+@scratch_option
 @_override_options
 def sweep(
     inits: tuple[Path, ...],
@@ -188,6 +204,7 @@ def sweep(
     folder: Path | None,
     workers: int | None,
     scheduler: str | None,
+    scratch: Path | None,
     **overrides: Any,
 ) -> None:
     """Train many seeds side by side into one folder, from scratch or from each of INITS.
@@ -215,6 +232,7 @@ def sweep(
         folder = folder or Path("runs")
         jobs = jobs_of(_config(profile, task, 0, overrides), numbers, folder)
     folder.mkdir(parents=True, exist_ok=True)
+    jobs = [replace(job, scratch=scratch) for job in jobs]
     failed = _sweep(jobs, workers or cpu_count(), scheduler)
     if failed:
         sys.exit(1)
@@ -261,74 +279,6 @@ def _announce(config: TrainConfig, path: Path, size: int) -> None:
         f"{len(config.evaluation_frames)} checkpoints; about {size / 1e9:.2g} GB with its replay",
         err=True,
     )
-
-
-@contextmanager
-def _progress(config: TrainConfig, path: Path) -> Iterator[Callable[[Any], None]]:
-    """Progress on stderr; an interrupt ends with how to go on and exit status 130."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    total = config.evaluation_frames[-1]
-    try:
-        with _live_line(console, total) if console.is_terminal else _log_lines(total) as show:
-            yield show
-    except KeyboardInterrupt:
-        hint = f"; continue with: vrltrain resume {path}" if path.exists() else ""
-        click.echo(f"stopped{hint}", err=True)
-        sys.exit(130)
-
-
-@contextmanager
-def _live_line(console: Any, total: int) -> Iterator[Callable[[Any], None]]:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f} frames"),
-        BarColumn(),
-        TextColumn("return {task.fields[returned]:.0f}{task.fields[attempt]}"),
-        TextColumn("{task.fields[rate]:.0f} frames/s  left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, speed_estimate_period=600) as bar:
-        nan = float("nan")
-        line = bar.add_task("", total=total, returned=nan, rate=nan, attempt="")
-
-        def show(training: Any) -> None:
-            speed = bar.tasks[0].speed or float("nan")
-            returned = training.last_return
-            bar.update(
-                line,
-                completed=training.frame,
-                returned=returned,
-                rate=speed,
-                attempt=_attempt(training),
-            )
-
-        yield show
-
-
-def _attempt(training: Any) -> str:
-    """Which attempt it is, once the rule has reset one."""
-    number = training.attempt.number
-    return f", attempt {number}" if number > 1 else ""
-
-
-@contextmanager
-def _log_lines(total: int) -> Iterator[Callable[[Any], None]]:
-    """One line a checkpoint, for log files."""
-    seen = 0
-
-    def show(training: Any) -> None:
-        nonlocal seen
-        if training.checkpoints > seen:
-            seen = training.checkpoints
-            rate = "" if math.isnan(training.rate) else f", {training.rate:.0f} frames/s"
-            returned = f"return {training.last_return:.0f}"
-            line = f"{training.frame:,}/{total:,} frames, {returned}{rate}{_attempt(training)}"
-            click.echo(line, err=True)
-
-    yield show
 
 
 if __name__ == "__main__":
