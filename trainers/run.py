@@ -208,11 +208,12 @@ def _train(training: Training, writer: RunWriter, folder: Path, progress: Progre
         if training.config.reset_rule and training.attempt.fails(training.rule):
             training.restart()
         training.play_until(frame, progress)
-        _checkpoint(training, writer, folder, last=training.frame >= due[-1])
+        checkpoint(training, writer, folder, last=training.frame >= due[-1])
         progress(training)
 
 
-def _checkpoint(training: Training, writer: RunWriter, folder: Path, *, last: bool) -> None:
+def checkpoint(training: Training, writer: RunWriter, folder: Path, *, last: bool) -> None:
+    """Evaluate and write what a checkpoint consists of."""
     config = training.config
     count = config.final_episodes if last else config.eval_episodes
     episodes = training.evaluate(count, images_kept(config.images, count, last))
