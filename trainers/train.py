@@ -200,12 +200,17 @@ class Training:
         if self.begins_empty and self.age * config.action_repeat < config.seed_frames:
             return
         if self.step % config.update_every_steps == 0 and len(self.replay):
-            batch = self.replay.sample(
-                config.batch_size, config.n_step, config.discount, self.rng, config.shift_pad
-            )
+            batch = self.sample()
             if config.perturb_steps and self.step % config.perturb_steps == 0:
                 self.perturb(batch)
             self.learner.update(batch, self.std)
+
+    def sample(self) -> Batch:
+        """A batch for an update: augmented transitions from the replay."""
+        config = self.config
+        return self.replay.sample(
+            config.batch_size, config.n_step, config.discount, self.rng, config.shift_pad
+        )
 
     def perturb(self, batch: Batch) -> None:
         """DrM's perturbation, as strong as a batch shows dormant units."""
