@@ -42,10 +42,13 @@ HEADINGS = {
 @click.option("--profile", type=click.Choice(list(PROFILES)), default="paper", show_default=True,
               help="Settings for --side-by-side; the reference has the paper's.")  # fmt: skip
 @click.option("--task", default="walker_walk", show_default=True)
-@click.option("--rounds", default=5, show_default=True, help="Blocks of each contestant, in turn.")
-@click.option("--updates", default=4, show_default=True, help="Updates in a block.")
-@click.option("--steps", default=100, show_default=True, help="Agent steps, and actions, in one.")
-@click.option("--loop-frames", default=2000, show_default=True,
+@click.option("--rounds", default=5, type=click.IntRange(1), show_default=True,
+              help="Blocks of each contestant, in turn.")  # fmt: skip
+@click.option("--updates", default=4, type=click.IntRange(1), show_default=True,
+              help="Updates in a block.")  # fmt: skip
+@click.option("--steps", default=100, type=click.IntRange(1), show_default=True,
+              help="Agent steps, and actions, in one.")  # fmt: skip
+@click.option("--loop-frames", default=2000, type=click.IntRange(0), show_default=True,
               help="Frames of whole training for each contestant, over all rounds.")  # fmt: skip
 @click.option("--threads", default=1, show_default=True, help="Cores and threads of a contestant.")
 @click.option("--cpu", is_flag=True, help="Processor seconds: for a machine that is busy.")
@@ -64,6 +67,8 @@ def main(
         config = PROFILES[profile](task)
         click.echo(beside_itself(config, rounds, max(counts["loop"], 2), output))
     elif reference:
+        if not (reference / "drqv2.py").is_file():
+            raise click.UsageError(f"{reference} has no drqv2.py; to get the reference: {GET}")
         counts = {what: count for what, count in counts.items() if count}
         config = replace(PROFILES["paper"](task), threads=threads)
         blocks = beside_reference(config, reference.resolve(), rounds, counts, output)
@@ -183,9 +188,10 @@ def beside_itself(config: TrainConfig, rounds: int, count: int, output: Path) ->
         (
             f"frames/s of {config.task}, {config.profile}",
             f"one run on one core            {middle['alone']:.1f}",
-            f"each of two runs, a core each  {middle['beside another']:.1f} (a frame takes {slower:.0%} longer)",
+            f"each of two runs, a core each  {middle['beside another']:.1f}",
             f"both together                  {2 * middle['beside another']:.1f}",
             f"one run on {len(cores)} cores             {middle['on all cores']:.1f}",
+            f"a frame takes {slower:.0%} longer beside another run",
         )
     )
 
