@@ -14,12 +14,15 @@ from vrlprobe.agents.drqv2 import NORM_LAYERS, DrQV2Agent, add_noise
 
 
 def resolve_precision(name: str) -> str:
-    """`float32` or `bfloat16`; `auto` takes bfloat16 where the processor multiplies it in tiles.
+    """`float32` or `bfloat16`; `auto` takes bfloat16 where the processor multiplies it.
 
-    Decided by the processor's capability, not by a timing, so that it is the same every time.
+    Decided by the processor's capability (AMX, or AVX-512 with its bfloat16 products), not by a
+    timing, so that it is the same every time.
     """
     if name == "auto":
-        return "bfloat16" if torch.cpu._is_amx_tile_supported() else "float32"
+        cpu = torch.cpu
+        multiplies = cpu._is_amx_tile_supported() or cpu._is_avx512_bf16_supported()
+        return "bfloat16" if multiplies else "float32"
     if name not in ("float32", "bfloat16"):
         raise ValueError(f"precision is auto, float32 or bfloat16, not {name!r}")
     return name
