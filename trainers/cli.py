@@ -1,9 +1,11 @@
 """The command `vrltrain`."""
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,11 +24,11 @@ OVERRIDES = [
 
 
 TASK, PROFILE = "walker_walk", "desk"
-task_option = click.option("--task", help=f"Domain and task.  [default: {TASK}, or the init's]")
+task_option = click.option("--task", help=f"Domain and task.  [default: {TASK}; with inits theirs]")
 profile_option = click.option(
     "--profile", type=click.Choice(list(PROFILES)),
     help="desk: minutes on one core; paper: the published size and schedule.  "
-    f"[default: {PROFILE}, or the init's settings]",
+    f"[default: {PROFILE}; with inits their settings]",
 )  # fmt: skip
 
 scratch_option = click.option(
@@ -236,6 +238,55 @@ def sweep(
     failed = _sweep(jobs, workers or cpu_count(), scheduler)
     if failed:
         sys.exit(1)
+
+
+@main.command()
+@task_option
+@profile_option
+@click.option(
+    "--updates", type=click.IntRange(1),
+    help="Updates to time by phase, and as many again as a whole.  [default: what half a minute "
+    "allows]",
+)  # fmt: skip
+@click.option(
+    "--folder", default=gettempdir(), show_default=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False, writable=True),
+    help="Disk to write to; all is removed at the end.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_override_options
+def profile(
+    task: str | None,
+    profile: str | None,
+    updates: int | None,
+    folder: Path,
+    as_json: bool,
+    **overrides: Any,
+) -> None:
+    """Show where the time of 1,000 frames goes, and how near that is to what must be done.
+
+    Trains for about a minute with real images, updates, evaluations and checkpoints. The floor of a
+    phase is its operations at the speed of matrix products in its precision, or its bytes at the
+    speed of a copy, whichever takes longer, both measured here.
+    """
+    from trainers.breakdown import describe
+    from trainers.process import prepare
+    from trainers.profiling import profile as measure
+
+    config = _config(profile, task, 0, overrides)
+    prepare()
+    try:
+        found = measure(config, folder, lambda line: click.echo(line, err=True), updates)
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    click.echo(json.dumps(found.stored(), indent=1) if as_json else describe(found))
+    if found.waiting > 0.1:
+        click.echo(
+            f"warning: {found.waiting:.0%} of the time was spent waiting: the machine "
+            "is busy with other work, and every figure too large",
+            err=True,
+        )
 
 
 def _sweep(jobs: list[Any], workers: int, scheduler: str | None) -> int:
