@@ -20,7 +20,7 @@ VIDEO_FPS = 25.0
 Encode = Callable[[np.ndarray, float], bytes]
 
 
-@click.command()
+@click.command(short_help="Film strips and videos of episodes (Figure 6).")
 @click.argument("runs", nargs=-1, required=True, type=FILE)
 @click.option("-o", "--output", type=FILE, help="Strip: .pdf, .png or .svg.")
 @click.option("--video", type=FILE, help="Whole episodes side by side: .mp4 or .gif.")

@@ -42,7 +42,7 @@ def plot() -> None:
     """
 
 
-@plot.command()
+@plot.command(short_help="Error over training, a line a layer (Figure 2).")
 @figure_options
 @components_option
 @layers_option
@@ -122,7 +122,7 @@ def chosen_components(
     return chosen(split_list(wanted), there, "component", default)
 
 
-@plot.command()
+@plot.command(short_help="R² by layer and component, with the sparsity.")
 @figure_options
 @components_option
 @layers_option
@@ -157,7 +157,7 @@ def at_frame(found: xr.Dataset, frame: int) -> xr.Dataset:
     return found.sel(frame=[frame])
 
 
-@plot.command()
+@plot.command(short_help="Rank, correlation, zeros … of runs (Figure 4).")
 @figure_options
 @runs_option
 @click.option("--layers", help="Comma-separated layers.  [default: mlp1,mlp2]")
@@ -185,7 +185,7 @@ def metrics(
     finish(metrics_figure.draw(found, columns, lines), output, found, data)
 
 
-@plot.command()
+@plot.command(short_help="Returns of cohorts over training (Figure 5).")
 @figure_options
 @click.option("--names", help="Comma-separated labels, one an input.  [default: the files']")
 def cohort(inputs: tuple[Path, ...], output: Path, data: Path | None, names: str | None) -> None:
@@ -203,7 +203,7 @@ def cohort(inputs: tuple[Path, ...], output: Path, data: Path | None, names: str
     finish(cohort_figure.draw(drawn), output, drawn.assign_attrs(vrlprobe="returns"), data)
 
 
-@plot.command()
+@plot.command(short_help="Which layer beats which, and how surely.")
 @figure_options
 @components_option
 @layers_option
@@ -243,7 +243,7 @@ def order(
     finish(order_figure.draw(drawn), output, drawn, data)
 
 
-@plot.command()
+@plot.command(short_help="Who succeeds from which parts (Figure 3).")
 @figure_options
 def transplant(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:
     """Who succeeds from which CNN and MLP, and how fast (the paper's Figure 3).
@@ -261,7 +261,7 @@ def transplant(inputs: tuple[Path, ...], output: Path, data: Path | None) -> Non
     finish(transplant_figure.draw(drawn), output, drawn, data)
 
 
-@plot.command()
+@plot.command(short_help="Where in the image the chosen units look.")
 @figure_options
 @components_option
 @click.option("--layers", default="cnn4", show_default=True, help="Comma-separated layers.")
