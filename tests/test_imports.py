@@ -7,7 +7,17 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ORDER = (
-    *("errors", "format", "results", "agents", "envs", "activations", "samples", "samplefile"),
+    *(
+        "errors",
+        "format",
+        "results",
+        "agents",
+        "envs",
+        "checkpoints",
+        "activations",
+        "samples",
+        "samplefile",
+    ),
     *("selection", "probes", "metrics", "collapse", "cohort", "studies", "figures", "cli"),
 )
 FILES = sorted([*ROOT.glob("vrlprobe/**/*.py"), *ROOT.glob("trainers/*.py")])

@@ -19,7 +19,10 @@ COMMANDS = (
     "transplant",
     "grid",
     "predict",
+    "import",
 )
+PLACES = {"import": ("importing", "import_")}
+"""Module and function of commands whose names Python does not allow for them."""
 
 
 class LazyGroup(CleanGroup):
@@ -33,7 +36,8 @@ class LazyGroup(CleanGroup):
         """The command of that name, None if there is none."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"vrlprobe.cli.{cmd_name}"), cmd_name)
+        module, name = PLACES.get(cmd_name, (cmd_name, cmd_name))
+        command: click.Command = getattr(import_module(f"vrlprobe.cli.{module}"), name)
         return command
 
 

@@ -1,0 +1,143 @@
+"""Where an imported checkpoint's rollouts come from: its task, played, or arrays."""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from vrlprobe.checkpoints.checkpoint import Checkpoint
+from vrlprobe.checkpoints.observations import Recorded
+from vrlprobe.errors import FormatError
+from vrlprobe.format.episode import Episode
+
+
+class Source(Protocol):
+    """Gives the episodes of each checkpoint; used in a `with`."""
+
+    render: str
+    """How the images were made, as in a run's config."""
+    layout: dict[str, Any]
+    """What `RunWriter.create` needs to know of the episodes."""
+    provenance: dict[str, Any]
+
+    def episodes(self, checkpoint: Checkpoint, last: bool) -> Sequence[Episode]:
+        """A checkpoint's rollout."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class _Open:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Nothing(_Open):
+    """No rollouts."""
+
+    render = "unknown"
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.layout: dict[str, Any] = {"frame_stack": int(checkpoint.config["frame_stack"])}
+        self.provenance: dict[str, Any] = {}
+
+    def episodes(self, checkpoint: Checkpoint, last: bool) -> Sequence[Episode]:
+        """None."""
+        return ()
+
+
+class Given(_Open):
+    """Episodes out of arrays, with the last checkpoint."""
+
+    render = "unknown"
+
+    def __init__(self, recorded: Recorded) -> None:
+        self._recorded = recorded
+        self.provenance: dict[str, Any] = {}
+        self.layout: dict[str, Any] = {
+            "components": recorded.components,
+            "n_actions": recorded.episodes[0].actions.shape[1],
+            "image_shape": recorded.image_shape,
+            "max_episodes": len(recorded.episodes),
+            "max_steps": max(map(len, recorded.episodes)),
+            "frame_stack": recorded.frame_stack,
+        }
+
+    def episodes(self, checkpoint: Checkpoint, last: bool) -> Sequence[Episode]:
+        """All of them with the last checkpoint, none elsewhere: it is not known who played."""
+        return self._recorded.episodes if last else ()
+
+
+class Played(_Open):
+    """The task, played by each checkpoint's mean action as the reference evaluates it.
+
+    Every checkpoint meets the same starts. All images are kept at the last one, and one episode's
+    elsewhere.
+
+    Raises:
+        FormatError: the agent is none of this task's.
+        UnknownTaskError, RenderError: the task cannot be played.
+    """
+
+    render = "full"
+
+    def __init__(
+        self, task: str, checkpoint: Checkpoint, count: int, action_repeat: int, seed: int
+    ) -> None:
+        from vrlprobe.envs import PixelEnv
+
+        config = checkpoint.config
+        stack = int(config["frame_stack"])
+        channels, height, width = checkpoint.agent().image_shape
+        if channels != 3 * stack or height != width or not config.get("action_dim"):
+            raise FormatError(
+                f"the agent takes {channels} x {height} x {width} images: {task} cannot be played "
+                "for it; give its observations as arrays (--observations)"
+            )
+        self._count, self._seed = count, seed
+        self._env = env = PixelEnv(
+            task, seed, image_size=height, frame_stack=stack, action_repeat=action_repeat
+        )
+        if env.n_actions != config["action_dim"]:
+            env.close()
+            raise FormatError(
+                f"the agent has {config['action_dim']} actions, {task} takes {env.n_actions}: "
+                "which task was it trained on? (--task)"
+            )
+        env.reset()
+        self.provenance = {"renderer": env.renderer}
+        self.layout = {
+            "components": env.components,
+            "n_actions": env.n_actions,
+            "physics_dim": len(env.physics_state),
+            "image_shape": (3, height, width),
+            "max_episodes": count,
+            "max_steps": env.episode_steps,
+            "frame_stack": stack,
+            "aliases": env.aliases,
+        }
+
+    def episodes(self, checkpoint: Checkpoint, last: bool) -> Sequence[Episode]:
+        """Played anew for each checkpoint."""
+        from vrlprobe.envs import record_episode
+
+        self._env.random_state.seed(self._seed)
+        act = checkpoint.agent().act
+        return [
+            record_episode(self._env, act, keep_images=last or index == 0)
+            for index in range(self._count)
+        ]
+
+    def close(self) -> None:
+        """Free the renderer."""
+        self._env.close()
