@@ -26,6 +26,8 @@ REGULARISERS = (
 )
 """Modules that do nothing outside training, or something that no action shows (A-LIX)."""
 MAX_DEPTH = 8
+ACTION_REPEAT = 2
+"""Of the reference, in every task."""
 
 
 def find_agent(root: Any) -> Inert | None:
@@ -71,6 +73,7 @@ def agent_checkpoint(
         arrays,
         steps if isinstance(steps, int) and steps >= 0 else None,
         tuple(notes),
+        ACTION_REPEAT,
     )
 
 

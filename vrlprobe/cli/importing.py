@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from vrlprobe.checkpoints.statedict import ARCHITECTURES
 from vrlprobe.cli.common import FILE, Session, check_writable, parse_frames
 from vrlprobe.cli.table import aligned
 from vrlprobe.studies.importing import EPISODES, Imported, import_checkpoints
@@ -31,8 +32,12 @@ from vrlprobe.studies.importing import EPISODES, Imported, import_checkpoints
     help="Episodes to take instead of playing the task, see below.",
 )  # fmt: skip
 @click.option(
-    "--action-repeat", type=click.IntRange(min=1), default=2, show_default=True,
-    help="Environment frames an action lasts.",
+    "--architecture", type=click.Choice(ARCHITECTURES),
+    help="Of a plain state dict, where its names do not tell.",
+)  # fmt: skip
+@click.option(
+    "--action-repeat", type=click.IntRange(min=1),
+    help="Environment frames an action lasts.  [default: 2 for DrQ-v2, 1 elsewhere]",
 )  # fmt: skip
 @click.option(
     "--image-size", type=click.IntRange(min=1),
@@ -49,16 +54,18 @@ def import_(
     frames: str | None,
     episodes: int,
     observations: Path | None,
-    action_repeat: int,
+    architecture: str | None,
+    action_repeat: int | None,
     image_size: int | None,
     seed: int,
     as_json: bool,
 ) -> None:
     """Make a run of SNAPSHOTs that other programs saved, one or several of one training.
 
-    Read are the pickled agents of DrQ-v2 and its descendants (snapshot.pt). Nothing that a file
-    holds is run: a pickle is read as a description, and one that names anything but the parts of
-    such an agent is refused. docs/import.md says what is read.
+    Read are the pickled agents of DrQ-v2 and its descendants (snapshot.pt), zip files of
+    Stable-Baselines3 with CnnPolicy, CleanRL's models and plain state dicts (.pt, .safetensors).
+    Nothing that a file holds is run: a pickle is read as a description, and one that names anything
+    but the parts of such an agent is refused. docs/import.md says what is read.
 
     The agent plays its task as DrQ-v2 is evaluated. For a task that is none of the Control Suite's,
     --observations takes an npz file with `images` (n, channels, height, width) uint8 in the order
@@ -79,6 +86,7 @@ def import_(
             frames=_frames(frames),
             episodes=episodes,
             observations=observations,
+            architecture=architecture,
             action_repeat=action_repeat,
             image_size=image_size,
             seed=seed,

@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,8 @@ def import_checkpoints(
     frames: Sequence[int] | None = None,
     episodes: int = EPISODES,
     observations: PathLike | None = None,
-    action_repeat: int = 2,
+    action_repeat: int | None = None,
+    architecture: str | None = None,
     image_size: int | None = None,
     seed: int = 0,
     tell: Callable[[Imported], None] = lambda _: None,
@@ -69,7 +70,8 @@ def import_checkpoints(
             elsewhere. 0 records none.
         observations: an npz file with episodes to take instead (`load_observations`), with the
             last checkpoint.
-        action_repeat: environment frames an action lasts.
+        action_repeat: environment frames an action lasts; 2 for DrQ-v2 and 1 elsewhere if None.
+        architecture: of a plain state dict, where its names do not tell.
         image_size: height and width of the images, where the shapes leave a choice.
         seed: of the played episodes.
         tell: is called with each checkpoint that is done.
@@ -88,21 +90,20 @@ def import_checkpoints(
         raise FormatError(f"{len(frames)} frames for {len(files)} files: give each its own")
 
     def read(path: Path) -> Checkpoint:
-        return read_checkpoint(path, image_size=image_size)
+        found = read_checkpoint(path, architecture=architecture, image_size=image_size)
+        return replace(found, action_repeat=action_repeat or found.action_repeat)
 
-    order = _in_order(files, frames, action_repeat, read)
+    order = _in_order(files, frames, read)
     first = read(order[0][1])
     provenance = {"import": {"sources": [_origin(path, frame) for frame, path in order]}}
     done = []
     with ExitStack() as stack:
-        source = stack.enter_context(
-            _source(first, task, episodes, observations, action_repeat, seed)
-        )
+        source = stack.enter_context(_source(first, task, episodes, observations, seed))
         temporary = stack.enter_context(replaced_whole(where))
         writer = stack.enter_context(
             RunWriter.create(
                 temporary,
-                config=_config(first, task, action_repeat, source),
+                config=_config(first, task, source),
                 parameters=first.parameters,
                 provenance=provenance | source.provenance,
                 **source.layout,
@@ -127,7 +128,6 @@ def _check_output(path: Path) -> None:
 def _in_order(
     files: Sequence[Path],
     frames: Sequence[int] | None,
-    action_repeat: int,
     read: Callable[[Path], Checkpoint],
 ) -> list[tuple[int, Path]]:
     """Each file with its frame, ascending; raises FormatError where they are not of one training.
@@ -142,7 +142,7 @@ def _in_order(
             warnings.warn(f"{path}: {note}", stacklevel=3)
         like = like or checkpoint
         _check_alike(checkpoint, path, like, files[0])
-        frame = frames[place] if frames else _frame(checkpoint, path, action_repeat, len(files))
+        frame = frames[place] if frames else _frame(checkpoint, path, len(files))
         if frame in found:
             raise FormatError(
                 f"{found[frame]} and {path} are both at frame {frame}: give --frame for each"
@@ -151,10 +151,10 @@ def _in_order(
     return sorted(found.items())
 
 
-def _frame(checkpoint: Checkpoint, path: Path, action_repeat: int, n_files: int) -> int:
+def _frame(checkpoint: Checkpoint, path: Path, n_files: int) -> int:
     """What the file says, or else its name."""
     if checkpoint.steps is not None:
-        return checkpoint.steps * action_repeat
+        return checkpoint.steps * checkpoint.action_repeat
     if numbers := NUMBERED.findall(path.stem):
         return int(numbers[-1])
     if n_files > 1:
@@ -176,22 +176,21 @@ def _source(
     task: str,
     episodes: int,
     observations: PathLike | None,
-    action_repeat: int,
     seed: int,
 ) -> Source:
     if observations is not None:
         return Given(load_observations(Path(observations), first.agent().image_shape))
     if not episodes:
         return Nothing(first)
-    return Played(task, first, episodes, action_repeat, seed)
+    return Played(task, first, episodes, seed)
 
 
-def _config(first: Checkpoint, task: str, action_repeat: int, source: Source) -> dict[str, Any]:
+def _config(first: Checkpoint, task: str, source: Source) -> dict[str, Any]:
     return {
         "task": task,
         "profile": "imported",
         **first.config,
-        "action_repeat": action_repeat,
+        "action_repeat": first.action_repeat,
         "render": source.render,
         "precision": "float32",
     }

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from vrlprobe.activations import OUTPUT
 from vrlprobe.checkpoints.checkpoint import Checkpoint
 from vrlprobe.checkpoints.observations import Recorded
 from vrlprobe.errors import FormatError
@@ -91,22 +92,26 @@ class Played(_Open):
 
     render = "full"
 
-    def __init__(
-        self, task: str, checkpoint: Checkpoint, count: int, action_repeat: int, seed: int
-    ) -> None:
+    def __init__(self, task: str, checkpoint: Checkpoint, count: int, seed: int) -> None:
         from vrlprobe.envs import PixelEnv
 
         config = checkpoint.config
         stack = int(config["frame_stack"])
-        channels, height, width = checkpoint.agent().image_shape
-        if channels != 3 * stack or height != width or not config.get("action_dim"):
+        agent = checkpoint.agent()
+        channels, height, width = agent.image_shape
+        if channels != 3 * stack or height != width or OUTPUT not in agent.layers:
             raise FormatError(
-                f"the agent takes {channels} x {height} x {width} images: {task} cannot be played "
-                "for it; give its observations as arrays (--observations)"
+                f"an agent that takes {channels} x {height} x {width} images and gives "
+                f"{list(agent.layers)[-1]} cannot play {task}: give it observations as arrays "
+                "(--observations), or none (--episodes 0)"
             )
         self._count, self._seed = count, seed
         self._env = env = PixelEnv(
-            task, seed, image_size=height, frame_stack=stack, action_repeat=action_repeat
+            task,
+            seed,
+            image_size=height,
+            frame_stack=stack,
+            action_repeat=checkpoint.action_repeat,
         )
         if env.n_actions != config["action_dim"]:
             env.close()
