@@ -179,7 +179,7 @@ def test_the_agent_is_built_by_its_architecture(sealed, monkeypatch):
             return agent
 
     with open_run(sealed) as run:
-        monkeypatch.setattr(reader, "_architecture", lambda run: Agent)
+        monkeypatch.setattr(reader, "architecture", lambda config, where: Agent)
         assert list(run.agent(1000).parameters) == list(full_run.SHAPES)
         run.config = {"task": "ant_walk"}
         with pytest.raises(FormatError, match="no agent can be built: a leg too many"):

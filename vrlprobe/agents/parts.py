@@ -16,8 +16,9 @@ class PartedAgent(nn.Module):
 
     PARTS: ClassVar[tuple[str, ...]]
     """Attributes that hold a part, each under its name in run files."""
-    encoder: nn.Module
-    actor: nn.Module
+    encoder: Any
+    actor: Any
+    layers: Mapping[str, str]
     image_shape: tuple[int, ...]
 
     @classmethod

@@ -12,6 +12,7 @@ from vrlprobe.checkpoints.drqv2 import ACTION_REPEAT, drqv2_config
 from vrlprobe.checkpoints.nature import find_names, nature_checkpoint
 from vrlprobe.checkpoints.torchfile import is_tensor, mapping, tensor_array
 from vrlprobe.errors import FormatError
+from vrlprobe.format.architectures import architecture as find_architecture
 
 ARCHITECTURES = ("drqv2", "nature")
 DRQV2_PARTS = ("encoder", "actor", "critic", "critic_target")
@@ -57,12 +58,14 @@ def state_dict_checkpoint(
     Args:
         arrays: by dotted name, or by 'part/name' as in a run file.
         where: begins every error's message.
-        architecture: one of `ARCHITECTURES`; told by the names if None.
+        architecture: one of `ARCHITECTURES`, or a registered one; told by the names if None.
         image_size: height and width of the images, where the shapes leave a choice.
 
     Raises:
         FormatError: its names are those of no agent known here, or its tensors do not fit.
     """
+    if architecture not in (None, *ARCHITECTURES):
+        return _own(find_architecture({"architecture": architecture}, where), arrays, where)
     dotted = {name.replace("/", ".", 1): array for name, array in arrays.items()}
     names = find_names(dotted)
     if architecture is None:
@@ -76,6 +79,17 @@ def state_dict_checkpoint(
         f"{where}: no agent known here: it holds {seen} …; needed the names of "
         f"{' or '.join(ARCHITECTURES)} (docs/import.md), or an architecture of your own"
     )
+
+
+def _own(kind: Any, arrays: Mapping[str, NDArray[Any]], where: str) -> Checkpoint:
+    """Of a network that `register_agent` made known; whole numbers become floating ones."""
+    architecture = kind.__name__
+    found = {f"network/{name}": array.astype(np.float32) for name, array in arrays.items()}
+    config = {"architecture": architecture}
+    check_fit(config, found, where)
+    channels = kind.from_config(config).image_shape[0]
+    config["frame_stack"] = channels // 3 if channels % 3 == 0 else channels
+    return Checkpoint(f"state dict of {architecture}", config, found)
 
 
 def _drqv2(dotted: Mapping[str, NDArray[Any]], where: str, image_size: int | None) -> Checkpoint:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+import numpy as np
+
 from vrlprobe.activations import OUTPUT
 from vrlprobe.checkpoints.checkpoint import Checkpoint
 from vrlprobe.checkpoints.observations import Recorded
@@ -95,8 +97,7 @@ class Played(_Open):
     def __init__(self, task: str, checkpoint: Checkpoint, count: int, seed: int) -> None:
         from vrlprobe.envs import PixelEnv
 
-        config = checkpoint.config
-        stack = int(config["frame_stack"])
+        stack = int(checkpoint.config["frame_stack"])
         agent = checkpoint.agent()
         channels, height, width = agent.image_shape
         if channels != 3 * stack or height != width or OUTPUT not in agent.layers:
@@ -113,11 +114,12 @@ class Played(_Open):
             frame_stack=stack,
             action_repeat=checkpoint.action_repeat,
         )
-        if env.n_actions != config["action_dim"]:
+        n_actions = agent.act(np.zeros((1, *agent.image_shape), np.uint8)).shape[1]
+        if env.n_actions != n_actions:
             env.close()
             raise FormatError(
-                f"the agent has {config['action_dim']} actions, {task} takes {env.n_actions}: "
-                "which task was it trained on? (--task)"
+                f"the agent has {n_actions} actions, {task} takes {env.n_actions}: which task was "
+                "it trained on? (--task)"
             )
         env.reset()
         self.provenance = {"renderer": env.renderer}
