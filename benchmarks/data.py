@@ -22,9 +22,9 @@ SIZES = {"image_size": 84, "channels": 32, "feature_dim": 50, "hidden_dim": 1024
 TRAINING_STEPS, BATCH = 150, 32
 
 
-def episodes(number: int) -> list[Episode]:
+def episodes(number: int, task: str = TASK, image_size: int = 84) -> list[Episode]:
     """Episodes of 500 agent steps; every action is held for 5 to 25 steps."""
-    env = PixelEnv(TASK, seed=0, image_size=84, render="fast")
+    env = PixelEnv(task, seed=0, image_size=image_size, render="fast")
     rng = np.random.default_rng(0)
     return [record_episode(env, _Held(rng, env.n_actions)) for _ in range(number)]
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from benchmarks.data import SIZES, TASK, episodes, observations, trained_agent
+from benchmarks.processes import family
 from vrlprobe.envs import PixelEnv
 from vrlprobe.format.writer import RunWriter
 
@@ -87,7 +88,7 @@ def _watched(process: subprocess.Popen[bytes]) -> int:
 
     def look() -> None:
         while process.poll() is None:
-            most[0] = max(most[0], sum(map(_memory, _family(process.pid))))
+            most[0] = max(most[0], sum(map(_memory, family(process.pid))))
             time.sleep(0.25)
 
     watcher = threading.Thread(target=look)
@@ -95,22 +96,6 @@ def _watched(process: subprocess.Popen[bytes]) -> int:
     process.wait()
     watcher.join()
     return most[0]
-
-
-def _family(pid: int) -> list[int]:
-    """A process and all below it."""
-    parents = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(folder.name)] = int(
-                (folder / "stat").read_text().rsplit(")")[-1].split()[1]
-            )
-        except OSError:
-            continue
-    family = [pid]
-    for member in family:
-        family += [child for child, parent in parents.items() if parent == member]
-    return family
 
 
 def _memory(pid: int) -> int:

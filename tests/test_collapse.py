@@ -15,6 +15,7 @@ from vrlprobe.collapse import (
     Sign,
     Stage,
     judge,
+    spans,
     stages,
     success_probability,
 )
@@ -181,3 +182,11 @@ def test_success_at_the_edges() -> None:
     assert success_probability(10, 10, 3)[:2] == (0, 0)
     with pytest.raises(ValueError, match="no share"):
         success_probability(0, 0, 3)
+
+
+def test_spans_of_collapse_end_at_the_first_healthy_checkpoint() -> None:
+    frames = np.arange(0, 60, 10)
+    flags = np.array([False, True, True, False, True, True])
+    assert spans(frames, flags) == [(10, 30), (40, 50)]
+    assert spans(frames, ~flags) == [(0, 10), (30, 40)]
+    assert spans(frames, np.zeros(6, bool)) == []

@@ -7,18 +7,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ORDER = (
-    *(
-        "errors",
-        "format",
-        "results",
-        "agents",
-        "envs",
-        "checkpoints",
-        "activations",
-        "samples",
-        "samplefile",
-    ),
-    *("selection", "probes", "metrics", "collapse", "cohort", "studies", "figures", "cli"),
+    *("errors", "format", "results", "agents", "envs", "checkpoints", "activations", "receptive"),
+    *("samples", "samplefile", "selection", "probes", "metrics", "collapse", "cohort", "studies"),
+    *("figures", "report", "cli"),
 )
 FILES = sorted([*ROOT.glob("vrlprobe/**/*.py"), *ROOT.glob("trainers/*.py")])
 
@@ -47,7 +38,8 @@ def test_nothing_imports_upwards(file: Path) -> None:
         allowed = {"format", "agents", "envs", "errors", "collapse", "metrics", "cli"}
         rooms = {room(m) for m in modules if m.startswith("vrlprobe.")}
         assert rooms <= allowed
-        assert {m for m in modules if m.startswith("vrlprobe.cli")} <= {"vrlprobe.cli.group"}
+        shared = {"vrlprobe.cli.group", "vrlprobe.cli.table"}
+        assert {m for m in modules if m.startswith("vrlprobe.cli")} <= shared
         return
     assert not any(m.split(".")[0] == "trainers" for m in modules)
     if parts[1] in ("__init__", "__main__"):

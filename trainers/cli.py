@@ -1,11 +1,11 @@
 """The command `vrltrain`."""
 
-import math
+import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,11 +24,17 @@ OVERRIDES = [
 
 
 TASK, PROFILE = "walker_walk", "desk"
-task_option = click.option("--task", help=f"Domain and task.  [default: {TASK}, or the init's]")
+task_option = click.option("--task", help=f"Domain and task.  [default: {TASK}; with inits theirs]")
 profile_option = click.option(
     "--profile", type=click.Choice(list(PROFILES)),
     help="desk: minutes on one core; paper: the published size and schedule.  "
-    f"[default: {PROFILE}, or the init's settings]",
+    f"[default: {PROFILE}; with inits their settings]",
+)  # fmt: skip
+
+scratch_option = click.option(
+    "--scratch", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="Write here, on a local disk, and move what is finished to its place: for outputs on a "
+    "network file system.",
 )  # fmt: skip
 
 SHORT = {
@@ -109,6 +115,7 @@ def main() -> None:
     "--init", "init_path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Begin with a transplant's networks, or those of a run's last checkpoint.",
 )  # fmt: skip
+@scratch_option
 @_override_options
 def run(
     task: str | None,
@@ -116,6 +123,7 @@ def run(
     profile: str | None,
     output: Path | None,
     init_path: Path | None,
+    scratch: Path | None,
     **overrides: Any,
 ) -> None:
     """Train one agent into a run file.
@@ -129,7 +137,9 @@ def run(
     """
     from trainers.inits import read_init
     from trainers.process import prepare
+    from trainers.progress import progress_of
     from trainers.run import begin, last_result
+    from trainers.scratch import deliver, place_to_begin
 
     init = read_init(init_path) if init_path else None
     config = _config(profile, task, seed, overrides, init)
@@ -137,26 +147,33 @@ def run(
     path = output or Path("runs") / f"{name}-seed{seed}.h5"
     if path.suffix != ".h5":
         raise click.UsageError(f"a run file ends in .h5, {path} does not")
+    place = place_to_begin(path, scratch)
     prepare()
-    with _progress(config, path) as progress:
-        begin(config, path, progress, lambda size: _announce(config, path, size), init)
+    with progress_of(config, path, scratch) as progress:
+        begin(config, place, progress, lambda size: _announce(config, path, size), init)
+    deliver(place, path)
     click.echo(f"{path}: {last_result(path)}")
 
 
 @main.command()
-@click.argument("path", metavar="RUN", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-def resume(path: Path) -> None:
+@click.argument("path", metavar="RUN", type=click.Path(path_type=Path, dir_okay=False))
+@scratch_option
+def resume(path: Path, scratch: Path | None) -> None:
     """Continue a run that was stopped or killed from its last checkpoint, as if unbroken."""
     from trainers.process import prepare
+    from trainers.progress import progress_of
     from trainers.run import last_result
     from trainers.run import resume as go_on
+    from trainers.scratch import deliver, place_to_resume
     from vrlprobe.format.reader import open_run
 
-    with open_run(path) as opened:
+    place = place_to_resume(path, scratch)
+    with open_run(place) as opened:
         config = TrainConfig.restored(opened.config)
     prepare()
-    with _progress(config, path) as progress:
-        worked = go_on(path, progress)
+    with progress_of(config, path, scratch) as progress:
+        worked = go_on(place, progress)
+    deliver(place, path)
     note = "" if worked else " (was complete already)"
     click.echo(f"{path}: {last_result(path)}{note}")
 
@@ -179,6 +196,7 @@ def resume(path: Path) -> None:
     "--scheduler", metavar="ADDRESS",
     help="Dask scheduler of a cluster; its workers need this package and the folder.",
 )  # fmt: skip
+@scratch_option
 @_override_options
 def sweep(
     inits: tuple[Path, ...],
@@ -188,6 +206,7 @@ def sweep(
     folder: Path | None,
     workers: int | None,
     scheduler: str | None,
+    scratch: Path | None,
     **overrides: Any,
 ) -> None:
     """Train many seeds side by side into one folder, from scratch or from each of INITS.
@@ -215,9 +234,59 @@ def sweep(
         folder = folder or Path("runs")
         jobs = jobs_of(_config(profile, task, 0, overrides), numbers, folder)
     folder.mkdir(parents=True, exist_ok=True)
+    jobs = [replace(job, scratch=scratch) for job in jobs]
     failed = _sweep(jobs, workers or cpu_count(), scheduler)
     if failed:
         sys.exit(1)
+
+
+@main.command()
+@task_option
+@profile_option
+@click.option(
+    "--updates", type=click.IntRange(1),
+    help="Updates to time by phase, and as many again as a whole.  [default: what half a minute "
+    "allows]",
+)  # fmt: skip
+@click.option(
+    "--folder", default=gettempdir(), show_default=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False, writable=True),
+    help="Disk to write to; all is removed at the end.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_override_options
+def profile(
+    task: str | None,
+    profile: str | None,
+    updates: int | None,
+    folder: Path,
+    as_json: bool,
+    **overrides: Any,
+) -> None:
+    """Show where the time of 1,000 frames goes, and how near that is to what must be done.
+
+    Trains for about a minute with real images, updates, evaluations and checkpoints. The floor of a
+    phase is its operations at the speed of matrix products in its precision, or its bytes at the
+    speed of a copy, whichever takes longer, both measured here.
+    """
+    from trainers.breakdown import describe
+    from trainers.process import prepare
+    from trainers.profiling import profile as measure
+
+    config = _config(profile, task, 0, overrides)
+    prepare()
+    try:
+        found = measure(config, folder, lambda line: click.echo(line, err=True), updates)
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    click.echo(json.dumps(found.stored(), indent=1) if as_json else describe(found))
+    if found.waiting > 0.1:
+        click.echo(
+            f"warning: {found.waiting:.0%} of the time was spent waiting: the machine "
+            "is busy with other work, and every figure too large",
+            err=True,
+        )
 
 
 def _sweep(jobs: list[Any], workers: int, scheduler: str | None) -> int:
@@ -261,74 +330,6 @@ def _announce(config: TrainConfig, path: Path, size: int) -> None:
         f"{len(config.evaluation_frames)} checkpoints; about {size / 1e9:.2g} GB with its replay",
         err=True,
     )
-
-
-@contextmanager
-def _progress(config: TrainConfig, path: Path) -> Iterator[Callable[[Any], None]]:
-    """Progress on stderr; an interrupt ends with how to go on and exit status 130."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    total = config.evaluation_frames[-1]
-    try:
-        with _live_line(console, total) if console.is_terminal else _log_lines(total) as show:
-            yield show
-    except KeyboardInterrupt:
-        hint = f"; continue with: vrltrain resume {path}" if path.exists() else ""
-        click.echo(f"stopped{hint}", err=True)
-        sys.exit(130)
-
-
-@contextmanager
-def _live_line(console: Any, total: int) -> Iterator[Callable[[Any], None]]:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f} frames"),
-        BarColumn(),
-        TextColumn("return {task.fields[returned]:.0f}{task.fields[attempt]}"),
-        TextColumn("{task.fields[rate]:.0f} frames/s  left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, speed_estimate_period=600) as bar:
-        nan = float("nan")
-        line = bar.add_task("", total=total, returned=nan, rate=nan, attempt="")
-
-        def show(training: Any) -> None:
-            speed = bar.tasks[0].speed or float("nan")
-            returned = training.last_return
-            bar.update(
-                line,
-                completed=training.frame,
-                returned=returned,
-                rate=speed,
-                attempt=_attempt(training),
-            )
-
-        yield show
-
-
-def _attempt(training: Any) -> str:
-    """Which attempt it is, once the rule has reset one."""
-    number = training.attempt.number
-    return f", attempt {number}" if number > 1 else ""
-
-
-@contextmanager
-def _log_lines(total: int) -> Iterator[Callable[[Any], None]]:
-    """One line a checkpoint, for log files."""
-    seen = 0
-
-    def show(training: Any) -> None:
-        nonlocal seen
-        if training.checkpoints > seen:
-            seen = training.checkpoints
-            rate = "" if math.isnan(training.rate) else f", {training.rate:.0f} frames/s"
-            returned = f"return {training.last_return:.0f}"
-            line = f"{training.frame:,}/{total:,} frames, {returned}{rate}{_attempt(training)}"
-            click.echo(line, err=True)
-
-    yield show
 
 
 if __name__ == "__main__":

@@ -14,14 +14,15 @@ from vrlprobe.agents.drqv2 import NORM_LAYERS, DrQV2Agent, add_noise
 
 
 def resolve_precision(name: str) -> str:
-    """`float32` or `bfloat16`; `auto` takes bfloat16 where the processor multiplies it itself.
+    """`float32` or `bfloat16`; `auto` takes bfloat16 where the processor multiplies it.
 
-    With AVX512-BF16 (AMD EPYC) an update took 0.71 (desk) and 0.62 (paper) of float32's time.
-    Decided by the processor's capability, not by a timing, so that it is the same every time.
+    Decided by the processor's capability (AMX, or AVX-512 with its bfloat16 products), not by a
+    timing, so that it is the same every time.
     """
     if name == "auto":
-        able = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-        return "bfloat16" if able else "float32"
+        cpu = torch.cpu
+        multiplies = cpu._is_amx_tile_supported() or cpu._is_avx512_bf16_supported()
+        return "bfloat16" if multiplies else "float32"
     if name not in ("float32", "bfloat16"):
         raise ValueError(f"precision is auto, float32 or bfloat16, not {name!r}")
     return name
@@ -79,20 +80,24 @@ class Learner:
 
     def update(self, batch: Batch, std: float) -> None:
         """One step of critic, encoder, actor and target."""
-        features = self._encode(batch.observations)
-        next_features = self.features(batch.next_observations)
-        target = self._target(batch, next_features, std)
-        self._update_critic(features, torch.from_numpy(batch.actions), target)
-        self._update_actor(features.detach(), std)
-        self._update_target()
+        encoded = self.encode(batch.observations)
+        target = self.target(batch, self.features(batch.next_observations), std)
+        features = encoded.detach().requires_grad_()
+        self.critic_gradients(features, torch.from_numpy(batch.actions), target)
+        self.encoder_gradients(encoded, features)
+        self.descend("encoder", "critic")
+        self.actor_gradients(features.detach(), std)
+        self.descend("actor")
+        self.update_target()
         self.updates += 1
 
     @torch.no_grad()
     def features(self, observations: np.ndarray) -> Tensor:
         """The encoder's outputs (n, n_features) as updates have them, without gradient."""
-        return self._encode(observations)
+        return self.encode(observations)
 
-    def _encode(self, observations: np.ndarray) -> Tensor:
+    def encode(self, observations: np.ndarray) -> Tensor:
+        """The encoder's outputs (n, n_features) of stacked uint8 observations (n, c, H, W)."""
         pixels = torch.from_numpy(observations).contiguous(memory_format=torch.channels_last)
         if self.config.precision == "bfloat16":
             with torch.autocast("cpu", torch.bfloat16):
@@ -103,7 +108,7 @@ class Learner:
             maps.register_hook(  # type: ignore[no-untyped-call]
                 lambda grad: grad.contiguous(memory_format=torch.channels_last)
             )
-        return maps.float().flatten(1)
+        return maps.flatten(1).float()  # laid out anew in half precision: half the bytes
 
     def _half_precision_maps(self, pixels: Tensor) -> Tensor:
         """The encoder's maps with the pixels' scale taken into the first convolution.
@@ -123,39 +128,43 @@ class Learner:
         return maps
 
     @torch.no_grad()
-    def _target(self, batch: Batch, next_features: Tensor, std: float) -> Tensor:
+    def target(self, batch: Batch, next_features: Tensor, std: float) -> Tensor:
+        """What both critics should give for a batch, (n, 1)."""
         mean = self.agent.actor(next_features)
         actions = add_noise(mean, self.clipped_noise(mean.shape, std))
         value = torch.min(*self.agent.critic_target(next_features, actions))
         target: Tensor = torch.from_numpy(batch.rewards) + torch.from_numpy(batch.discounts) * value
         return target
 
-    def _update_critic(self, features: Tensor, actions: Tensor, target: Tensor) -> None:
+    def critic_gradients(self, features: Tensor, actions: Tensor, target: Tensor) -> None:
+        """Gradients of the critic's loss in its parameters and in `features`."""
         q1, q2 = self.agent.critic(features, actions)
         loss = F.mse_loss(q1, target) + F.mse_loss(q2, target)
-        self._step(loss, "encoder", "critic")
+        _set_gradients(loss, [*self.agent.critic.parameters(), features])
         self._count(critic_loss=loss.detach(), q_mean=q1.detach().mean())
 
-    def _update_actor(self, features: Tensor, std: float) -> None:
+    def encoder_gradients(self, encoded: Tensor, features: Tensor) -> None:
+        """Gradients of the critic's loss in the encoder, from those in a copy of its outputs."""
+        _set_gradients(encoded, list(self.agent.encoder.parameters()), features.grad)
+
+    def actor_gradients(self, features: Tensor, std: float) -> None:
+        """Gradients of the actor's loss in its parameters."""
         noise = self.clipped_noise((len(features), self.agent.action_dim), std)
         loss = self.agent.actor_loss(features, noise)
-        self._step(loss, "actor")
+        _set_gradients(loss, list(self.agent.actor.parameters()))
         gradients = [weight.grad for weight in self._norm_weights if weight.grad is not None]
         norms = torch.stack([gradient.norm() for gradient in gradients])
         self._count(actor_loss=loss.detach(), grad_norm_train=norms)
         self._counted += 1
 
-    def _step(self, loss: Tensor, *parts: str) -> None:
-        parameters = [p for part in parts for p in getattr(self.agent, part).parameters()]
-        for parameter, gradient in zip(
-            parameters, torch.autograd.grad(loss, parameters), strict=True
-        ):
-            parameter.grad = gradient
+    def descend(self, *parts: str) -> None:
+        """One step of the optimizers of these parts."""
         for part in parts:
             self.optimizers[part].step()
 
     @torch.no_grad()
-    def _update_target(self) -> None:
+    def update_target(self) -> None:
+        """Move the target critic towards the critic."""
         pairs = zip(
             self.agent.critic_target.parameters(), self.agent.critic.parameters(), strict=True
         )
@@ -198,6 +207,13 @@ class Learner:
                     moment = _laid_out_as(parameters[int(index)], torch.from_numpy(value))
                     moments.setdefault(int(index), {})[name] = moment
             optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+
+
+def _set_gradients(outputs: Tensor, leaves: list[Tensor], upstream: Tensor | None = None) -> None:
+    """Set the leaves' gradients to those of the outputs; `upstream` is the outputs' own."""
+    gradients = torch.autograd.grad(outputs, leaves, upstream)
+    for leaf, gradient in zip(leaves, gradients, strict=True):
+        leaf.grad = gradient
 
 
 def _laid_out_as(parameter: Tensor, moment: Tensor) -> Tensor:

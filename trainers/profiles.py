@@ -78,7 +78,7 @@ class TrainConfig:
     update_every_steps: int = _setting(2, "agent steps between updates")
     shift_pad: int = _setting(4, "largest random shift of the images, pixels")
     precision: str = _setting(
-        "auto", "of the convolutions in updates; auto: bfloat16 where the processor has it"
+        "auto", "of the convolutions in updates; auto: bfloat16 where the processor multiplies it"
     )
 
     threads: int = _setting(1, "processor threads; runs side by side beat one run on several")

@@ -44,10 +44,14 @@ def crop(images: np.ndarray, dy: int, dx: int, pad: int, out: np.ndarray) -> Non
     left, right = max(0, -sx), min(width, width - sx)
     inner = images[..., top + sy : bottom + sy, left + sx : right + sx]
     out[..., top:bottom, left:right] = inner
-    out[..., top:bottom, :left] = inner[..., :1]
-    out[..., top:bottom, right:] = inner[..., -1:]
-    out[..., :top, :] = out[..., top : top + 1, :]
-    out[..., bottom:, :] = out[..., bottom - 1 : bottom, :]
+    if left:
+        out[..., top:bottom, :left] = inner[..., :1]
+    if right < width:
+        out[..., top:bottom, right:] = inner[..., -1:]
+    if top:
+        out[..., :top, :] = out[..., top : top + 1, :]
+    if bottom < height:
+        out[..., bottom:, :] = out[..., bottom - 1 : bottom, :]
 
 
 def _n_step(records: np.ndarray, discount: float) -> tuple[float, float]:
@@ -57,6 +61,13 @@ def _n_step(records: np.ndarray, discount: float) -> tuple[float, float]:
         reward += factor * float(step_reward)
         factor *= float(step_discount) * discount
     return reward, factor
+
+
+def _stacked(images: np.ndarray, at: int, stack: int) -> np.ndarray:
+    """The `stack` images up to `at`, the first repeated where there are fewer."""
+    if at + 1 >= stack:
+        return images[at + 1 - stack : at + 1]
+    return images[np.maximum(np.arange(at + 1 - stack, at + 1), 0)]
 
 
 class Replay:
@@ -149,17 +160,15 @@ class Replay:
             written = os.pwrite(self._fd, view, offset)
             view, offset = view[written:], offset + written
 
-    def _read(self, first: int, count: int) -> np.ndarray:
-        """`count` records from `first` on, round the end of the ring."""
-        records = np.empty(count, self.record)
+    def _read(self, first: int, records: np.ndarray) -> None:
+        """Fill `records` from record `first` on, round the end of the ring."""
         first %= self.n_records
-        whole = min(count, self.n_records - first)
+        whole = min(len(records), self.n_records - first)
         got = os.preadv(self._fd, [records[:whole].data], first * self.record.itemsize)
-        if whole < count:
+        if whole < len(records):
             got += os.preadv(self._fd, [records[whole:].data], 0)
         if got != records.nbytes:
             raise OSError(f"the replay gave {got} bytes, needed {records.nbytes}")
-        return records
 
     def sample(
         self, size: int, n_step: int, discount: float, rng: np.random.Generator, pad: int = 0
@@ -186,18 +195,19 @@ class Replay:
         shifts = (
             rng.integers(2 * pad + 1, size=(size, 2, 2)) if pad else np.zeros((size, 2, 2), int)
         )
-        for row in range(size):
-            start, length = self.episodes[which[row]]
+        stacks = (batch.observations, batch.next_observations)
+        views = [images.reshape(size, stack, *image_shape) for images in stacks]
+        space = np.empty(stack + n_step, self.record)
+        for row, (episode, pair) in enumerate(zip(which.tolist(), shifts.tolist(), strict=True)):
+            start, length = self.episodes[episode]
             step = int(rng.integers(length - n_step + 1))
             first = max(step - stack + 1, 0)
-            records = self._read(start + first, step + n_step + 1 - first)
             now = step - first
-            for out, at, (dy, dx) in (
-                (batch.observations, now, shifts[row, 0]),
-                (batch.next_observations, now + n_step, shifts[row, 1]),
-            ):
-                window = np.maximum(np.arange(at - stack + 1, at + 1), 0)
-                crop(records["image"][window], dy, dx, pad, out[row].reshape(stack, *image_shape))
+            records = space[: now + n_step + 1]
+            self._read(start + first, records)
+            images = records["image"]
+            for view, at, (dy, dx) in zip(views, (now, now + n_step), pair, strict=True):
+                crop(_stacked(images, at, stack), dy, dx, pad, view[row])
             batch.actions[row] = records["action"][now + 1]
             batch.rewards[row], batch.discounts[row] = _n_step(records[now + 1 :], discount)
         return batch

@@ -91,7 +91,7 @@ def check_space(training: Training, folder: Path) -> int:
     return needed
 
 
-def create_writer(path: Path, training: Training, init: Init | None) -> RunWriter:
+def create_writer(path: Path, training: Training, init: Init | None = None) -> RunWriter:
     """A new run file with room for everything that the training will write."""
     config, env = training.config, training.env
     return RunWriter.create(
@@ -210,11 +210,12 @@ def _train(training: Training, writer: RunWriter, folder: Path, progress: Progre
         if training.config.reset_rule and training.attempt.fails(training.rule):
             training.restart()
         training.play_until(frame, progress)
-        _checkpoint(training, writer, folder, last=training.frame >= due[-1])
+        checkpoint(training, writer, folder, last=training.frame >= due[-1])
         progress(training)
 
 
-def _checkpoint(training: Training, writer: RunWriter, folder: Path, *, last: bool) -> None:
+def checkpoint(training: Training, writer: RunWriter, folder: Path, *, last: bool) -> None:
+    """Evaluate and write what a checkpoint consists of."""
     config = training.config
     count = config.final_episodes if last else config.eval_episodes
     episodes = training.evaluate(count, images_kept(config.images, count, last))

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from trainers.inits import read_init
 from trainers.profiles import TrainConfig
 from trainers.run import begin, record_path, resume
+from trainers.scratch import deliver, place_of
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.reader import open_run
 from vrlprobe.format.record import read_record
@@ -24,11 +25,19 @@ POLL_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a sweep: its settings, where its file lies, and what it begins with."""
+    """One run of a sweep: its settings, where its file belongs, what it begins with, where it is
+    written until it is finished.
+    """
 
     config: TrainConfig
     path: Path
     init: Path | None = None
+    scratch: Path | None = None
+
+    @property
+    def place(self) -> Path:
+        """Where its file is until it is finished."""
+        return place_of(self.path, self.scratch)
 
 
 @dataclass(frozen=True)
@@ -110,12 +119,13 @@ def work(job: Job) -> Result:
     try:
         if is_done(job):
             return Result(job, "done before")
-        if _begun(job.path):
-            resume(job.path, _nothing)
+        if _begun(job.place):
+            resume(job.place, _nothing)
         else:
-            job.path.unlink(missing_ok=True)
+            job.place.unlink(missing_ok=True)
             init = read_init(job.init) if job.init else None
-            begin(job.config, job.path, _nothing, _nothing, init)
+            begin(job.config, job.place, _nothing, _nothing, init)
+        deliver(job.place, job.path)
     except VrlprobeError as error:
         return Result(job, "failed", str(error))
     except Exception as error:  # a run that breaks is reported, the others go on
@@ -189,7 +199,7 @@ def frames_of(jobs: Iterable[Job]) -> dict[Path, int]:
     found = {}
     for job in jobs:
         try:
-            with open_run(job.path) as run:
+            with open_run(job.place) as run:
                 found[job.path] = int(run.frames[-1]) if len(run.frames) else 0
         except VrlprobeError:
             continue

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,17 @@ LOG: dict[str, tuple[str, ...]] = {
 
 TIMINGS = ("frames_per_second", "elapsed_seconds")
 """The columns in which a resumed run differs from an unbroken one."""
+
+
+@dataclass
+class Playing:
+    """An episode in progress: an image before the first step and after each."""
+
+    images: list[np.ndarray]
+    actions: list[np.ndarray] = field(default_factory=list)
+    rewards: list[float] = field(default_factory=list)
+    discounts: list[float] = field(default_factory=list)
+    over: bool = False
 
 
 class Training:
@@ -154,26 +165,37 @@ class Training:
             self.replay.clear()
 
     def _play_episode(self) -> None:
+        episode = self.begin_episode()
+        while not episode.over:
+            self.play_step(episode)
+        self.end_episode(episode)
+
+    def begin_episode(self) -> Playing:
+        """Reset the environment."""
         self.env.reset()
-        images, actions, rewards, discounts = [self.env.image], [], [], []
-        last = False
-        while not last:
-            action = self._choose()
-            self._update()
-            result = self.env.step(action)
-            self.step += 1
-            last = result.last
-            images.append(self.env.image)
-            actions.append(action)
-            rewards.append(result.reward)
-            discounts.append(result.discount)
+        return Playing([self.env.image])
+
+    def play_step(self, episode: Playing) -> None:
+        """One agent step, with the update that is due before it."""
+        action = self.choose()
+        self._update()
+        result = self.env.step(action)
+        self.step += 1
+        episode.images.append(self.env.image)
+        episode.actions.append(action)
+        episode.rewards.append(result.reward)
+        episode.discounts.append(result.discount)
+        episode.over = result.last
+
+    def end_episode(self, episode: Playing) -> None:
+        """Move a finished episode into the replay, if a return of n steps fits into it."""
+        actions, rewards = np.stack(episode.actions), np.array(episode.rewards)
         if len(actions) >= self.config.n_step:
-            self.replay.add(
-                np.stack(images), np.stack(actions), np.array(rewards), np.array(discounts)
-            )
+            self.replay.add(np.stack(episode.images), actions, rewards, np.array(episode.discounts))
         self.train_returns.append(float(np.sum(rewards)))
 
-    def _choose(self) -> np.ndarray:
+    def choose(self) -> np.ndarray:
+        """The next action: uniform at the start of an attempt, then the noisy actor's."""
         if self.begins_empty and self.age < self.config.exploration_steps:
             return self.rng.uniform(-1, 1, self.env.n_actions).astype(np.float32)
         return self.learner.explore(self.env.observation, self.std)
@@ -183,14 +205,20 @@ class Training:
         if self.begins_empty and self.age * config.action_repeat < config.seed_frames:
             return
         if self.step % config.update_every_steps == 0 and len(self.replay):
-            batch = self.replay.sample(
-                config.batch_size, config.n_step, config.discount, self.rng, config.shift_pad
-            )
+            batch = self.sample()
             if config.perturb_steps and self.step % config.perturb_steps == 0:
-                self._perturb(batch)
+                self.perturb(batch)
             self.learner.update(batch, self.std)
 
-    def _perturb(self, batch: Batch) -> None:
+    def sample(self) -> Batch:
+        """A batch for an update: augmented transitions from the replay."""
+        config = self.config
+        return self.replay.sample(
+            config.batch_size, config.n_step, config.discount, self.rng, config.shift_pad
+        )
+
+    def perturb(self, batch: Batch) -> None:
+        """DrM's perturbation, as strong as a batch shows dormant units."""
         features = self.learner.features(batch.observations)
         self.perturb_factor = perturb_factor(dormant_share(self.agent.actor, features), self.config)
         streams = np.random.SeedSequence([self.config.seed, self.attempt.number, self.step])

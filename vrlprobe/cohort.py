@@ -83,6 +83,43 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def mean_interval(
+    values: npt.ArrayLike, *, level: float = 0.95, seed: int = 0, resamples: int = 2000
+) -> tuple[Floats, Floats, Floats]:
+    """Mean over runs at many places at once, with percentile bootstrap intervals.
+
+    Args:
+        values: (n_runs, ...), NaN where a run has none.
+        level: of the intervals.
+        seed: of the draws, the same runs at every place.
+        resamples: number of draws.
+
+    Returns:
+        Mean, lower and upper end, each (...): NaN where no run has a value; the ends are NaN
+        where fewer than two have.
+    """
+    found = np.asarray(values, np.float64)
+    flat = found.reshape(len(found), -1)
+    there = np.isfinite(flat)
+    sums = np.where(there, flat, 0.0)
+    rng = np.random.default_rng(seed)
+    counts = rng.multinomial(len(flat), np.full(len(flat), 1 / len(flat)), resamples)
+    draws = _ratio(counts @ sums, counts @ there.astype(np.int64))
+    bounds = np.full((2, flat.shape[1]), np.nan)
+    several = there.sum(axis=0) > 1
+    ends = [(1 - level) / 2, (1 + level) / 2]
+    bounds[:, several] = np.nanquantile(draws[:, several], ends, axis=0)
+    shape = found.shape[1:]
+    average = _ratio(sums.sum(axis=0), there.sum(axis=0))
+    return average.reshape(shape), bounds[0].reshape(shape), bounds[1].reshape(shape)
+
+
+def _ratio(numerator: npt.NDArray[Any], denominator: npt.NDArray[Any]) -> Floats:
+    blank = np.full(numerator.shape, np.nan)
+    found: Floats = np.divide(numerator, denominator, out=blank, where=denominator > 0)
+    return found
+
+
 def percentiles(values: npt.ArrayLike) -> tuple[float, float]:
     """5th and 95th percentile over runs, the band of the paper's Figure 5; NaN without values."""
     found = np.asarray(values, np.float64)

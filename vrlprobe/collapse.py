@@ -7,7 +7,7 @@ columns, `trainers` applies the rule while it trains.
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -128,6 +128,23 @@ def stages(frames: Ints, collapsed: npt.NDArray[np.bool_]) -> tuple[Stage, ...]:
         Stage(state, int(frames[begin]), int(frames[end - 1]))
         for (begin, state), end in zip(begins, ends, strict=True)
     )
+
+
+def spans(frames: npt.NDArray[Any], collapsed: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Stretches of collapse, each from its first checkpoint to the first one after it.
+
+    Args:
+        frames: (n,), of the checkpoints.
+        collapsed: (n,), whether each belongs to a stage of collapse.
+
+    Returns:
+        First and last frame of each; the last checkpoint ends one that goes on.
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], collapsed, [False]]).astype(int)))
+    last = len(frames) - 1
+    return [
+        (int(frames[begin]), int(frames[min(end, last)])) for begin, end in edges.reshape(-1, 2)
+    ]
 
 
 def judge(

@@ -260,9 +260,10 @@ class PixelEnv:
         model, data = self._env.physics.model.ptr, self._env.physics.data.ptr
         mujoco.mj_setState(model, data, physics_state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
         mujoco.mj_forward(model, data)
-        return self._render()
+        return self.render()
 
-    def _render(self) -> np.ndarray:
+    def render(self) -> np.ndarray:
+        """The image of the physics as it stands, uint8 (3, image_size, image_size)."""
         pixels = self._camera.render()
         if self._oversampling > 1:
             pixels = _mean_of_squares(pixels)
@@ -271,7 +272,7 @@ class PixelEnv:
     def reset(self) -> None:
         """Begin an episode."""
         self._observed = dict(self._env.reset().observation)
-        image = self._render()
+        image = self.render()
         self._images.extend([image] * self.frame_stack)
 
     def step(self, action: np.ndarray) -> Step:
@@ -285,7 +286,7 @@ class PixelEnv:
             if result.last():
                 break
         self._observed = dict(result.observation)
-        self._images.append(self._render())
+        self._images.append(self.render())
         return Step(reward, discount, result.last())
 
     def close(self) -> None:

@@ -78,6 +78,50 @@ def load_result(path: str | Path) -> xr.Dataset:
     return dataset
 
 
+def combine(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
+    """Results of one kind as one, run after run; frames that only some have are blank in others.
+
+    Args:
+        results: by the name of their file, at least one.
+
+    Raises:
+        FormatError: a run is in two of them, or they differ in samples, layers or components.
+    """
+    (first_name, first), *others = results.items()
+    origin = dict.fromkeys(first["run"].values.tolist(), first_name)
+    for name, result in others:
+        for run in result["run"].values.tolist():
+            if run in origin:
+                raise FormatError(f"the run {run} is in {origin[run]} and in {name}: give one")
+            origin[run] = name
+        for dim in ("layer", "component"):
+            if dim in first.dims and list(first[dim].values) != list(result[dim].values):
+                raise FormatError(f"{first_name} and {name} have different {dim}s: make them alike")
+        if result.attrs.get("samples") != first.attrs.get("samples"):
+            raise FormatError(
+                f"{first_name} and {name} were made on different samples, so they cannot be "
+                "compared: make them again with one --samples set"
+            )
+    if not others:
+        return first
+    shared = set.intersection(*({str(name) for name in part} for part in results.values()))
+    parts = [part[[name for name in first if name in shared]] for part in results.values()]
+    fill = {str(name): blank_value(first[name]) for name in parts[0]}
+    whole = xr.concat(
+        parts, "run", data_vars="minimal", coords="minimal", compat="override", join="outer",
+        fill_value=fill, combine_attrs="override",
+    )  # fmt: skip
+    configs: dict[str, Any] = {}
+    for part in results.values():
+        configs |= json.loads(part.attrs.get("configs", "{}"))
+    return whole.sortby("frame").assign_attrs(configs=json.dumps(configs))
+
+
+def blank_value(values: xr.DataArray) -> Any:
+    """What stands in a result where a run has no value."""
+    return {"f": np.nan, "b": False}.get(values.dtype.kind, -1 if values.dtype.kind == "i" else "")
+
+
 def last_checkpoint(result: xr.Dataset, run: str) -> xr.Dataset:
     """One run's part of a result at the last frame that it has."""
     part = result.sel(run=run)

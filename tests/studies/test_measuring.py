@@ -95,3 +95,23 @@ def test_arguments_and_runs_are_recorded(run, other) -> None:
     found = metrics(run, make_samples([other]), frames="last", dormant_threshold=0.1)
     assert json.loads(found.attrs["arguments"]) == {"frames": "last", "dormant_threshold": 0.1}
     assert "seed1" in json.loads(found.attrs["configs"])
+
+
+def test_stages_are_those_of_the_log(make_run) -> None:
+    log = {
+        "updates": [0, 9, 18, 27, 36],
+        "action_spread": [0.06, 1e-4, 1e-4, 0.5, 0.5],
+        "grad_norm": [[np.nan] * 3, *([[1.0, 0.5, 0.25]] * 4)],
+    }
+    frames = (0, 1000, 2000, 3000, 4000)
+    with open_run(make_run("a.h5", frames=frames, log=log)) as run:
+        found = metrics(run, [run], frames=[0, 2000, 4000], n_samples=20).isel(run=0)
+        assert found["stage"].values.tolist() == ["", "collapsed", "healthy"]
+        assert found["checkpoint"].values[1] == run.digest(2000)
+
+
+def test_a_gradient_norm_that_cannot_be_computed_is_the_logged_one(make_run) -> None:
+    log = {"grad_norm": [[1.0, 0.5, 0.25]] * 3}
+    with open_run(make_run("a.h5", log=log)) as run:
+        found = metrics(run, [run], frames="last", n_samples=20).isel(run=0, frame=0)
+        assert found["grad_norm"].values.tolist() == [1.0, 0.5, 0.25]

@@ -142,8 +142,15 @@ def test_noise_decays_linearly_and_stays_at_its_minimum() -> None:
     assert config.rule_window == 200
 
 
-def test_precision_is_the_processors_not_a_timing() -> None:
-    assert resolve_precision("auto") in ("float32", "bfloat16")
-    assert resolve_precision("auto") == resolve_precision("auto")
+@pytest.mark.parametrize("tiles", [False, True])
+@pytest.mark.parametrize("products", [False, True])
+def test_precision_is_the_processors_not_a_timing(monkeypatch, tiles, products) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: products)
+    assert resolve_precision("auto") == ("bfloat16" if tiles or products else "float32")
+    assert resolve_precision("float32") == "float32"
+
+
+def test_an_unknown_precision() -> None:
     with pytest.raises(ValueError, match="auto, float32 or bfloat16"):
         resolve_precision("half")

@@ -104,7 +104,7 @@ def describe(found: xr.Dataset) -> str:
             }
         )
     tables = [aligned(rows), *([_groups(found)] if "group" in found.dims else [])]
-    return "\n\n".join([*tables, _summary(found)])
+    return "\n\n".join([*tables, summary(found)])
 
 
 def _groups(found: xr.Dataset) -> str:
@@ -126,7 +126,7 @@ def _groups(found: xr.Dataset) -> str:
     return aligned(rows)
 
 
-def _summary(found: xr.Dataset) -> str:
+def summary(found: xr.Dataset) -> str:
     count = found.sizes["run"]
     classes = ", ".join(f"{int((found['class'] == name).sum())} {name}" for name in CLASSES)
     words = ", ".join(f"{int((found['verdict'] == word).sum())} {word}" for word in WORDS)

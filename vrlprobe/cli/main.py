@@ -19,6 +19,9 @@ COMMANDS = (
     "transplant",
     "grid",
     "predict",
+    "plot",
+    "film",
+    "report",
     "import",
 )
 PLACES = {"import": ("importing", "import_")}

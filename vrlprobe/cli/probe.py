@@ -140,10 +140,10 @@ def probe(
     click.echo(to_json(result) if as_json else describe(result))
     click.echo(f"wrote {output}", err=True)
     if plot:
-        from vrlprobe.figures.probe import draw
+        from vrlprobe.cli.plot import draw_probe
         from vrlprobe.figures.style import save_figure
 
-        save_figure(draw(result), plot)
+        save_figure(draw_probe(result), plot)
         click.echo(f"wrote {plot}", err=True)
 
 

@@ -1,22 +1,31 @@
 """What all figures share: sizes, colours that a colour-blind reader can tell apart, saving."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from vrlprobe.errors import FormatError
 from vrlprobe.results import written_at_once
 
 KINDS = (".pdf", ".png", ".svg")
-INK, FAINT = "#222222", "#b0b0b0"
+FULL_WIDTH, COLUMN_WIDTH = 6.9, 3.35
+"""Inches across a page of two columns, and across one of them."""
+INK, FAINT, SHADE = "#222222", "#b0b0b0", "#e9e5dc"
+ROLES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Okabe and Ito's colours, for what is not a layer."""
 OPTIONS: Any = {
-    "font.size": 8.0,
-    "axes.titlesize": 9.0,
-    "axes.labelsize": 8.0,
-    "xtick.labelsize": 7.5,
-    "ytick.labelsize": 7.5,
+    "font.size": 7.5,
+    "axes.titlesize": 8.0,
+    "axes.labelsize": 7.5,
+    "xtick.labelsize": 7.0,
+    "ytick.labelsize": 7.0,
+    "legend.fontsize": 7.0,
+    "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": INK,
@@ -40,7 +49,7 @@ def layer_styles(layers: list[str]) -> dict[str, dict[str, Any]]:
     for name in layers:
         kind, number = name[:3], int(name[3:]) if name[3:].isdigit() else 0
         if name == "cnn0":
-            styles[name] = {"color": "#777777", "ls": "--", "lw": 1.4}
+            styles[name] = {"color": "#777777", "ls": "--", "lw": 1.4, "zorder": 3}
         elif kind == "cnn":
             styles[name] = {"color": CNN[(number - 1) % 4], "ls": "-", "lw": 1.4}
         elif kind == "mlp":
@@ -49,6 +58,38 @@ def layer_styles(layers: list[str]) -> dict[str, dict[str, Any]]:
         else:
             styles[name] = {"color": INK, "ls": ":", "lw": 1.4}
     return styles
+
+
+def marked(style: dict[str, Any], points: int, marks: int = 10) -> dict[str, Any]:
+    """A line's style with so many markers at most, that they don't hide the line."""
+    if "marker" not in style or points <= marks:
+        return style
+    return {**style, "markevery": -(-points // marks)}
+
+
+def frame_axis(ax: Axes, ticks: int = 4) -> None:
+    """Environment frames along x, in thousands or millions."""
+    ax.set_xlabel("frame")
+    ax.xaxis.set_major_locator(MaxNLocator(ticks))
+    ax.xaxis.set_major_formatter(FuncFormatter(thousands))
+
+
+def wrapped(name: str, width: int = 16) -> str:
+    """A name on several lines where it is long, broken behind hyphens, underlines and blanks."""
+    lines = [""]
+    for piece in re.findall(r"[^-_ ]*[-_ ]?", name):
+        if lines[-1] and len(lines[-1] + piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(lines)
+
+
+def thousands(value: float, _: object = None) -> str:
+    """`40k` for 40,000, `1.1M` for 1,100,000."""
+    for size, unit in ((1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:g}{unit}"
+    return f"{value:g}"
 
 
 def check_kind(path: Path) -> None:

@@ -166,7 +166,7 @@ def warn_if_network(path: Path, mounts: Path = Path("/proc/mounts")) -> None:
     if kind in NETWORK_FILE_SYSTEMS:
         warnings.warn(
             f"{path}: on a network file system ({kind}), where a growing run cannot be followed "
-            "safely; write it to a local disk and move it when it is done",
+            "safely; write it to a local disk (vrltrain --scratch) and move it when it is done",
             NetworkFileSystemWarning,
             stacklevel=3,
         )

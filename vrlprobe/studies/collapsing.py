@@ -1,14 +1,12 @@
 """Verdicts on runs from their logs, and what the reset rule would have done to them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from vrlprobe import metrics as measure
 from vrlprobe.collapse import (
     COSINE,
     GRADIENT,
@@ -25,68 +23,11 @@ from vrlprobe.errors import SampleError
 from vrlprobe.format.record import Record
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import run_labels, samples_for
-from vrlprobe.studies.measuring import gradient_norms, metrics
+from vrlprobe.studies.measuring import metrics
+from vrlprobe.studies.reading import Floats, Readings, attempt_begins, readings
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
-
-Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Readings:
-    """What a run's checkpoints show, one value each.
-
-    Attributes:
-        frames: int64 (n,).
-        values: by a sign's name, float64 (n,); NaN before an attempt's first update.
-        attempts: int64 (n,), 1 throughout where nothing was reset.
-    """
-
-    frames: npt.NDArray[np.int64]
-    values: dict[str, Floats]
-    attempts: npt.NDArray[np.int64]
-
-    def of_attempt(self, number: int) -> "Readings":
-        """The rows of one attempt."""
-        rows = self.attempts == number
-        values = {name: column[rows] for name, column in self.values.items()}
-        return Readings(self.frames[rows], values, self.attempts[rows])
-
-
-def readings(run: "Run | Record") -> Readings:
-    """Every logged column of a run or record by name, `grad_norm[mlp1]` for one with a dimension.
-
-    A spread that was not logged is that of the rollouts' actions; gradient norms that were not
-    logged are computed from the checkpoints' stored batches.
-    """
-    log, count = run.log, len(run.frames)
-    values = {name: column for item in log.data_vars.values() for name, column in _columns(item)}
-    attempts = values.get("attempt", np.ones(count)).astype(np.int64)
-    for name, compute in ((SPREAD.name, _rollout_spread), (GRADIENT.name, _gradient)):
-        if name not in values:
-            found = [] if isinstance(run, Record) else [compute(run, f) for f in run.frames]
-            values[name] = np.array(found or [np.nan] * count)
-    if "updates" in values:
-        untrained = values["updates"] == 0
-        values = {name: np.where(untrained, np.nan, column) for name, column in values.items()}
-    return Readings(run.frames, values, attempts)
-
-
-def _columns(item: xr.DataArray) -> list[tuple[str, Floats]]:
-    if item.ndim == 1:
-        return [(str(item.name), item.values)]
-    labels = item[item.dims[1]].values
-    return [(f"{item.name}[{label}]", item.values[:, at]) for at, label in enumerate(labels)]
-
-
-def _rollout_spread(run: "Run", frame: int) -> float:
-    actions = [episode.actions for episode in run.rollout(frame)]
-    return measure.action_spread(np.concatenate(actions)) if actions else float("nan")
-
-
-def _gradient(run: "Run", frame: int) -> float:
-    return gradient_norms(run, frame).get("mlp1", float("nan"))
 
 
 def rule_window(run: "Run | Record", window: int | None) -> int:
@@ -158,14 +99,6 @@ def _measured(run: "Run", samples: SampleSet, frames: npt.NDArray[np.int64]) -> 
         for name in ("numerical_rank", "correlation_samples", "dormant_ratio")
         for layer in found["layer"].values
     }
-
-
-def attempt_begins(whole: Readings) -> dict[int, int]:
-    """By an attempt's number: the frame at which it began, the last one of the attempt before."""
-    begins = {int(whole.attempts[0]): 0}
-    for before, number in zip(whole.frames, whole.attempts[1:], strict=False):
-        begins.setdefault(int(number), int(before))
-    return begins
 
 
 RULE_VARIABLES: Mapping[str, str] = {

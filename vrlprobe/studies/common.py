@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
     from vrlprobe.format.record import Record
 
-CONFIG_KEYS = ("task", "seed", "profile", "architecture", "precision", "render")
+CONFIG_KEYS = (
+    *("task", "seed", "profile", "architecture", "precision", "render"),
+    *("good_return", "bad_return", "rule_window"),
+)
 
 Variables = Mapping[str, tuple[tuple[str, ...], Any, str]]
 """A result's variables: name to dimensions, the value where nothing was computed, and meaning."""

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from vrlprobe.probes.arrays import ArrayLike
 from vrlprobe.probes.mlp import mlp_fit
-from vrlprobe.probes.omp import omp_path
+from vrlprobe.probes.omp import OmpPath, omp_path
 from vrlprobe.probes.ridge import ridge_path
 from vrlprobe.samples import SPLITS
 from vrlprobe.studies.parts import Scores
@@ -48,16 +48,27 @@ def fit_layer(
     """
     sets = {name: (activations[name], states[name]) for name in SPLITS}
     scores = PROBES[settings.probe](sets, settings)
-    variance = states["test"].var(axis=0)
-    moves = variance > 1e-24 * np.abs(states["test"]).max(axis=0, initial=0.0) ** 2
-    undefined = np.full(len(variance), np.nan)
-    scores["test_r2"] = 1.0 - np.divide(scores["test_mse"], variance, out=undefined, where=moves)
+    scores["test_r2"] = r_squared(scores["test_mse"], states["test"])
     return scores
 
 
-def _sparse(sets: Sets, settings: ProbeSettings) -> Scores:
+def r_squared(errors: Floats, states: Floats) -> Floats:
+    """1 - error / variance of the test states (n_samples, n_components); NaN for a constant."""
+    variance = states.var(axis=0)
+    moves = variance > 1e-24 * np.abs(states).max(axis=0, initial=0.0) ** 2
+    undefined = np.full(len(variance), np.nan)
+    found: Floats = 1.0 - np.divide(errors, variance, out=undefined, where=moves)
+    return found
+
+
+def sparse_path(sets: Sets, settings: ProbeSettings) -> OmpPath:
+    """The sparse probe's paths, one for each component, with the errors on all three sets."""
     rarest = settings.min_active or max(1, np.shape(sets["train"][1])[0] // ACTIVE_ONE_IN)
-    path = omp_path(*sets["train"], settings.max_atoms, heldout=_heldout(sets), min_active=rarest)
+    return omp_path(*sets["train"], settings.max_atoms, heldout=_heldout(sets), min_active=rarest)
+
+
+def _sparse(sets: Sets, settings: ProbeSettings) -> Scores:
+    path = sparse_path(sets, settings)
     best = path.best_sparsity("val")
     return _scores(path.mse, best, best, path.at_edge("val"))
 

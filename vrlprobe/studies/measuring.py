@@ -26,6 +26,7 @@ from vrlprobe.studies.common import (
     run_attributes,
     sample_attributes,
 )
+from vrlprobe.studies.reading import gradient_norms, logged_norms, stage_labels
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
@@ -56,6 +57,7 @@ AGENT = {
 VARIABLES: Variables = {
     **{name: (("run", "frame", "layer"), np.nan, text) for name, text in LAYERED.items()},
     **{name: (("run", "frame"), np.nan, text) for name, text in AGENT.items()},
+    "stage": (("run", "frame"), "", "collapsed or healthy, by the run's log; empty if not known"),
     "checkpoint": (("run", "frame"), "", "SHA-256 of the checkpoint's parameters"),
 }
 
@@ -94,9 +96,9 @@ def metrics(
         Dims (run, frame, layer): `numerical_rank`, `effective_rank`, `srank`,
         `correlation_neurons`, `correlation_samples`, `dead_units`, `zero_fraction`,
         `dormant_ratio`, `grad_norm`. Dims (run, frame): `episode_return`, `action_spread`,
-        `saturated_share`, `action_entropy`, `checkpoint`. NaN where undefined or missing: zeros of
-        a layer that is no ReLU, the gradient norm of a layer that has none or of a checkpoint
-        without critic or batch. The attribute `n_samples` is their number.
+        `saturated_share`, `action_entropy`, `stage`, `checkpoint`. NaN where undefined or missing:
+        zeros of a layer that is no ReLU, the gradient norm of a layer that has none. It is the
+        log's for a checkpoint without critic or batch. The attribute `n_samples` is their number.
 
     Raises:
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.
@@ -110,6 +112,9 @@ def metrics(
     names = measured_layers(runs[0].agent(chosen[0][0]), layers)
     labels = run_labels(runs)
     result = blank({"run": labels, "frame": all_frames(chosen), "layer": names}, VARIABLES)
+    for label, run, found in zip(labels, runs, chosen, strict=True):
+        stages = dict(zip(run.frames.tolist(), stage_labels(run), strict=True))
+        result["stage"].loc[label, found] = [stages[frame] for frame in found]
     jobs = [(place, frame) for place, found in enumerate(chosen) for frame in found]
     for place, frame in track(jobs):
         run = runs[place]
@@ -140,7 +145,7 @@ def checkpoint_metrics(
     agent = run.agent(frame)
     wanted = [*layers, *([OUTPUT] if OUTPUT in agent.layers else [])]
     found = extract_activations(agent, observations, wanted, batch_size)
-    norms = gradient_norms(run, frame, agent)
+    norms = gradient_norms(run, frame, agent) or logged_norms(run, frame)
     rows = []
     for layer in layers:
         row = measure.layer_metrics(found[layer], dormant_threshold=dormant_threshold)
@@ -154,22 +159,6 @@ def checkpoint_metrics(
         "episode_return": run.rollout(frame).mean_return,
         "checkpoint": run.digest(frame),
     }
-
-
-def gradient_norms(run: "Run", frame: int, agent: Any = None) -> dict[str, float]:
-    """Gradient norm by layer on the batch stored with a checkpoint; empty where it has none.
-
-    The checkpoint's agent is built if it is not given.
-    """
-    complete = any(name.startswith("critic/") for name in run.layout.parameters)
-    batch = run.batch(frame) if complete else None
-    if batch is None:
-        return {}
-    agent = agent or run.agent(frame)
-    if not hasattr(agent, "gradient_norms"):
-        return {}
-    norms: dict[str, float] = agent.gradient_norms(*batch)
-    return norms
 
 
 def action_metrics(actions: npt.NDArray[np.float32]) -> dict[str, float]:

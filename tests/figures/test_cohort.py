@@ -1,0 +1,44 @@
+"""Cohorts over training: mean, band over runs and the mean's interval, each as the dataset's."""
+
+import numpy as np
+import xarray as xr
+
+from vrlprobe.figures.cohort import draw
+from vrlprobe.studies.averaging import returns
+
+
+def gathered(seed: int, tasks=("walker_walk",) * 8) -> xr.Dataset:
+    rng = np.random.default_rng(seed)
+    return xr.Dataset(
+        {
+            "episode_return": (("run", "frame"), rng.uniform(0, 900, (len(tasks), 3))),
+            "task": ("run", np.array(tasks, object)),
+        },
+        {"run": [f"seed{i}" for i in range(len(tasks))], "frame": [0, 1000, 2000]},
+    )
+
+
+def test_a_line_and_two_bands_a_cohort() -> None:
+    plain, ruled = gathered(0), gathered(1)
+    curves = returns({"DrQ-v2": plain, "with the rule": ruled})
+    (ax,) = draw(curves).axes
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    assert list(lines) == ["DrQ-v2 (8 runs)", "with the rule (8 runs)"]
+    expected = plain["episode_return"].values.mean(axis=0)
+    np.testing.assert_allclose(lines["DrQ-v2 (8 runs)"].get_ydata(), expected)
+    outer, inner = (set(band.get_paths()[0].vertices[:, 1]) for band in ax.collections[:2])
+    low, high = np.quantile(plain["episode_return"].values, [0.05, 0.95], axis=0)
+    assert {*low, *high} <= outer
+    here = curves.sel(cohort="DrQ-v2", task="walker_walk")
+    assert {*here["mean_low"].values, *here["mean_high"].values} <= inner
+
+
+def test_a_panel_a_task() -> None:
+    tasks = ("walker_walk",) * 4 + ("hopper_stand",) * 2
+    curves = returns({"a": gathered(0, tasks), "b": gathered(1)})
+    axes = draw(curves).axes
+    assert [ax.get_title("left") for ax in axes] == ["hopper_stand", "walker_walk"]
+    assert [[line.get_label() for line in ax.get_lines()] for ax in axes] == [
+        ["a (2 runs)"],
+        ["a (4 runs)", "b (8 runs)"],
+    ]

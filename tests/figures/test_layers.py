@@ -1,0 +1,44 @@
+"""The heat map shows the numbers that the dataset holds."""
+
+import numpy as np
+
+from tests.figures.probed import COMPONENTS, LAYERS, probed
+from vrlprobe.figures.layers import draw
+from vrlprobe.figures.style import save_figure
+
+
+def test_the_cells_hold_r2_and_sparsity() -> None:
+    result = probed(frames=(6000,))
+    ax = draw(result).axes[0]
+    assert [label.get_text() for label in ax.get_xticklabels()] == LAYERS
+    assert [label.get_text() for label in ax.get_yticklabels()] == COMPONENTS
+    assert ax.get_title("left") == "seed1, frame 6k, return 123"
+    expected = []
+    for name in COMPONENTS:
+        for layer in LAYERS:
+            cell = result.sel(layer=layer, component=name).isel(run=0, frame=0)
+            value = cell["test_r2"].item()
+            if np.isnan(value):
+                expected += ["-"]
+            else:
+                expected += ["<0" if value < 0 else f"{value:.2f}", str(cell["sparsity"].item())]
+    assert [text.get_text() for text in ax.texts] == expected
+
+
+def test_the_best_layer_of_each_component_is_framed() -> None:
+    result = probed(frames=(6000,))
+    ax = draw(result).axes[0]
+    values = result["test_r2"].values[0, 0].T
+    framed = {(round(p.get_x() + 0.46), round(p.get_y() + 0.44)) for p in ax.patches}
+    assert framed == {(int(np.argmax(line)), row) for row, line in enumerate(values[:3])}
+
+
+def test_every_run_is_drawn_at_its_own_last_frame() -> None:
+    result = probed(runs=("seed1", "seed2"), frames=(1000, 2000))
+    result["checkpoint"].values[:] = [["a", ""], ["", "b"]]
+    titles = [ax.get_title("left") for ax in draw(result).axes[:2]]
+    assert titles == ["seed1, frame 1k, return 123", "seed2, frame 2k, return 123"]
+
+
+def test_a_constant_component_alone_can_be_drawn(tmp_path) -> None:
+    save_figure(draw(probed(frames=(0,)), ["still"]), tmp_path / "still.png")

@@ -1,0 +1,59 @@
+"""The metrics figure: the dataset's lines, and collapse where the dataset says so."""
+
+import numpy as np
+import xarray as xr
+
+from vrlprobe.figures.metrics import PAPERS, draw
+
+FRAMES = [0, 1000, 2000, 3000, 4000]
+STAGES = ["", "collapsed", "collapsed", "healthy", "healthy"]
+
+
+def measured():
+    rng = np.random.default_rng(1)
+    layers = ["mlp0", "mlp1", "mlp2"]
+    data = {
+        name: (("run", "frame", "layer"), rng.uniform(0, 1, (2, 5, 3)))
+        for name in PAPERS
+        if name != "episode_return"
+    }
+    stuck = ["", *["collapsed"] * 4]
+    return xr.Dataset(
+        {
+            **data,
+            "episode_return": (("run", "frame"), rng.uniform(0, 900, (2, 5))),
+            "stage": (("run", "frame"), np.array([STAGES, stuck], object)),
+            "checkpoint": (("run", "frame"), np.full((2, 5), "abc", object)),
+        },
+        {"run": ["seed1", "seed2"], "frame": FRAMES, "layer": layers},
+    )
+
+
+def test_a_row_a_run_a_column_a_metric_lines_of_mlp1_and_mlp2() -> None:
+    result = measured()
+    axes = np.reshape(draw(result).axes, (2, 5))
+    headings = [ax.get_title("left") for ax in axes[0]]
+    assert headings == ["return", "rank", "correlation", "zeros (dead units)", "gradient norm"]
+    for row, run in enumerate(("seed1", "seed2")):
+        assert axes[row, 0].get_ylabel() == run
+        np.testing.assert_array_equal(
+            axes[row, 0].get_lines()[0].get_ydata(), result["episode_return"].sel(run=run)
+        )
+        for ax, name in zip(axes[row, 1:], PAPERS[1:], strict=True):
+            lines = {line.get_label(): line for line in ax.get_lines()}
+            assert list(lines) == ["mlp1", "mlp2"]
+            for layer, line in lines.items():
+                expected = result[name].sel(run=run, layer=layer).values
+                np.testing.assert_array_equal(line.get_ydata(), expected)
+
+
+def test_collapse_is_shaded_up_to_the_first_healthy_checkpoint() -> None:
+    axes = np.reshape(draw(measured()).axes, (2, 5))
+    spans = [[(p.get_x(), p.get_x() + p.get_width()) for p in ax.patches] for ax in axes[:, 2]]
+    assert spans == [[(1000, 3000)], [(1000, 4000)]]
+
+
+def test_other_metrics_and_layers() -> None:
+    axes = draw(measured(), ["dead_units"], ["mlp0"]).axes
+    assert len(axes) == 2
+    assert [line.get_label() for line in axes[0].get_lines()] == ["mlp0"]

@@ -1,0 +1,63 @@
+"""The grid's numbers and the curves are those of the cohort by init."""
+
+import numpy as np
+import xarray as xr
+
+from vrlprobe.figures.transplant import draw
+
+CELLS = {
+    "blank-blank": (5, 20), "blank-good": (16, 20), "blank-bad": (0, 20),
+    "good-good": (20, 20), "good-bad": (0, 20), "scratch": (3, 8),
+    "good-good-critic_blank": (7, 10),
+}  # fmt: skip
+
+
+def counted():
+    names = list(CELLS)
+    curves = np.random.default_rng(0).uniform(0, 900, (len(names), 4))
+    curves[[CELLS[name][0] == 0 for name in names]] = np.nan
+    return xr.Dataset(
+        {
+            "successes": ("group", [CELLS[name][0] for name in names]),
+            "runs": ("group", [CELLS[name][1] for name in names]),
+            "curve": (("group", "frame"), curves),
+        },
+        {"group": names, "frame": [0, 1000, 2000, 3000]},
+    )
+
+
+def test_the_grid_has_the_counts_in_the_papers_order() -> None:
+    plain, other, _ = draw(counted()).axes
+    assert [label.get_text() for label in plain.get_xticklabels()] == ["blank", "good", "bad"]
+    shown = {text.get_position(): text.get_text() for text in plain.texts}
+    assert shown == {
+        (0, 0): "5/20",
+        (1, 0): "16/20",
+        (2, 0): "0/20",
+        (1, 1): "20/20",
+        (2, 1): "0/20",
+    }
+    assert (plain.get_xlabel(), plain.get_ylabel()) == ("MLP", "CNN")
+    assert [text.get_text() for text in other.texts] == ["7/10"]
+    assert other.get_title("right") == "critic_blank"
+
+
+def test_the_curves_of_groups_with_a_success() -> None:
+    found = counted()
+    lines = {line.get_label(): line for line in draw(found).axes[-1].get_lines()}
+    assert list(lines) == [
+        "blank-blank (5/20)",
+        "blank-good (16/20)",
+        "good-good (20/20)",
+        "scratch (3/8)",
+        "good-good-critic_blank (7/10)",
+    ]
+    expected = found["curve"].sel(group="blank-good").values
+    np.testing.assert_array_equal(lines["blank-good (16/20)"].get_ydata(), expected)
+
+
+def test_the_same_mlp_has_the_same_colour_and_the_same_cnn_the_same_dashes() -> None:
+    lines = {line.get_label().split()[0]: line for line in draw(counted()).axes[-1].get_lines()}
+    assert lines["blank-good"].get_color() == lines["good-good"].get_color()
+    assert lines["blank-good"].get_linestyle() == lines["blank-blank"].get_linestyle()
+    assert lines["blank-good"].get_linestyle() != lines["good-good"].get_linestyle()

@@ -1,0 +1,158 @@
+"""What the page says is what the runs' logs and results hold; nothing in it leads outside."""
+
+import base64
+import html.parser
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+import xarray as xr
+from PIL import Image
+
+from tests.report.pages import ESCAPED, FRAMES, STUCK, WINDOW, contents, page
+from vrlprobe.format.reader import open_run
+from vrlprobe.report.content import Strip, _strip
+from vrlprobe.report.curves import BOTTOM, LEFT, RIGHT, TOP, Axis, path
+from vrlprobe.report.page import render
+
+
+@pytest.fixture
+def paths(make_run):
+    return [
+        make_run("stuck.h5", seed=1, frames=FRAMES, reward=0.1, log=STUCK, config=WINDOW),
+        make_run("escaped.h5", seed=2, frames=FRAMES, log=ESCAPED, config=WINDOW),
+    ]
+
+
+class Links(html.parser.HTMLParser):
+    """Every address on a page, and its tags."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag, attrs) -> None:
+        self.tags.append(tag)
+        self.found += [value for name, value in attrs if name in ("src", "href", "srcset", "data")]
+
+
+def test_the_curves_are_the_logs(paths) -> None:
+    made = contents(paths)
+    stuck, escaped = made["runs"]
+    assert [chart.heading for chart in stuck["charts"]] == [
+        "return",
+        "spread of actions",
+        "gradient norm",
+    ]
+    with open_run(paths[1]) as run:
+        expected = run.returns
+    returned, spread, gradient = escaped["charts"]
+    np.testing.assert_allclose(returned.values[""], expected, rtol=5e-3)
+    assert spread.values[""] == [None, 1e-4, 1e-4, 0.5, 0.6]
+    assert gradient.values == {"mlp1": [None, *[1e-6] * 4], "mlp2": [None, *[1e-7] * 4]}
+    points = [tuple(map(float, p.split())) for p in spread.lines[0]["path"][1:].split("L")]
+    x = [LEFT + f / 4000 * (RIGHT - LEFT) for f in FRAMES[1:]]
+    y = [BOTTOM + (np.log10(v) + 9) / 9 * (TOP - BOTTOM) for v in (1e-4, 1e-4, 0.5, 0.6)]
+    np.testing.assert_allclose(points, np.transpose([x, y]), atol=0.051)
+
+
+def test_verdicts_and_spans(paths) -> None:
+    stuck, escaped = contents(paths)["runs"]
+    assert (stuck["verdict"], stuck["kind"]) == ("stuck since 1,000", "bad")
+    assert (escaped["verdict"], escaped["kind"]) == ("escaped at 3,000", "good")
+    scale = (RIGHT - LEFT) / 4000
+    for run, end in ((stuck, 4000), (escaped, 3000)):
+        ((left, width),) = run["charts"][0].spans
+        assert (left, left + width) == pytest.approx((LEFT + 1000 * scale, LEFT + end * scale))
+
+
+def test_the_strip_is_the_film(paths) -> None:
+    rng = np.random.default_rng(0)
+    images = np.repeat(rng.integers(0, 255, (1, 3, 1, 1, 3), dtype=np.uint8), 24, 2).repeat(24, 3)
+    film = xr.Dataset(
+        {"image": (("row", "time", "y", "x", "colour"), images)},
+        {
+            "frame": ("time", [0, 10, 20]),
+            "episode_return": ("row", [5.0]),
+            "rendered": ("row", [False]),
+        },
+    )
+    shown = _strip(Strip("end", 1000, film))
+    content = base64.b64decode(shown["picture"].removeprefix("data:image/jpeg;base64,"))
+    picture = np.asarray(Image.open(io.BytesIO(content)), int)
+    assert picture.shape == (24, 72, 3)
+    for place in range(3):
+        seen = picture[12, 24 * place + 12]
+        assert abs(seen - images[0, place, 0, 0]).max() < 12
+
+
+def test_nothing_leads_outside_the_file(paths) -> None:
+    text = page(paths)
+    links = Links()
+    links.feed(text)
+    assert all(link.startswith(("#", "data:")) for link in links.found)
+    assert not {"iframe", "object", "embed"} & set(links.tags)
+    assert re.findall(r"https?://|@import|url\(", text) == []
+    assert "default-src 'none'" in text
+
+
+def test_names_are_escaped(make_run) -> None:
+    evil = "</script><script>alert(1)</script>"
+    run = make_run("<img src=x>.h5", frames=FRAMES, log=STUCK, config={**WINDOW, "note": evil})
+    text = page([run])
+    assert evil not in text
+    assert "<img src=x>" not in text
+
+
+def test_the_data_for_the_slider_is_json(paths) -> None:
+    (text,) = re.findall(r'id="data">(.*?)</script>', page(paths), re.DOTALL)
+    data = json.loads(text)
+    assert data["frames"] == list(FRAMES)
+    assert data["runs"][0]["heat"]["r2"][4] == [[0.25, 0.9, -0.3], [None, None, None]]
+    assert data["runs"][0]["stages"] == ["", *["collapsed"] * 4]
+
+
+def test_the_same_runs_give_the_same_page(paths) -> None:
+    assert page(paths) == page(paths)
+
+
+def test_twenty_runs_of_the_papers_size_stay_under_ten_megabytes(paths) -> None:
+    """Noise is the worst that a JPEG can meet; 110 checkpoints, 25 components, 8 layers."""
+    made = contents(paths[:1])
+    (card,) = made["runs"]
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (1, 10, 84, 84, 3), dtype=np.uint8)
+    film = xr.Dataset(
+        {"image": (("row", "time", "y", "x", "colour"), images)},
+        {
+            "frame": ("time", np.arange(10)),
+            "episode_return": ("row", [5.0]),
+            "rendered": ("row", [False]),
+        },
+    )
+    shape = (110, 25, 8)
+    heat = {
+        "frames": [10_000 * i for i in range(110)],
+        "layers": [f"cnn{i}" for i in range(8)],
+        "components": [f"orientations[{i}]" for i in range(25)],
+        "r2": rng.uniform(-1, 1, shape).round(2).tolist(),
+        "sparsity": rng.integers(0, 50, shape).tolist(),
+        "samples": "abc",
+        "n_test": 600,
+    }
+    card = card | {"strips": [_strip(Strip("end", 0, film))] * 3, "heat": heat}
+    assert len(render(made | {"runs": [card] * 20}).encode()) < 10_000_000
+
+
+def test_axes() -> None:
+    linear = Axis(0, 333, 100, 0)
+    assert [text for _, text in linear.ticks()] == ["0", "100", "200", "300"]
+    assert [at for at, _ in linear.ticks()] == pytest.approx([100, 69.97, 39.94, 9.91], abs=0.01)
+    log = Axis(1e-9, 1, 90, 0, log=True)
+    assert log.ticks() == [(90, "1e-9"), (60, "1e-6"), (30, "1e-3"), (0, "1")]
+    assert log.at([0, 1e-12, 10]).tolist() == [90, 90, 0]
+    assert path(np.array([0.0, 1, 2]), np.array([5.0, np.nan, 6])) == "M0.0 5.0L2.0 6.0"
+    assert path(np.array([0.0]), np.array([np.nan])) == ""

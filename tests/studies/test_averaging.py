@@ -1,0 +1,88 @@
+"""Averages over classes and cohorts against NumPy, and intervals against the scalar bootstrap."""
+
+import numpy as np
+import pytest
+
+from tests.figures.probed import probed
+from tests.figures.test_cohort import gathered
+from vrlprobe.cohort import bootstrap_interval, mean, mean_interval
+from vrlprobe.errors import SampleError
+from vrlprobe.studies.averaging import by_class, returns, run_classes
+
+RUNS = ("a", "b", "c", "d")
+RETURNS = [950.0, 920.0, 400.0, 10.0]
+
+
+def test_intervals_are_those_of_the_scalar_bootstrap() -> None:
+    values = np.random.default_rng(0).normal(size=(20, 2, 3))
+    average, low, high = mean_interval(values, resamples=10_000)
+    np.testing.assert_allclose(average, values.mean(axis=0))
+    for place in np.ndindex(2, 3):
+        expected = bootstrap_interval(values[:, *place], mean)
+        np.testing.assert_allclose((low[place], high[place]), expected, atol=0.03)
+
+
+def test_missing_values_are_left_out() -> None:
+    values = np.array([[1.0, np.nan, np.nan], [3.0, 5.0, np.nan]])
+    average, low, high = mean_interval(values)
+    np.testing.assert_array_equal(average, [2.0, 5.0, np.nan])
+    np.testing.assert_array_equal(low, [1.0, np.nan, np.nan])
+    np.testing.assert_array_equal(high, [3.0, np.nan, np.nan])
+
+
+def test_classes_by_the_return_at_the_end() -> None:
+    result = probed(runs=RUNS, returns=RETURNS)
+    assert list(run_classes(result).values()) == ["good", "good", "middle", "bad"]
+    assert list(run_classes(result, good=930).values()) == ["good", "middle", "middle", "bad"]
+    assert run_classes(result.assign_attrs(configs="{}"), 900, 30)["a"] == "good"
+
+
+def test_errors_are_averaged_over_the_runs_of_a_class() -> None:
+    result = probed(runs=RUNS, returns=RETURNS)
+    found = by_class(result, ["height"])
+    assert found["class"].values.tolist() == ["good", "middle", "bad"]
+    assert found["n_runs"].values.tolist() == [2, 1, 1]
+    assert found.attrs["n_runs"] == 4
+    expected = result["test_mse"].sel(run=["a", "b"], component=["height"]).mean("run")
+    np.testing.assert_allclose(found["test_mse"].sel({"class": "good"}), expected)
+    one = found.sel({"class": "bad"})
+    assert np.isnan(one["low"]).all()
+
+
+def test_a_class_is_averaged_where_all_its_runs_were_probed() -> None:
+    result = probed(runs=RUNS, returns=RETURNS)
+    result["checkpoint"].values[0, 1] = ""
+    result["test_mse"].values[0, 1] = np.nan
+    good = by_class(result).sel({"class": "good"})["test_mse"]
+    assert np.isfinite(good.isel(frame=[0, 2], component=[0, 1, 2])).all()
+    assert np.isnan(good.isel(frame=1)).all()
+    result["checkpoint"].values[:2] = [["a", "", ""], ["", "b", "b"]]
+    with pytest.raises(SampleError, match="good runs a, b were probed at no common frame"):
+        by_class(result)
+
+
+def test_what_is_not_known() -> None:
+    result = probed(runs=RUNS, returns=RETURNS)
+    with pytest.raises(SampleError, match="give both"):
+        run_classes(result.assign_attrs(configs="{}"))
+    with pytest.raises(SampleError, match="a: bad returns end at 30"):
+        run_classes(result, good=20)
+
+
+def test_returns_at_the_frames_that_all_runs_share() -> None:
+    found = gathered(0)
+    found["episode_return"].values[3, 1] = np.nan
+    curves = returns({"x": found}).sel(cohort="x", task="walker_walk")
+    assert curves["frame"].values.tolist() == [0, 2000]
+    assert curves["n_runs"].item() == 8
+    expected = found["episode_return"].values[:, [0, 2]]
+    np.testing.assert_allclose(curves["mean"], expected.mean(axis=0))
+    np.testing.assert_allclose(curves["percentile_5"], np.quantile(expected, 0.05, axis=0))
+
+
+def test_cohorts_that_share_no_frame_inside() -> None:
+    found = gathered(0)
+    found["episode_return"].values[0, :2] = np.nan
+    found["episode_return"].values[1, 2] = np.nan
+    with pytest.raises(SampleError, match="walker_walk in x were evaluated at no common frame"):
+        returns({"x": found})

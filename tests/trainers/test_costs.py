@@ -1,0 +1,93 @@
+"""Closed-form counts against torch's own, phase by phase, and against the optimizer's memory."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from trainers.costs import Cost, acting_cost, update_costs
+from trainers.drqv2 import Learner
+from trainers.machine import Machine
+from trainers.profiles import TrainConfig
+from vrlprobe.agents.drqv2 import DrQV2Agent
+
+N_ACTIONS = 3
+CONFIG = TrainConfig(
+    image_size=26, channels=5, feature_dim=7, hidden_dim=11, batch_size=6, precision="float32"
+)
+
+
+def make(config: TrainConfig) -> Learner:
+    return Learner(DrQV2Agent.from_config({**config.stored(), "action_dim": N_ACTIONS}), config)
+
+
+def images(config: TrainConfig, count: int) -> np.ndarray:
+    shape = (count, 3 * config.frame_stack, config.image_size, config.image_size)
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+class Everywhere(nullcontext):
+    """In place of torch's tracker of modules, which fails on gradients in a module's input."""
+
+    parents = frozenset(("Global",))
+
+
+def counted(call) -> int:
+    counter = FlopCounterMode(display=False)
+    counter.mod_tracker = Everywhere()
+    with counter:
+        call()
+    return counter.get_total_flops()
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"precision": "bfloat16"}, {"frame_stack": 2, "image_size": 31}]
+)
+def test_operations_are_those_that_torch_counts(changes: dict) -> None:
+    config = replace(CONFIG, **changes)
+    learner, costs, batch = make(config), update_costs(config, N_ACTIONS), images(config, 6)
+    encoded = learner.encode(batch)
+    leaf = encoded.detach().requires_grad_()
+    actions = torch.zeros(6, N_ACTIONS)
+
+    def encoder() -> None:
+        learner.features(batch)
+        learner.encoder_gradients(learner.encode(batch), leaf)
+
+    def critic() -> None:
+        values = learner.agent.actor(encoded.detach())
+        learner.agent.critic_target(encoded.detach(), values)
+        learner.critic_gradients(leaf, actions, torch.zeros(6, 1))
+
+    found = {
+        "critic": counted(critic),
+        "encoder": counted(encoder),
+        "actor": counted(lambda: learner.actor_gradients(encoded.detach(), 0.1)),
+    }
+    assert found == {phase: costs[phase].operations for phase in found}
+    assert costs["encoder"].precision == config.precision
+
+
+def test_the_operations_of_an_action() -> None:
+    learner = make(CONFIG)
+    found = counted(lambda: learner.explore(images(CONFIG, 1)[0], 0.1))
+    assert found == acting_cost(CONFIG, N_ACTIONS).operations
+
+
+def test_bytes_of_the_optimizers_and_the_target() -> None:
+    parts, costs = make(CONFIG).agent.parts(), update_costs(CONFIG, N_ACTIONS)
+    nbytes = {name: sum(p.nbytes for p in part.parameters()) for name, part in parts.items()}
+    trained = nbytes["encoder"] + nbytes["actor"] + nbytes["critic"]
+    assert costs["optimizer"].bytes == 7 * trained
+    assert costs["target update"].bytes == 3 * nbytes["critic_target"]
+
+
+def test_a_repeated_cost_takes_as_many_times_as_long() -> None:
+    machine, cost = Machine(), Cost(operations=1e6, bytes=1e6)
+    assert machine.seconds(cost.repeated(7)) == pytest.approx(7 * machine.seconds(cost))
+    assert machine.seconds(Cost(operations=1e9)) == 1e9 / machine.matrix_rates["float32"]
+    slower = Cost(operations=1e9, bytes=1e12)
+    assert machine.seconds(slower) == 1e12 / max(machine.copy_rates.items())[1]

@@ -1,0 +1,93 @@
+"""Runs written on another disk than the one where they belong."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.trainers.tiny import OPTIONS, TINY, quiet, same_runs
+from trainers import scratch as module
+from trainers.cli import main
+from trainers.run import begin, record_path
+from trainers.sweep import Job, frames_of, work
+from vrlprobe.format.reader import open_run
+
+SHORT = [*OPTIONS, "--total-frames", "2001", "--seed", "3"]
+
+
+def call(*arguments: object):
+    return CliRunner(catch_exceptions=False).invoke(main, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def disks(tmp_path: Path) -> tuple[Path, Path]:
+    """Where runs belong, and where they are written."""
+    for name in ("home", "local"):
+        (tmp_path / name).mkdir()
+    return tmp_path / "home", tmp_path / "local"
+
+
+def test_a_finished_run_is_brought_home(disks) -> None:
+    home, local = disks
+    done = call("run", *SHORT, "-o", home / "run.h5", "--scratch", local)
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in home.iterdir()) == ["run.h5", "run.json"]
+    assert list(local.iterdir()) == []
+    config = replace(TINY, total_frames=2001, seed=3)
+    with open_run(home / "run.h5") as run:
+        assert run.state == "sealed"
+        assert int(run.frames[-1]) == config.evaluation_frames[-1]
+    again = call("run", *SHORT, "-o", home / "run.h5", "--scratch", local)
+    assert (again.exit_code, "exists: choose another name" in again.stderr) == (1, True)
+    complete = call("resume", home / "run.h5", "--scratch", local)
+    assert complete.stdout.endswith("(was complete already)\n")
+
+
+def test_a_run_that_was_stopped_goes_on_in_the_scratch_folder(disks, tmp_path) -> None:
+    home, local = disks
+    job = Job(replace(TINY, total_frames=2001), home / "run.h5", scratch=local)
+
+    def interrupt(training) -> None:
+        if training.checkpoints == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        begin(job.config, job.place, interrupt, quiet)
+    assert list(home.iterdir()) == []
+    assert frames_of([job]) == {job.path: 1000}
+    done = call("resume", home / "run.h5", "--scratch", local)
+    assert done.exit_code == 0, done.output
+    begin(job.config, tmp_path / "unbroken.h5", quiet, quiet)
+    same_runs(home / "run.h5", tmp_path / "unbroken.h5")
+    assert list(local.iterdir()) == []
+
+
+def test_what_was_stopped_while_it_was_brought_home_is_brought_again(disks, monkeypatch) -> None:
+    home, local = disks
+    job = Job(replace(TINY, total_frames=1001), home / "run.h5", scratch=local)
+
+    def stop(source: Path, target: Path) -> None:
+        Path(target).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.shutil, "copyfile", stop)
+    with pytest.raises(KeyboardInterrupt):
+        work(job)
+    assert list(home.iterdir()) == []
+    monkeypatch.undo()
+    assert work(job).outcome == "done"
+    assert record_path(job.path).exists()
+    assert list(local.iterdir()) == []
+    assert work(job).outcome == "done before"
+
+
+def test_mistakes(disks) -> None:
+    home, local = disks
+    gone = call("run", *SHORT, "-o", home / "run.h5", "--scratch", local / "no")
+    assert (gone.exit_code, "there is no folder" in gone.stderr) == (1, True)
+    lost = call("resume", home / "run.h5", "--scratch", local)
+    assert lost.exit_code == 1
+    assert f"there is no run {local}/run.h5 and none {home}/run.h5" in lost.stderr
+    alone = call("resume", home / "run.h5")
+    assert (alone.exit_code, alone.stderr) == (1, f"main: there is no run {home}/run.h5\n")

@@ -1,0 +1,113 @@
+"""What a training must at least compute and move, in closed form from its settings.
+
+Operations are multiplications and additions, two a multiply-add, of convolutions and matrix
+products; bytes are those read and those written, each once.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from trainers.profiles import TrainConfig
+from vrlprobe.agents.drqv2 import feature_size
+
+FLOAT = 4
+"""Bytes of a parameter."""
+
+
+class Cost(NamedTuple):
+    """What some work takes at least.
+
+    Attributes:
+        operations: in convolutions and matrix products.
+        bytes: read and written.
+        precision: of the operations.
+        times: how many times over the work is done; `operations` and `bytes` are of all together.
+    """
+
+    operations: float = 0
+    bytes: float = 0
+    precision: str = "float32"
+    times: float = 1
+
+    def repeated(self, times: float) -> "Cost":
+        """The same work so many times over."""
+        return self._replace(
+            operations=self.operations * times, bytes=self.bytes * times, times=self.times * times
+        )
+
+
+class Sizes(NamedTuple):
+    """Multiply-adds of one sample in each network, which are also numbers of weights but for
+    convolutions.
+
+    Attributes:
+        first: the encoder's first convolution.
+        encoder: all four.
+        trunk: the linear map from features, the actor's or the critic's.
+        policy: the actor behind its trunk.
+        values: both Q functions behind the critic's trunk.
+    """
+
+    first: int
+    encoder: int
+    trunk: int
+    policy: int
+    values: int
+
+
+def sizes(config: TrainConfig, n_actions: int) -> Sizes:
+    """The networks of these settings."""
+    channels, hidden, features = config.channels, config.hidden_dim, config.feature_dim
+    side = (config.image_size - 3) // 2 + 1
+    first = channels * 3 * config.frame_stack * 9 * side**2
+    others = sum(channels**2 * 9 * (side - 2 * i) ** 2 for i in (1, 2, 3))
+    return Sizes(
+        first,
+        first + others,
+        feature_size(config.image_size, channels) * features,
+        hidden * (features + hidden + n_actions),
+        2 * hidden * (features + n_actions + hidden + 1),
+    )
+
+
+def update_costs(config: TrainConfig, n_actions: int) -> Mapping[str, Cost]:
+    """Costs of one update by phase.
+
+    A linear map or convolution costs as much again for the gradient in its weights, and again for
+    that in its input; the encoder's input needs none, nor the actor's and critic's features in the
+    actor's update.
+    """
+    size, batch = sizes(config, n_actions), config.batch_size
+    actor, critic = size.trunk + size.policy, size.trunk + size.values
+    trained = _parameters(config, n_actions)
+    stacks = 2 * batch * 3 * config.frame_stack * config.image_size**2
+    images = batch * min(config.frame_stack + config.n_step, 2 * config.frame_stack)
+    return {
+        "sampling": Cost(bytes=2 * images * 3 * config.image_size**2),
+        "augmentation": Cost(bytes=2 * stacks),
+        "encoder": Cost(2 * batch * (4 * size.encoder - size.first), precision=config.precision),
+        "critic": Cost(2 * batch * (actor + 4 * critic)),
+        "actor": Cost(2 * batch * (3 * actor - size.trunk + critic + size.values)),
+        # Adam reads a parameter, its gradient and both moments, and writes all but the gradient.
+        "optimizer": Cost(bytes=7 * FLOAT * sum(trained.values())),
+        "target update": Cost(bytes=3 * FLOAT * trained["critic"]),
+    }
+
+
+def acting_cost(config: TrainConfig, n_actions: int) -> Cost:
+    """Cost of one action: every weight of the actor read for a single image stack."""
+    size = sizes(config, n_actions)
+    actor = size.trunk + size.policy
+    return Cost(2 * (size.encoder + actor), FLOAT * actor)
+
+
+def _parameters(config: TrainConfig, n_actions: int) -> dict[str, int]:
+    """Trained parameters of each network, biases and LayerNorm included."""
+    size, hidden, features = sizes(config, n_actions), config.hidden_dim, config.feature_dim
+    trunk = size.trunk + 3 * features
+    weights = config.channels * (3 * config.frame_stack + 3 * config.channels) * 9
+    return {
+        "encoder": weights + 4 * config.channels,
+        "actor": trunk + size.policy + 2 * hidden + n_actions,
+        "critic": trunk + size.values + 2 * (2 * hidden + 1),
+    }

@@ -1,0 +1,89 @@
+"""What a figure is drawn from: results by the command that makes them, runs by their names."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import xarray as xr
+
+from vrlprobe.errors import FormatError
+from vrlprobe.format.record import open_logged
+from vrlprobe.results import combine, load_result
+
+MAKERS = {
+    "probe": "vrlprobe probe {run} --frames all -o {stem}.probe.nc",
+    "metrics": "vrlprobe metrics {run} -o {stem}.metrics.nc",
+    "cohort": "vrlprobe cohort RUN… -o {stem}.cohort.nc",
+    "atoms": "vrlprobe plot atoms RUN --data {stem}.nc",
+}
+"""How each kind of result is made."""
+LATER = {"metrics": "stage"}
+"""Variables that results of older versions lack."""
+
+
+def results(paths: Sequence[Path], kind: str) -> dict[str, xr.Dataset]:
+    """Result files of one kind by their paths.
+
+    Raises:
+        FormatError: a run, or a result of another kind; the message says what makes the right one.
+    """
+    if len(set(paths)) < len(paths):
+        twice = next(path for path in paths if paths.count(path) > 1)
+        raise FormatError(f"{twice} is given twice")
+    return {str(path): _result(path, kind) for path in paths}
+
+
+def result(paths: Sequence[Path], kind: str, runs: Sequence[str] | None = None) -> xr.Dataset:
+    """Results of one kind as one; of these runs, in this order, if given."""
+    found = combine(results(paths, kind))
+    if runs is None:
+        return found
+    return found.sel(run=chosen(runs, found["run"].values.tolist(), "run"))
+
+
+def _result(path: Path, kind: str) -> xr.Dataset:
+    if path.is_file() and _is_run(path):
+        maker = MAKERS[kind].format(run=path, stem=path.stem)
+        raise FormatError(f"{path} is a run; this figure draws results, made by: {maker}")
+    found = load_result(path)
+    maker = MAKERS[kind].format(run="RUN…", stem=path.stem)
+    if (there := found.attrs["vrlprobe"]) != kind:
+        raise FormatError(
+            f"{path} is a result of {there}; this figure draws results of {kind}: {maker}"
+        )
+    if kind in LATER and LATER[kind] not in found.variables:
+        raise FormatError(f"{path} lacks {LATER[kind]!r}, an older vrlprobe made it: {maker}")
+    return found
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file is a result, and not a run."""
+    return path.is_file() and not _is_run(path)
+
+
+def _is_run(path: Path) -> bool:
+    try:
+        run = open_logged(path)
+    except FormatError:
+        return False
+    if hasattr(run, "close"):
+        run.close()
+    return True
+
+
+def chosen(
+    wanted: Sequence[str] | None, there: Iterable[str], what: str, default: Sequence[str] = ()
+) -> list[str]:
+    """The names wanted, or the default, all of which must be there.
+
+    Raises:
+        FormatError: a name that is not, with the nearest one there is.
+    """
+    known = list(there)
+    names = list(wanted) if wanted is not None else [name for name in default if name in known]
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            guess = f"did you mean {near[0]}? " if near else ""
+            raise FormatError(f"no {what} {name!r} here: {guess}there are {', '.join(known)}")
+    return names or known

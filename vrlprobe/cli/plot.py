@@ -1,0 +1,312 @@
+"""`vrlprobe plot`: every figure from the results, or runs, that it draws."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import xarray as xr
+from matplotlib.figure import Figure
+
+from vrlprobe.cli.common import Session, samples_option, split_list
+from vrlprobe.cli.drawing import (
+    check_output,
+    class_options,
+    components_option,
+    figure_options,
+    finish,
+    layers_option,
+    runs_option,
+)
+from vrlprobe.cli.film import film, one_frame
+from vrlprobe.cli.inputs import chosen, is_result, result, results
+from vrlprobe.errors import SampleError, VrlprobeError
+from vrlprobe.figures import atoms as atoms_figure
+from vrlprobe.figures import cohort as cohort_figure
+from vrlprobe.figures import layers as layers_figure
+from vrlprobe.figures import metrics as metrics_figure
+from vrlprobe.figures import order as order_figure
+from vrlprobe.figures import probe as probe_figure
+from vrlprobe.figures import transplant as transplant_figure
+from vrlprobe.results import last_checkpoint
+from vrlprobe.studies.averaging import by_class, returns, run_classes
+from vrlprobe.studies.fitting import DEFAULT_MAX_ATOMS, ProbeSettings
+from vrlprobe.studies.locating import atoms as atoms_study
+from vrlprobe.studies.ordering import order as order_study
+
+
+@click.group()
+def plot() -> None:
+    """Draw a figure: `vrlprobe plot NAME INPUT… -o FILE`, FILE a .pdf, .png or .svg.
+
+    `vrlprobe plot NAME --help` says what a figure shows and what it is drawn from.
+    """
+
+
+@plot.command(short_help="Error over training, a line a layer (Figure 2).")
+@figure_options
+@components_option
+@layers_option
+@runs_option
+@click.option("--by", type=click.Choice(["class", "run"]), help="A row each.  [default: class]")
+@class_options
+def probe(
+    inputs: tuple[Path, ...],
+    output: Path,
+    data: Path | None,
+    components: str | None,
+    layers: str | None,
+    runs: str | None,
+    by: str | None,
+    good: float | None,
+    bad: float | None,
+) -> None:
+    """Test error over training, a line a layer (the paper's Figure 2).
+
+    INPUTS are results of `vrlprobe probe RUN… --frames all`. A row a class of agents,
+    good, middle and bad by their last return, with the 95% interval of the mean; or a row
+    a run.
+    """
+    check_output(output, data)
+    found = probe_result(inputs, runs, layers)
+    names = chosen_components(found, components, probe_figure.default_components(found))
+    drawn = probe_rows(found, names, by, good, bad)
+    finish(probe_figure.draw(drawn, names), output, drawn, data)
+
+
+def probe_rows(
+    found: xr.Dataset,
+    components: Sequence[str],
+    by: str | None = None,
+    good: float | None = None,
+    bad: float | None = None,
+) -> xr.Dataset:
+    """What the figure of a probe over training draws: classes of agents, or single runs.
+
+    Classes unless told otherwise, where there are several runs of which it is known.
+    """
+    if (found["checkpoint"] != "").sum("frame").max() < 2:
+        raise SampleError(
+            "a curve needs several frames, this result has one of each run: probe with --frames "
+            "all, or draw it with `vrlprobe plot layers`"
+        )
+    if by == "run" or (by is None and found.sizes["run"] == 1):
+        return found
+    try:
+        return by_class(found, components, good=good, bad=bad)
+    except VrlprobeError:
+        if by is None and good is None and bad is None:
+            return found
+        raise
+
+
+def draw_probe(found: xr.Dataset) -> Figure:
+    """The figure that suits a result of a probe: curves over training, or a heat map."""
+    if (found["checkpoint"] != "").sum("frame").max() < 2:
+        return layers_figure.draw(found)
+    names = probe_figure.default_components(found)
+    return probe_figure.draw(probe_rows(found, names), names)
+
+
+def probe_result(inputs: Sequence[Path], runs: str | None, layers: str | None) -> xr.Dataset:
+    """Results of probes as one, of the runs and layers asked for."""
+    found = result(inputs, "probe", split_list(runs))
+    there = found["layer"].values.tolist()
+    return found.sel(layer=chosen(split_list(layers), there, "layer"))
+
+
+def chosen_components(
+    found: xr.Dataset, wanted: str | None, default: Sequence[str] = ()
+) -> list[str]:
+    """The components asked for, all of which the result must have."""
+    there = found["component"].values.tolist()
+    return chosen(split_list(wanted), there, "component", default)
+
+
+@plot.command(short_help="R² by layer and component, with the sparsity.")
+@figure_options
+@components_option
+@layers_option
+@runs_option
+@click.option("--frame", type=int, help="Of the checkpoints drawn.  [default: each run's last]")
+def layers(
+    inputs: tuple[Path, ...],
+    output: Path,
+    data: Path | None,
+    components: str | None,
+    layers: str | None,
+    runs: str | None,
+    frame: int | None,
+) -> None:
+    """Where each component is: R² by layer and component, with the chosen sparsity.
+
+    INPUTS are results of `vrlprobe probe`. A panel a run; the best layer is framed.
+    """
+    check_output(output, data)
+    found = probe_result(inputs, runs, layers)
+    if frame is not None:
+        found = at_frame(found, frame)
+    finish(layers_figure.draw(found, chosen_components(found, components)), output, found, data)
+
+
+def at_frame(found: xr.Dataset, frame: int) -> xr.Dataset:
+    """A result at one frame, which every run must have."""
+    there = found["frame"].values[(found["checkpoint"] != "").all("run").values].tolist()
+    if frame not in there:
+        known = ", ".join(map(str, there)) or "none that all runs have"
+        raise SampleError(f"no frame {frame} in this result: there are {known}")
+    return found.sel(frame=[frame])
+
+
+@plot.command(short_help="Rank, correlation, zeros … of runs (Figure 4).")
+@figure_options
+@runs_option
+@click.option("--layers", help="Comma-separated layers.  [default: mlp1,mlp2]")
+@click.option(
+    "--metrics", "names", help="Comma-separated variables, a column each.  [default: the paper's]"
+)
+def metrics(
+    inputs: tuple[Path, ...],
+    output: Path,
+    data: Path | None,
+    runs: str | None,
+    layers: str | None,
+    names: str | None,
+) -> None:
+    """Return, rank, correlation, zeros and gradient norm (the paper's Figures 4, 8, 9).
+
+    INPUTS are results of `vrlprobe metrics`. A row a run, collapse shaded.
+    """
+    check_output(output, data)
+    found = result(inputs, "metrics", split_list(runs))
+    drawable = [str(n) for n, v in found.data_vars.items() if v.dtype.kind == "f"]
+    columns = chosen(split_list(names), drawable, "metric", metrics_figure.PAPERS)
+    there = found["layer"].values.tolist()
+    lines = chosen(split_list(layers), there, "layer", metrics_figure.PAPERS_LAYERS)
+    finish(metrics_figure.draw(found, columns, lines), output, found, data)
+
+
+@plot.command(short_help="Returns of cohorts over training (Figure 5).")
+@figure_options
+@click.option("--names", help="Comma-separated labels, one an input.  [default: the files']")
+def cohort(inputs: tuple[Path, ...], output: Path, data: Path | None, names: str | None) -> None:
+    """Returns of cohorts over training (the paper's Figure 5).
+
+    INPUTS are results of `vrlprobe cohort RUN… -o NAME.nc`, a line each: mean, 5th to 95th
+    percentile over runs as the band, the mean's 95% interval apart.
+    """
+    check_output(output, data)
+    labels = split_list(names) or [path.name.split(".")[0] for path in inputs]
+    if len(labels) != len(inputs) or len(set(labels)) < len(labels):
+        raise click.UsageError(f"--names: {len(inputs)} different labels are needed, one an input")
+    found = results(inputs, "cohort")
+    drawn = returns(dict(zip(labels, found.values(), strict=True)))
+    finish(cohort_figure.draw(drawn), output, drawn.assign_attrs(vrlprobe="returns"), data)
+
+
+@plot.command(short_help="Which layer beats which, and how surely.")
+@figure_options
+@components_option
+@layers_option
+@runs_option
+@click.option("--only", type=click.Choice(["good", "middle", "bad"]), help="Runs of this class.")
+@class_options
+def order(
+    inputs: tuple[Path, ...],
+    output: Path,
+    data: Path | None,
+    components: str | None,
+    layers: str | None,
+    runs: str | None,
+    only: str | None,
+    good: float | None,
+    bad: float | None,
+) -> None:
+    """Which layer beats which, with its significance over runs (the paper's supplement B).
+
+    INPUTS are results of `vrlprobe probe`, of at least two runs; each counts once, at its
+    last frame.
+    """
+    check_output(output, data)
+    found = probe_result(inputs, runs, layers)
+    if only:
+        classes = run_classes(found, good, bad)
+        members = [run for run, name in classes.items() if name == only]
+        if not members:
+            returned = ", ".join(
+                f"{run} {last_checkpoint(found, run)['episode_return'].item():.0f}"
+                for run in classes
+            )
+            raise SampleError(f"no run is {only}; they return: {returned}")
+        found = found.sel(run=members)
+    names = chosen_components(found, components, probe_figure.default_components(found))
+    drawn = order_study(found, names)
+    finish(order_figure.draw(drawn), output, drawn, data)
+
+
+@plot.command(short_help="Who succeeds from which parts (Figure 3).")
+@figure_options
+def transplant(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:
+    """Who succeeds from which CNN and MLP, and how fast (the paper's Figure 3).
+
+    INPUTS is one result of `vrlprobe cohort --by init RUN… -o grid.nc`.
+    """
+    check_output(output, data)
+    if len(inputs) > 1:
+        raise click.UsageError("this figure shows one cohort: count all runs in one")
+    (drawn,) = results(inputs, "cohort").values()
+    if "group" not in drawn.dims:
+        raise SampleError(
+            f"{inputs[0]} is not grouped: make it with vrlprobe cohort --by init RUN… -o FILE"
+        )
+    finish(transplant_figure.draw(drawn), output, drawn, data)
+
+
+@plot.command(short_help="Where in the image the chosen units look.")
+@figure_options
+@components_option
+@click.option("--layers", default="cnn4", show_default=True, help="Comma-separated layers.")
+@click.option("--frame", default="last", show_default=True, help="Checkpoint: last, best, F.")
+@samples_option
+@click.option("--keep-own", is_flag=True, help="Test the run on episodes of its own too.")
+@click.option(
+    "--max-atoms", type=click.IntRange(min=1), default=DEFAULT_MAX_ATOMS, show_default=True,
+    help="Largest number of activations in a probe.",
+)  # fmt: skip
+def atoms(
+    inputs: tuple[Path, ...],
+    output: Path,
+    data: Path | None,
+    components: str | None,
+    layers: str,
+    frame: str,
+    sample_paths: tuple[Path, ...],
+    keep_own: bool,
+    max_atoms: int,
+) -> None:
+    """Where in the image the activations look that a probe chose, component by component.
+
+    INPUTS is one run, which is probed at once, or what --data kept of an earlier call.
+    """
+    check_output(output, data)
+    if len(inputs) > 1:
+        raise click.UsageError("this figure shows one run: give one")
+    if is_result(inputs[0]):
+        drawn = results(inputs, "atoms")[str(inputs[0])]
+        names = chosen_components(drawn, components)
+        finish(atoms_figure.draw(drawn.sel(component=names)), output, drawn, data)
+        return
+    with Session() as session:
+        (run,) = session.runs(inputs)
+        drawn = atoms_study(
+            run,
+            session.samples(sample_paths),
+            frame=one_frame(frame),
+            layers=split_list(layers) or [],
+            components=split_list(components),
+            settings=ProbeSettings("omp", max_atoms),
+            keep_own=keep_own,
+        )
+    finish(atoms_figure.draw(drawn), output, drawn, data)
+
+
+plot.add_command(film)

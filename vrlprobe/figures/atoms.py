@@ -1,0 +1,69 @@
+"""Where in the image a probe looks: receptive fields of the chosen activations."""
+
+import matplotlib as mpl
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from vrlprobe.figures.style import FULL_WIDTH, OPTIONS, layer_styles, thousands
+
+ACROSS = 4
+HEAT = "magma"
+
+
+def draw(found: xr.Dataset) -> Figure:
+    """A panel a layer and component: the image, and over it what the chosen activations see.
+
+    Bright: pixels that much of the probe's weight comes from. A ring is the middle of an atom's
+    receptive field, its area the atom's weight; the square is the field of the heaviest.
+
+    Args:
+        found: what `vrlprobe.studies.locating.atoms` returns.
+    """
+    panels = [(a, b) for a in found["layer"].values for b in found["component"].values]
+    columns = min(len(panels), ACROSS)
+    rows = -(-len(panels) // columns)
+    with mpl.rc_context(OPTIONS):
+        side = FULL_WIDTH / ACROSS
+        size = (max(side * columns, 2 * side), (side + 0.25) * rows + 0.4)
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False).ravel()
+        for ax in grid:
+            ax.set_axis_off()
+        for ax, (layer, name) in zip(grid, panels, strict=False):
+            _panel(ax, found.sel(layer=layer, component=name), found["image"].values)
+        head = f"{found.attrs['run']}, frame {thousands(found.attrs['frame'])}"
+        figure.suptitle(head, x=0.01, ha="left", fontsize=8)
+    return figure
+
+
+def _panel(ax: Axes, part: xr.Dataset, image: np.ndarray) -> None:
+    layer, count = str(part["layer"].item()), int(part["sparsity"])
+    grey = image.mean(axis=-1)
+    ax.imshow(grey, cmap="gray", vmin=0, vmax=255, interpolation="none")
+    field = part["field"].values
+    top = float(field.max()) or 1.0
+    heat = mpl.colormaps[HEAT](Normalize(0, top)(field))
+    heat[..., 3] = 0.75 * np.sqrt(field / top)
+    ax.imshow(heat, interpolation="none")
+    boxes, weights = part["box"].values[:count], part["weight"].values[:count]
+    middles = (boxes[:, :2] + boxes[:, 2:] - 1) / 2
+    colour = layer_styles([layer])[layer]["color"]
+    ax.scatter(
+        middles[:, 1], middles[:, 0], s=2 + 28 * weights / (weights.max(initial=0) or 1),
+        facecolors="none", edgecolors="w", linewidths=0.7,
+    )  # fmt: skip
+    if count:
+        y, x, bottom, right = boxes[int(np.argmax(weights))]
+        for ink, width in (("w", 2.4), (colour, 1.2)):
+            frame = Rectangle(
+                (x - 0.5, y - 0.5), right - x, bottom - y, fill=False, ec=ink, lw=width
+            )
+            ax.add_patch(frame)
+    ax.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))
+    score = part["test_r2"].item()
+    words = "constant" if np.isnan(score) else f"{count} atoms, R² {score:.2f}"
+    ax.set_title(f"{part['component'].item()}, {layer}\n{words}", fontsize=6.5, loc="left", pad=2)

@@ -1,0 +1,85 @@
+"""Where is each component: R² by layer and component, with the chosen sparsity."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from vrlprobe.figures.style import FULL_WIDTH, OPTIONS, thousands
+from vrlprobe.results import last_checkpoint
+
+BEST = "#d62728"
+CELL = 0.39
+"""Inches across a cell: room for a number."""
+ACROSS = 2
+"""Panels side by side."""
+
+
+def draw(result: xr.Dataset, components: Sequence[str] | None = None) -> Figure:
+    """R² on the test samples at each run's last frame: components down, layers across.
+
+    A panel a run. The small number in a cell is the sparsity; the best layer of each component is
+    framed. Below 0, worse than the test samples' own mean, the cell is grey.
+
+    Args:
+        result: what `vrlprobe.probe` returns.
+        components: which to draw; all if None.
+    """
+    names = list(components or result["component"].values)
+    runs, layers = result["run"].values, result["layer"].values
+    columns = min(len(runs), ACROSS)
+    rows = -(-len(runs) // columns)
+    width = 1.5 + columns * (CELL * len(layers) + 0.2) + 0.6
+    with mpl.rc_context(OPTIONS):
+        size = (max(width, FULL_WIDTH / 2), 0.4 + rows * (0.6 + 0.185 * len(names)))
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+        for ax in grid[len(runs) :]:
+            ax.set_axis_off()
+        axes = grid[: len(runs)]
+        for ax, name in zip(axes, runs, strict=True):
+            last = last_checkpoint(result, str(name)).sel(component=names)
+            last = last.transpose("component", "layer", ...)
+            mesh = _heat(ax, last["test_r2"].values, last["sparsity"].values)
+            ax.set_title(_title(last), loc="left")
+            ax.set_xticks(range(len(layers)), layers)
+            ax.set_yticks(range(len(names)), names)
+        bar = figure.colorbar(mesh, ax=list(grid), aspect=30, pad=0.015, fraction=0.05)
+        bar.set_label("R² on test episodes; small: number of atoms")
+        bar.outline.set_visible(False)
+    return figure
+
+
+def _heat(ax: Axes, values: np.ndarray, sparsity: np.ndarray) -> Any:
+    cmap = mpl.colormaps["cividis"].with_extremes(under="#dddddd", bad="white")
+    values = np.where((values < 0) & (values > -0.005), 0.0, values)  # what rounds to 0 is 0
+    mesh = ax.imshow(values, cmap=cmap, norm=Normalize(0, 1), aspect="auto", interpolation="none")
+    for row, col in np.ndindex(*values.shape):
+        value = values[row, col]
+        ink = "w" if 0 <= value < 0.55 else "k"
+        text = "-" if np.isnan(value) else "<0" if value < 0 else f"{value:.2f}"
+        at = 0.0 if text == "-" else -0.13
+        ax.text(col + at, row, text, ha="center", va="center_baseline", fontsize=6.5, color=ink)
+        if text != "-":
+            count = f"{sparsity[row, col]}"
+            ax.text(col + 0.43, row + 0.06, count, ha="right", va="center", fontsize=4.2, color=ink)
+    for row, line in enumerate(values):
+        if np.isfinite(line).any() and np.nanmax(line) >= 0.005:
+            best = int(np.nanargmax(line))
+            frame = Rectangle((best - 0.46, row - 0.44), 0.92, 0.88, fill=False, ec=BEST, lw=1.1)
+            ax.add_patch(frame)
+    ax.tick_params(length=0)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    return mesh
+
+
+def _title(last: xr.Dataset) -> str:
+    frame, value = last["frame"].item(), last["episode_return"].item()
+    return f"{last['run'].item()}, frame {thousands(frame)}, return {value:.0f}"

@@ -1,0 +1,98 @@
+"""How collapsed a run is over training: one metric a column, one run a row (paper, Figure 4)."""
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator
+
+from vrlprobe.collapse import spans
+from vrlprobe.figures.style import (
+    FULL_WIDTH,
+    INK,
+    OPTIONS,
+    SHADE,
+    frame_axis,
+    layer_styles,
+    marked,
+    wrapped,
+)
+
+HEADINGS = {
+    "episode_return": "return",
+    "numerical_rank": "rank",
+    "correlation_samples": "correlation",
+    "correlation_neurons": "correlation of units",
+    "dead_units": "zeros (dead units)",
+    "zero_fraction": "share of zeros",
+    "dormant_ratio": "dormant ratio",
+    "grad_norm": "gradient norm",
+    "action_spread": "spread of actions",
+}
+PAPERS = ("episode_return", "numerical_rank", "correlation_samples", "dead_units", "grad_norm")
+"""The columns of the paper's Figures 4, 8 and 9."""
+PAPERS_LAYERS = ("mlp1", "mlp2")
+FLOORS = {"grad_norm": 1e-6}
+"""Metrics on a logarithmic axis, linear below this."""
+
+
+def draw(
+    result: xr.Dataset,
+    metrics: Sequence[str] = PAPERS,
+    layers: Sequence[str] = PAPERS_LAYERS,
+) -> Figure:
+    """Return, rank, correlation, zeros and gradient norm over training, collapse shaded.
+
+    Args:
+        result: what `vrlprobe.studies.metrics` returns.
+        metrics: its variables to draw, a column each.
+        layers: a line each, where the metric is one of layers.
+    """
+    runs = result["run"].values
+    with mpl.rc_context(OPTIONS):
+        size = (FULL_WIDTH * max(len(metrics), 2) / len(PAPERS), 1.05 * len(runs) + 0.55)
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(len(runs), len(metrics), squeeze=False, sharex=True, sharey="col")
+        for row, (axes, run) in enumerate(zip(grid, runs, strict=True)):
+            part = result.sel(run=run)
+            part = part.isel(frame=part["checkpoint"].values != "")
+            for ax, name in zip(axes, metrics, strict=True):
+                _shade(ax, part)
+                _lines(ax, part[name], layers)
+                ax.set_title(HEADINGS.get(name, name) if row == 0 else "", loc="left")
+                ax.set_xlabel("frame" if row == len(runs) - 1 else "")
+            axes[0].set_ylabel(wrapped(str(run)))
+        handles = {
+            label: handle
+            for ax in grid[0]
+            for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(
+            handles.values(), handles.keys(), loc="outside upper right", ncols=4, frameon=False
+        )
+    return figure
+
+
+def _lines(ax: Axes, values: xr.DataArray, layers: Sequence[str]) -> None:
+    if "layer" in values.dims:
+        for name, style in layer_styles(list(layers)).items():
+            line = values.sel(layer=name).dropna("frame")
+            ax.plot(line["frame"].values, line.values, label=name, **marked(style, line.size))
+    else:
+        line = values.dropna("frame")
+        alone = "o" if line.size == 1 else ""
+        ax.plot(line["frame"].values, line.values, color=INK, lw=1.2, marker=alone, ms=3)
+    if values.name in FLOORS:
+        ax.set_yscale("symlog", linthresh=FLOORS[str(values.name)])
+        ax.yaxis.set_major_locator(FixedLocator([0, 1e-6, 1e-4, 1e-2, 1]))
+    frame_axis(ax, ticks=3)
+
+
+def _shade(ax: Axes, part: xr.Dataset) -> None:
+    """Stretches of collapse, each to the first checkpoint after it."""
+    label: str | None = "in collapse"
+    for first, last in spans(part["frame"].values, part["stage"].values == "collapsed"):
+        ax.axvspan(first, last, color=SHADE, lw=0, zorder=-1, label=label)
+        label = None

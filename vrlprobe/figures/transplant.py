@@ -1,0 +1,105 @@
+"""Who succeeds from which CNN and MLP, and how fast (paper, Figure 3)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from vrlprobe.figures.style import FAINT, FULL_WIDTH, OPTIONS, ROLES, frame_axis
+
+ORDER = ("blank", "good", "middle", "bad")
+"""Rows and columns of the paper's grid; other donors follow by name."""
+DASHES = ("-", "--", ":", "-.")
+
+
+def draw(found: xr.Dataset) -> Figure:
+    """Left the grid, CNN down and MLP across, with successes of runs; right the curves.
+
+    A curve is the mean return of a cell's successful runs: its colour the MLP's donor, its dashes
+    the CNN's. Cells with another critic or layer have a grid of their own and dots on their curve;
+    groups that are no cell (runs from scratch) have a curve only.
+
+    Args:
+        found: what `vrlprobe.studies.cohort` returns with `by="init"`.
+    """
+    labels = [str(name) for name in found["group"].values]
+    cells = {label: parts for label in labels if (parts := _parts(label))}
+    variants = sorted({rest for _, _, rest in cells.values()}) or [""]
+    donors = _donors([name for cnn, mlp, _ in cells.values() for name in (cnn, mlp)])
+    with mpl.rc_context(OPTIONS):
+        figure = Figure(figsize=(FULL_WIDTH, max(2.5, 2.0 * len(variants))), layout="constrained")
+        grid = figure.add_gridspec(len(variants), 2, width_ratios=[1.1, 2])
+        for row, variant in enumerate(variants if cells else []):
+            here = {c[:2]: label for label, c in cells.items() if c[2] == variant}
+            ax = figure.add_subplot(grid[row, 0])
+            _grid(ax, found, here, donors, "(a) successful runs" if row == 0 else "")
+            if variant:
+                ax.set_title(variant, loc="right", fontsize=6.5)
+        ax = figure.add_subplot(grid[:, 1])
+        for label in labels:
+            _curve(ax, found.sel(group=label), label, cells.get(label), donors)
+        ax.set_title("(b) mean return of the successful runs", loc="left")
+        ax.set(ylabel="return", ylim=(0, None))
+        frame_axis(ax)
+        ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=6.5)
+    return figure
+
+
+def _parts(label: str) -> tuple[str, str, str] | None:
+    """CNN's donor, MLP's donor, and what else differs; None where the label is no cell's."""
+    pieces = label.split("-", 2)
+    if len(pieces) < 2:
+        return None
+    return pieces[0], pieces[1], pieces[2] if len(pieces) > 2 else ""
+
+
+def _donors(names: Sequence[str]) -> list[str]:
+    known = [name for name in ORDER if name in names]
+    return known + sorted(set(names) - set(known))
+
+
+def _grid(
+    ax: Axes, found: xr.Dataset, cells: dict[tuple[str, str], str], donors: list[str], title: str
+) -> None:
+    """Successes of runs as numbers, their share as a shade; a cell without runs is empty."""
+    shares = np.full((len(donors), len(donors)), np.nan)
+    for (cnn, mlp), label in cells.items():
+        cell = found.sel(group=label)
+        count, runs = int(cell["successes"]), int(cell["runs"])
+        row, col = donors.index(cnn), donors.index(mlp)
+        shares[row, col] = count / runs
+        ink = "w" if count / runs > 0.55 else "k"
+        text = f"{count}/{runs}"
+        ax.text(col, row, text, ha="center", va="center", color=ink, fontsize=9)
+    cmap = mpl.colormaps["Blues"].with_extremes(bad="white")
+    ax.imshow(shares, cmap=cmap, vmin=0, vmax=1, interpolation="none")
+    ax.set_xticks(range(len(donors)), donors)
+    ax.set_yticks(range(len(donors)), donors)
+    ax.set(xlabel="MLP", ylabel="CNN")
+    ax.set_title(title, loc="left")
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+
+
+def _curve(
+    ax: Axes,
+    group: xr.Dataset,
+    label: str,
+    cell: tuple[str, str, str] | None,
+    donors: list[str],
+) -> None:
+    """One group's curve, where any of its runs succeeded."""
+    line = group["curve"].dropna("frame")
+    if not line.sizes["frame"]:
+        return
+    style: dict[str, Any] = {"color": FAINT, "ls": "-"}
+    if cell:
+        cnn, mlp = donors.index(cell[0]), donors.index(cell[1])
+        style = {"color": ROLES[mlp % len(ROLES)], "ls": DASHES[cnn % len(DASHES)]}
+        style |= {"marker": "o", "ms": 3} if cell[2] else {}
+    name = f"{label} ({int(group['successes'])}/{int(group['runs'])})"
+    ax.plot(line["frame"].values, line.values, lw=1.3, label=name, **style)

@@ -1,0 +1,1 @@
+"""One self-contained page about a cohort: content as plain data, curves as SVG, a template."""

@@ -1,0 +1,172 @@
+"""What a report says, as plain data: the template only sets it."""
+
+import base64
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from PIL import Image
+
+from vrlprobe.collapse import Verdict, spans
+from vrlprobe.format.reader import Run
+from vrlprobe.format.record import Record, config_digest
+from vrlprobe.report.curves import BOTTOM, LEFT, RIGHT, TOP, Axis, Chart, chart, rounded
+from vrlprobe.results import package_versions
+from vrlprobe.studies.reading import readings, stage_labels
+
+LARGEST, QUALITY = 96, 80
+"""Pixels across an image of a strip, at most, and the quality of its JPEG."""
+LOWEST, HIGHEST = 1e-9, 1.0
+"""Ends of the logarithmic axes."""
+SHOWN_LAYERS = ("mlp1", "mlp2")
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A film strip of one checkpoint, or why there is none."""
+
+    when: str
+    """start, middle or end."""
+    frame: int
+    film: xr.Dataset | None
+    reason: str = ""
+
+
+def page_content(
+    runs: Sequence[Run | Record],
+    found: xr.Dataset,
+    verdicts: Sequence[Verdict],
+    strips: Sequence[Sequence[Strip]],
+    probes: Sequence[xr.Dataset | None],
+) -> dict[str, Any]:
+    """Everything on the page.
+
+    Args:
+        runs: open runs or records, whose logs are drawn.
+        found: their cohort, of `vrlprobe.studies.cohort`.
+        verdicts: a run each.
+        strips: a run's film strips, in order.
+        probes: a run's part of a probe result, or None.
+    """
+    frames = sorted({frame for run in runs for frame in run.frames.tolist()})
+    top = np.nanmax([1.0, *found["episode_return"].values.ravel()])
+    cards = [
+        _card(place, run, found.isel(run=place), verdict, (max(frames), float(top)))
+        for place, (run, verdict) in enumerate(zip(runs, verdicts, strict=True))
+    ]
+    for card, its_strips, result in zip(cards, strips, probes, strict=True):
+        card["strips"] = [_strip(strip) for strip in its_strips]
+        card["heat"] = None if result is None else _heat(result)
+    return {
+        "tasks": sorted(set(found["task"].values.tolist())),
+        "frames": frames,
+        "runs": cards,
+        "versions": package_versions(),
+        "arguments": json.loads(found.attrs["arguments"]),
+        "samples": sorted({result.attrs["samples"] for result in probes if result is not None}),
+        "any_probe": any(result is not None for result in probes),
+    }
+
+
+def _card(
+    place: int, run: Run | Record, row: xr.Dataset, verdict: Verdict, ends: tuple[int, float]
+) -> dict[str, Any]:
+    """One run's row of the table, charts and provenance."""
+    stages = stage_labels(run)
+    return {
+        "label": str(row["run"].item()),
+        "anchor": f"run-{place}",
+        "task": row["task"].item(),
+        "seed": row["seed"].item(),
+        "final": float(row["final_return"]),
+        "kind": row["class"].item(),
+        "word": verdict.word,
+        "verdict": str(verdict),
+        "reason": verdict.reason,
+        "state": run.state,
+        "attempts": row["attempts"].item(),
+        "frames": run.frames.tolist(),
+        "stages": stages,
+        "charts": _charts(run, stages, *ends),
+        "provenance": _provenance(run),
+    }
+
+
+def _charts(run: Run | Record, stages: list[str], last: int, top: float) -> list[Chart]:
+    read = readings(run)
+    common: dict[str, Any] = {
+        "x": Axis(0, last, LEFT, RIGHT),
+        "spans": spans(run.frames, np.array(stages) == "collapsed"),
+        "resets": run.frames[1:][np.diff(read.attempts) > 0].tolist(),
+    }
+    at = run.frames.astype(float)
+    gradients = {layer: read.values.get(f"grad_norm[{layer}]") for layer in SHOWN_LAYERS}
+    known = {layer: values for layer, values in gradients.items() if values is not None}
+
+    logged = Axis(LOWEST, HIGHEST, BOTTOM, TOP, log=True)
+    spread = {"": read.values["action_spread"]}
+    returned = {"": np.asarray(run.returns, np.float64)}
+    return [
+        chart("return", at, returned, y=Axis(0, top, BOTTOM, TOP), **common),
+        chart("spread of actions", at, spread, y=logged, **common),
+        chart("gradient norm", at, known, y=logged, **common),
+    ]
+
+
+def _strip(strip: Strip) -> dict[str, Any]:
+    shown: dict[str, Any] = {"when": strip.when, "frame": strip.frame, "reason": strip.reason}
+    if strip.film is not None:
+        row = strip.film.isel(row=0)
+        images = row["image"].values
+        shown |= {
+            "picture": _picture(images),
+            "count": len(images),
+            "until": int(row["frame"][-1]),
+            "returned": float(row["episode_return"]),
+            "rendered": bool(row["rendered"]),
+            "ratio": len(images) * images.shape[2] / images.shape[1],
+        }
+    return shown
+
+
+def _picture(images: np.ndarray) -> str:
+    """Images (n, y, x, 3) side by side as a JPEG in a data URI."""
+    whole = Image.fromarray(np.concatenate(list(images), axis=1))
+    if images.shape[1] > LARGEST:
+        scale = LARGEST / images.shape[1]
+        whole = whole.resize((round(whole.width * scale), LARGEST))
+    buffer = io.BytesIO()
+    whole.save(buffer, "JPEG", quality=QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _heat(result: xr.Dataset) -> dict[str, Any]:
+    """R² and sparsity by frame, component and layer, rounded for the page."""
+    there = result.isel(frame=np.flatnonzero(result["checkpoint"].values != ""))
+    r2 = there["test_r2"].transpose("frame", "component", "layer").values
+    sparsity = there["sparsity"].transpose("frame", "component", "layer").values
+    return {
+        "frames": there["frame"].values.tolist(),
+        "layers": there["layer"].values.tolist(),
+        "components": there["component"].values.tolist(),
+        "r2": [[rounded(line, 3) for line in frame.round(2)] for frame in r2],
+        "sparsity": sparsity.tolist(),
+        "samples": result.attrs["samples"],
+        "n_test": int(result["n_test"]),
+    }
+
+
+def _provenance(run: Run | Record) -> dict[str, Any]:
+    versions = run.versions if isinstance(run, Record) else run.provenance.get("versions", {})
+    checkpoint = run.checkpoint if isinstance(run, Record) else run.digest(int(run.frames[-1]))
+    return {
+        "file": run.path.name,
+        "config": config_digest(run.config),
+        "checkpoint": checkpoint,
+        "settings": {key: value for key, value in run.config.items() if value is not None},
+        "versions": dict(versions),
+    }

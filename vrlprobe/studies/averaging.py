@@ -1,0 +1,150 @@
+"""Results of several runs averaged: by class of agents, or over the runs of a cohort."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+
+from vrlprobe.cohort import CLASSES, classify, mean_interval, percentiles
+from vrlprobe.errors import SampleError
+
+
+def run_classes(
+    result: xr.Dataset, good: float | None = None, bad: float | None = None
+) -> dict[str, str]:
+    """By run: good, middle or bad, by the return at the last frame that the result has of it.
+
+    Args:
+        result: of a study, with `episode_return`.
+        good, bad: returns from which a run is good and up to which it is bad; each run's own
+            profile's if None.
+
+    Raises:
+        SampleError: no thresholds, or a run without a return.
+    """
+    configs = json.loads(result.attrs.get("configs", "{}"))
+    found = {}
+    for run in result["run"].values.tolist():
+        config = configs.get(run, {})
+        ends = [config.get("good_return"), config.get("bad_return")]
+        upper, lower = (e if g is None else g for g, e in zip((good, bad), ends, strict=True))
+        if upper is None or lower is None:
+            raise SampleError(
+                f"the result does not say from which return {run} is good and up to which it is "
+                "bad: give both (--good, --bad)"
+            )
+        returns = result["episode_return"].sel(run=run).dropna("frame").values
+        try:
+            found[run] = classify(float(returns[-1]) if len(returns) else np.nan, upper, lower)
+        except ValueError as error:
+            raise SampleError(f"{run}: {error}") from error
+    return {run: str(name) for run, name in found.items()}
+
+
+def by_class(
+    result: xr.Dataset,
+    components: Sequence[str] | None = None,
+    *,
+    good: float | None = None,
+    bad: float | None = None,
+    seed: int = 0,
+) -> xr.Dataset:
+    """The probes' test errors averaged over each class of agents (paper, Figure 2).
+
+    Args:
+        result: what `probe` returns.
+        components: which; all if None.
+        good, bad: see `run_classes`.
+        seed: of the bootstrap.
+
+    Returns:
+        Dims (class, frame, layer, component): `test_mse`, the mean over runs, and its 95% bootstrap
+        interval `low`, `high`; NaN at frames that not every run of the class has. Dims
+        (class, component): `mean_mse`. Dims (class,): `n_runs`. Classes without a run are not
+        there. The attribute `n_runs` counts all runs.
+
+    Raises:
+        SampleError: see `run_classes`; or the runs of a class share no frame.
+    """
+    classes = run_classes(result, good, bad)
+    names = result["component"].values if components is None else list(components)
+    parts = []
+    for name in CLASSES:
+        members = [run for run, its in classes.items() if its == name]
+        if members:
+            parts.append(_class_mean(name, result.sel(run=members, component=names), seed))
+    there = [name for name in CLASSES if name in classes.values()]
+    found: xr.Dataset = xr.concat(parts, "class", data_vars="all", combine_attrs="drop")
+    return found.assign_coords({"class": there}).assign_attrs(
+        {**result.attrs, "n_runs": len(classes)}
+    )
+
+
+def _class_mean(name: str, part: xr.Dataset, seed: int) -> xr.Dataset:
+    """The mean and its interval at the frames that all runs of a class have."""
+    shared = (part["checkpoint"] != "").all("run")
+    if not shared.any():
+        raise SampleError(
+            f"the {name} runs {', '.join(part['run'].values)} were probed at no common frame: "
+            "probe them at the same --frames"
+        )
+    dims = ("frame", "layer", "component")
+    errors = part["test_mse"].where(shared).transpose("run", *dims)
+    values = mean_interval(errors.values, seed=seed)
+    average = {
+        key: (dims, value) for key, value in zip(("test_mse", "low", "high"), values, strict=True)
+    }
+    return xr.Dataset(average, {dim: errors[dim].values for dim in dims}).assign(
+        mean_mse=part["mean_mse"].mean("run"), n_runs=part.sizes["run"]
+    )
+
+
+def returns(cohorts: Mapping[str, xr.Dataset], seed: int = 0) -> xr.Dataset:
+    """Returns over training of several cohorts, task by task (paper, Figure 5).
+
+    Args:
+        cohorts: results of `vrlprobe.studies.cohort` by name.
+        seed: of the bootstrap.
+
+    Returns:
+        Dims (cohort, task, frame): `mean`, with its 95% bootstrap interval `mean_low`, `mean_high`;
+        `percentile_5`, `percentile_95` over runs. Dims (cohort, task): `n_runs`. NaN at frames at
+        which not every run of a cohort was evaluated: another set of runs has another mean.
+
+    Raises:
+        SampleError: a cohort whose runs of a task share no frame.
+    """
+    tasks = sorted({task for found in cohorts.values() for task in found["task"].values})
+    stacked = [
+        _stack([_returns_of(name, found, task, seed) for task in tasks], "task", tasks)
+        for name, found in cohorts.items()
+    ]
+    return _stack(stacked, "cohort", list(cohorts))
+
+
+def _stack(parts: Sequence[xr.Dataset], dim: str, labels: Sequence[str]) -> xr.Dataset:
+    whole: xr.Dataset = xr.concat(
+        parts, dim, join="outer", data_vars="all", combine_attrs="drop", fill_value=np.nan
+    )
+    return whole.assign_coords({dim: list(labels)}).sortby("frame")
+
+
+def _returns_of(name: str, found: xr.Dataset, task: str, seed: int) -> xr.Dataset:
+    runs = found["episode_return"].isel(run=np.flatnonzero(found["task"].values == task))
+    curves = runs.transpose("run", "frame").dropna("frame")
+    if runs.sizes["run"] and not curves.sizes["frame"]:
+        raise SampleError(
+            f"the runs of {task} in {name} were evaluated at no common frame: compare runs of "
+            "one setting"
+        )
+    if not runs.sizes["run"]:
+        curves = curves.isel(frame=[])
+    mean, low, high = mean_interval(curves.values, seed=seed) if curves.size else [[]] * 3
+    bands = np.array([percentiles(column) for column in curves.values.T]).reshape(-1, 2)
+    columns = {"mean": mean, "mean_low": low, "mean_high": high}
+    columns |= {"percentile_5": bands[:, 0], "percentile_95": bands[:, 1]}
+    return xr.Dataset(
+        {key: ("frame", np.asarray(value, float)) for key, value in columns.items()},
+        {"frame": curves["frame"].values},
+    ).assign(n_runs=runs.sizes["run"])

@@ -1,0 +1,137 @@
+"""Images of recorded episodes: film strips of several runs side by side, and whole episodes."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from vrlprobe.envs import PixelEnv
+from vrlprobe.errors import SampleError
+from vrlprobe.format.episode import Episode
+from vrlprobe.selection import resolve_frames, run_labels
+from vrlprobe.studies.common import run_attributes
+
+if TYPE_CHECKING:
+    from vrlprobe.format.reader import Run
+
+Images = npt.NDArray[np.uint8]
+DEFAULT_COUNT = 10
+DEFAULT_UNTIL = 300
+"""Frames of an episode in a strip, as in the paper's Figures 6 and 7."""
+
+
+def film(
+    runs: "Run | Sequence[Run]",
+    *,
+    frame: str | int = "last",
+    episodes: Sequence[int] = (0,),
+    count: int | None = DEFAULT_COUNT,
+    until: int | None = DEFAULT_UNTIL,
+    size: int | None = None,
+) -> xr.Dataset:
+    """Images of evaluation episodes, those of all runs at the same frames of an episode.
+
+    Args:
+        runs: one open run, or several of one task.
+        frame: of the checkpoint whose rollout it is; "last" or "best" too.
+        episodes: which of each rollout, from 0 on.
+        count: images of an episode, evenly spaced; None takes every agent step.
+        until: the last frame of an episode that is shown; None goes on to the end.
+        size: render the episode anew from its physics at so many pixels; None takes the recorded
+            images, and renders anew where there are none.
+
+    Returns:
+        `image`, uint8, dims (row, time, y, x, colour), a row an episode: run by run, then episode
+        by episode; black after an episode's end. Coordinates (row,): `run`, `checkpoint` (its
+        frame), `episode`, `episode_return`, `length` (frames), `rendered` (anew); (time,): `frame`
+        of the episode, action repeat included.
+
+    Raises:
+        SampleError: a run without this episode, or runs of other action repeats or image sizes.
+        RenderError: images must be rendered, and there is no OpenGL library.
+    """
+    runs = list(runs) if isinstance(runs, Sequence) else [runs]
+    repeats = [int(run.config.get("action_repeat", 1)) for run in runs]
+    repeat: int = _same(repeats, runs, "action repeat")
+    shots = [
+        (label, run, at, which, _episode(run, at, which))
+        for label, run in zip(run_labels(runs), runs, strict=True)
+        for at in resolve_frames(run, frame if isinstance(frame, str) else [frame])
+        for which in episodes
+    ]
+    longest = max(len(episode) for *_, episode in shots)
+    last = longest if until is None else min(longest, until // repeat)
+    steps = np.unique(np.linspace(0, last, (last + 1) if count is None else count).round())
+    strips = [_images(run, episode, steps.astype(int), size) for _, run, _, _, episode in shots]
+    _same([strip.shape[1:] for strip in strips], [shot[1] for shot in shots], "image size")
+    return xr.Dataset(
+        {"image": (("row", "time", "y", "x", "colour"), np.stack(strips))},
+        coords={
+            "run": ("row", [shot[0] for shot in shots]),
+            "checkpoint": ("row", [shot[2] for shot in shots]),
+            "episode": ("row", [shot[3] for shot in shots]),
+            "episode_return": ("row", [shot[4].episode_return for shot in shots]),
+            "length": ("row", [repeat * len(shot[4]) for shot in shots]),
+            "rendered": ("row", [bool(size) or shot[4].images is None for shot in shots]),
+            "frame": ("time", repeat * steps.astype(np.int64)),
+        },
+        attrs=run_attributes("film", runs, {"frame": frame, "episodes": list(episodes)}),
+    )
+
+
+def _episode(run: "Run", frame: int, which: int) -> Episode:
+    rollout = run.rollout(frame)
+    if not 0 <= which < len(rollout):
+        raise SampleError(
+            f"{run.path.name} has no episode {which} at frame {frame}: it recorded {len(rollout)}"
+            f"{', from 0 on' if len(rollout) else ''}"
+        )
+    return rollout[which]
+
+
+def _images(run: "Run", episode: Episode, steps: npt.NDArray[np.int64], size: int | None) -> Images:
+    """Images (n_steps, y, x, 3), black after the episode's end."""
+    inside = steps[steps <= len(episode)]
+    if size is None and episode.images is not None:
+        found = episode.images[inside]
+    else:
+        found = render(run, episode.physics[inside], size)
+    blank = np.zeros((len(steps) - len(inside), *found.shape[1:]), np.uint8)
+    return np.concatenate([found, blank]).transpose(0, 2, 3, 1)
+
+
+def render(run: "Run", physics: npt.NDArray[np.float64], size: int | None = None) -> Images:
+    """Images (n, 3, size, size) of recorded physics states (n, physics_dim).
+
+    A target that the task moves between episodes is not in the physics state: it stays where it
+    is in the first.
+
+    Raises:
+        SampleError: the run recorded no physics, or that of another model.
+        RenderError, UnknownTaskError: it cannot be rendered.
+    """
+    pixels = size or int(run.config.get("image_size", 84))
+    with PixelEnv(
+        str(run.config.get("task")), image_size=pixels, render=str(run.config.get("render", "full"))
+    ) as env:
+        needed = len(env.physics_state)
+        if physics.shape[1] != needed:
+            raise SampleError(
+                f"{run.path.name} recorded no images of this episode, and {physics.shape[1]} "
+                f"numbers of physics where {run.config.get('task')} has {needed}: it cannot be "
+                "rendered"
+            )
+        return np.stack([env.render_state(state) for state in physics])
+
+
+def _same(values: Sequence[Any], runs: "Sequence[Run]", what: str) -> Any:
+    for value, run in zip(values, runs, strict=True):
+        if value != values[0]:
+            raise SampleError(
+                f"runs in one strip share their {what}: {runs[0].path.name} has {values[0]}, "
+                f"{run.path.name} has {value}"
+                + (" (--size renders both anew)" if what == "image size" else "")
+            )
+    return values[0]

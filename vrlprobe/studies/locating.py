@@ -1,0 +1,122 @@
+"""Where in the image the activations lie that a probe chose."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from vrlprobe.activations import feature_major_activations, known_layers
+from vrlprobe.receptive import ReceptiveFields, receptive_fields
+from vrlprobe.samples import SampleSet
+from vrlprobe.selection import check_runs, resolve_frames, run_labels, samples_for
+from vrlprobe.studies.common import Variables, blank, run_attributes, sample_attributes
+from vrlprobe.studies.fitting import ProbeSettings, Sets, r_squared, sparse_path
+from vrlprobe.studies.jobs import Rows
+
+if TYPE_CHECKING:
+    from vrlprobe.format.reader import Run
+
+PLACE = ("layer", "component")
+ATOMS: Variables = {
+    "unit": ((*PLACE, "atom"), -1, "activation chosen, flat in channel, row, column; -1 for none"),
+    "channel": ((*PLACE, "atom"), -1, "channel of the activation"),
+    "weight": ((*PLACE, "atom"), np.nan, "|coefficient| x deviation of the activation / of state"),
+    "box": ((*PLACE, "atom", "edge"), -1, "pixels that it sees; bottom and right are exclusive"),
+    "field": ((*PLACE, "y", "x"), 0.0, "weights spread over the pixels that the atoms see"),
+    "sparsity": (PLACE, 0, "number of atoms, chosen on the validation samples"),
+    "test_r2": (PLACE, np.nan, "1 - test error / variance of the test samples"),
+}
+
+
+def atoms(
+    run: "Run",
+    samples: "SampleSet | Sequence[Run] | None" = None,
+    *,
+    frame: str | int = "last",
+    layers: Sequence[str] = ("cnn4",),
+    components: Sequence[str] | None = None,
+    settings: ProbeSettings | None = None,
+    keep_own: bool = False,
+) -> xr.Dataset:
+    """The activations of convolutional layers that a sparse probe chooses, and what they see.
+
+    Args:
+        run, samples: as for `probe`.
+        frame: of the checkpoint; "last" or "best" too.
+        layers: convolutional ones.
+        components: names or aliases of the state's components; all if None.
+        settings: of the sparse probe, as for `probe`.
+        keep_own: test the run on episodes of its own too.
+
+    Returns:
+        The variables of `ATOMS`; `image` (y, x, colour), one test observation's newest image.
+
+    Raises:
+        SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.
+    """
+    samples, keep_own = samples_for([run], samples, keep_own)
+    check_runs([run], samples)
+    (at,) = resolve_frames(run, frame if isinstance(frame, str) else [frame])
+    agent, settings = run.agent(at), settings or ProbeSettings()
+    names = known_layers(agent, layers)
+    fields = {name: receptive_fields(agent, name) for name in names}
+    rows = Rows(samples, run, samples.columns(components), keep_own)
+    states = rows.states()
+    found = feature_major_activations(agent, rows.observations(), names)
+    height, width = agent.image_shape[1:]
+    coords: dict[str, Sequence[Any]] = {
+        "layer": names,
+        "component": rows.components,
+        "atom": range(1, settings.max_atoms + 1),
+        "edge": ["top", "left", "bottom", "right"],
+        "y": range(height),
+        "x": range(width),
+    }
+    result = blank(coords, ATOMS)
+    for name in names:
+        parts = rows.cut(found.pop(name))
+        sets = {split: (parts[split], states[split]) for split in parts}
+        _fill(result.sel(layer=name), sets, settings, fields[name])
+    picture = samples.observations(rows.rows["test"][len(rows.rows["test"]) // 2 :][:1])
+    result["image"] = (("y", "x", "colour"), picture[0, -3:].transpose(1, 2, 0))
+    attributes = {"frame": at, "checkpoint": run.digest(at), "run": run_labels([run])[0]}
+    return result.assign_attrs(
+        run_attributes("atoms", [run], {**vars(settings), "keep_own": keep_own, "frame": at})
+        | sample_attributes(samples)
+        | attributes
+    )
+
+
+def _fill(part: xr.Dataset, sets: Sets, settings: ProbeSettings, fields: ReceptiveFields) -> None:
+    """Probe one layer for every component, and put what it chose into its part of the result."""
+    path = sparse_path(sets, settings)
+    best = path.best_sparsity("val")
+    part["sparsity"][:] = best
+    states, held_out = (np.asarray(sets[name][1], np.float64) for name in ("train", "test"))
+    part["test_r2"][:] = r_squared(path.mse["test"][np.arange(len(best)), best], held_out)
+    scale = path.atom_norm / np.sqrt(len(states))
+    weights = abs(path.coefficients(best)[0]) * scale
+    deviation = states.std(axis=0)
+    for place, count in enumerate(best.tolist()):
+        share = weights[place, :count] / (deviation[place] or 1.0)
+        _place(part.isel(component=place), path.support[place, :count], share, fields)
+
+
+def _place(
+    part: xr.Dataset,
+    units: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.float64],
+    fields: ReceptiveFields,
+) -> None:
+    """One component's atoms, put in place in its part of the result."""
+    boxes = fields.boxes(units)
+    part["unit"][: len(units)] = units
+    part["channel"][: len(units)] = fields.channels(units)
+    part["weight"][: len(units)] = weights
+    part["box"][: len(units)] = boxes
+    area = fields.size[0] * fields.size[1]
+    field = part["field"].values
+    for (top, left, bottom, right), weight in zip(np.maximum(boxes, 0), weights, strict=True):
+        field[top:bottom, left:right] += weight / area

@@ -1,0 +1,124 @@
+"""What a run's log says of its checkpoints, one value each, and the stages that follow from it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from vrlprobe import metrics as measure
+from vrlprobe.collapse import GRADIENT, SPREAD, stages
+from vrlprobe.format.record import Record
+
+if TYPE_CHECKING:
+    from vrlprobe.format.reader import Run
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What a run's checkpoints show, one value each.
+
+    Attributes:
+        frames: int64 (n,).
+        values: by a sign's name, float64 (n,); NaN before an attempt's first update.
+        attempts: int64 (n,), 1 throughout where nothing was reset.
+    """
+
+    frames: npt.NDArray[np.int64]
+    values: dict[str, Floats]
+    attempts: npt.NDArray[np.int64]
+
+    def of_attempt(self, number: int) -> "Readings":
+        """The rows of one attempt."""
+        rows = self.attempts == number
+        values = {name: column[rows] for name, column in self.values.items()}
+        return Readings(self.frames[rows], values, self.attempts[rows])
+
+
+def readings(run: "Run | Record") -> Readings:
+    """Every logged column of a run or record by name, `grad_norm[mlp1]` for one with a dimension.
+
+    A spread that was not logged is that of the rollouts' actions; gradient norms that were not
+    logged are computed from the checkpoints' stored batches.
+    """
+    log, count = run.log, len(run.frames)
+    values = {name: column for item in log.data_vars.values() for name, column in _columns(item)}
+    attempts = values.get("attempt", np.ones(count)).astype(np.int64)
+    for name, compute in ((SPREAD.name, _rollout_spread), (GRADIENT.name, _gradient)):
+        if name not in values:
+            found = [] if isinstance(run, Record) else [compute(run, f) for f in run.frames]
+            values[name] = np.array(found or [np.nan] * count)
+    if "updates" in values:
+        untrained = values["updates"] == 0
+        values = {name: np.where(untrained, np.nan, column) for name, column in values.items()}
+    return Readings(run.frames, values, attempts)
+
+
+def _columns(item: xr.DataArray) -> list[tuple[str, Floats]]:
+    if item.ndim == 1:
+        return [(str(item.name), item.values)]
+    labels = item[item.dims[1]].values
+    return [(f"{item.name}[{label}]", item.values[:, at]) for at, label in enumerate(labels)]
+
+
+def _rollout_spread(run: "Run", frame: int) -> float:
+    actions = [episode.actions for episode in run.rollout(frame)]
+    return measure.action_spread(np.concatenate(actions)) if actions else float("nan")
+
+
+def _gradient(run: "Run", frame: int) -> float:
+    return gradient_norms(run, frame).get("mlp1", float("nan"))
+
+
+def attempt_begins(whole: Readings) -> dict[int, int]:
+    """By an attempt's number: the frame at which it began, the last one of the attempt before."""
+    begins = {int(whole.attempts[0]): 0}
+    for before, number in zip(whole.frames, whole.attempts[1:], strict=False):
+        begins.setdefault(int(number), int(before))
+    return begins
+
+
+def stage_labels(run: "Run | Record") -> list[str]:
+    """ "collapsed" or "healthy" at every checkpoint, attempt by attempt, by the spread of actions.
+
+    Empty before an attempt's first update and where too few readings follow it.
+    """
+    whole = readings(run)
+    found = dict.fromkeys(whole.frames.tolist(), "")
+    for number in np.unique(whole.attempts).tolist():
+        part = whole.of_attempt(number)
+        known = np.isfinite(part.values[SPREAD.name])
+        frames, spread = part.frames[known], part.values[SPREAD.name][known]
+        for stage in stages(frames, ~SPREAD.healthy(spread)):
+            inside = frames[(frames >= stage.first) & (frames <= stage.last)]
+            word = "collapsed" if stage.collapsed else "healthy"
+            found |= dict.fromkeys(inside.tolist(), word)
+    return list(found.values())
+
+
+def gradient_norms(run: "Run", frame: int, agent: Any = None) -> dict[str, float]:
+    """Gradient norm by layer on the batch stored with a checkpoint; empty where it has none.
+
+    The checkpoint's agent is built if it is not given.
+    """
+    complete = any(name.startswith("critic/") for name in run.layout.parameters)
+    batch = run.batch(frame) if complete else None
+    if batch is None:
+        return {}
+    agent = agent or run.agent(frame)
+    if not hasattr(agent, "gradient_norms"):
+        return {}
+    norms: dict[str, float] = agent.gradient_norms(*batch)
+    return norms
+
+
+def logged_norms(run: "Run", frame: int) -> dict[str, float]:
+    """Gradient norm by layer as it was logged at a checkpoint; empty where it was not."""
+    log = run.log
+    if "grad_norm" not in log or "layer" not in log["grad_norm"].dims:
+        return {}
+    row = log["grad_norm"].sel(frame=frame)
+    return {str(name): float(row.sel(layer=name)) for name in row["layer"].values}
