@@ -23,6 +23,7 @@ COMMANDS = (
     "film",
     "report",
     "import",
+    "export",
 )
 PLACES = {"import": ("importing", "import_")}
 """Module and function of commands whose names Python does not allow for them."""
