@@ -219,6 +219,12 @@ def test_a_file_that_is_no_checkpoint(tmp_path, content):
         read_checkpoint(path)
 
 
+def test_a_pointer_to_a_file(tmp_path):
+    (tmp_path / "a.pt").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0")
+    with pytest.raises(FormatError, match="git lfs pull"):
+        read_checkpoint(tmp_path / "a.pt")
+
+
 def test_a_file_of_something_else(tmp_path):
     torch.save({"weights": [1, 2, 3]}, tmp_path / "a.pt")
     with pytest.raises(FormatError, match="no agent known here"):

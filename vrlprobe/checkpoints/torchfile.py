@@ -28,6 +28,7 @@ DTYPES = {
 }
 MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """A stream of torch before 1.6 begins with a pickle of this number."""
+LFS = b"version https://git-lfs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ def load_torch(file: Path | BinaryIO, where: str) -> Any:
     if is_zip(file):
         return _load_zip(Archive(file, where), where)
     data = file.read_bytes() if isinstance(file, Path) else file.read()
+    if data.startswith(LFS):
+        raise FormatError(f"{where}: a pointer of Git LFS, not the file: fetch it (git lfs pull)")
     if MAGIC not in data[:32]:
         raise FormatError(f"{where}: neither a file of torch.save nor another known checkpoint")
     return _load_stream(data, where)

@@ -2,13 +2,14 @@
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import click
 import numpy as np
 
 from vrlprobe.checkpoints.statedict import ARCHITECTURES
-from vrlprobe.cli.common import FILE, Session, check_writable, parse_frames
+from vrlprobe.cli.common import FILE, Session, check_writable, parse_frames, progress
 from vrlprobe.cli.table import aligned
 from vrlprobe.studies.importing import EPISODES, Imported, import_checkpoints
 
@@ -29,7 +30,7 @@ from vrlprobe.studies.importing import EPISODES, Imported, import_checkpoints
 )  # fmt: skip
 @click.option(
     "--observations", type=FILE, metavar="NPZ",
-    help="Episodes to take instead of playing the task, see below.",
+    help="Episodes to take instead of playing the task, see above.",
 )  # fmt: skip
 @click.option(
     "--architecture", type=click.Choice(ARCHITECTURES),
@@ -90,7 +91,7 @@ def import_(
             action_repeat=action_repeat,
             image_size=image_size,
             seed=seed,
-            tell=lambda one: click.echo(f"read {one.path}: frame {one.frame:,}", err=True),
+            track=partial(progress, what="playing"),
         )
     click.echo(json.dumps([_plain(one) for one in done]) if as_json else _table(done))
     click.echo(f"wrote {output}", err=True)

@@ -17,7 +17,7 @@ from vrlprobe.errors import FormatError
 from vrlprobe.format.episode import Episode
 from vrlprobe.format.filesystem import replaced_whole
 from vrlprobe.format.writer import RunWriter
-from vrlprobe.studies.playing import Given, Nothing, Played, Source
+from vrlprobe.studies.playing import Given, Nothing, Played, Source, Track
 
 PathLike = str | os.PathLike[str]
 EPISODES = 10
@@ -55,7 +55,7 @@ def import_checkpoints(
     architecture: str | None = None,
     image_size: int | None = None,
     seed: int = 0,
-    tell: Callable[[Imported], None] = lambda _: None,
+    track: Track = iter,
 ) -> list[Imported]:
     """Write checkpoints of one training into a run file that every analysis reads.
 
@@ -74,7 +74,7 @@ def import_checkpoints(
         architecture: of a plain state dict, where its names do not tell.
         image_size: height and width of the images, where the shapes leave a choice.
         seed: of the played episodes.
-        tell: is called with each checkpoint that is done.
+        track: wraps the episodes of a checkpoint, for instance to show progress.
 
     Raises:
         FormatError: a file is no checkpoint known here, or does not fit the others or the task; the
@@ -98,7 +98,7 @@ def import_checkpoints(
     provenance = {"import": {"sources": [_origin(path, frame) for frame, path in order]}}
     done = []
     with ExitStack() as stack:
-        source = stack.enter_context(_source(first, task, episodes, observations, seed))
+        source = stack.enter_context(_source(first, task, episodes, observations, seed, track))
         temporary = stack.enter_context(replaced_whole(where))
         writer = stack.enter_context(
             RunWriter.create(
@@ -114,7 +114,6 @@ def import_checkpoints(
             rollout = source.episodes(checkpoint, last=frame == order[-1][0])
             writer.commit(frame, checkpoint.parameters, rollout)
             done.append(_summary(path, frame, checkpoint, rollout))
-            tell(done[-1])
     return done
 
 
@@ -177,12 +176,13 @@ def _source(
     episodes: int,
     observations: PathLike | None,
     seed: int,
+    track: Track,
 ) -> Source:
     if observations is not None:
         return Given(load_observations(Path(observations), first.agent().image_shape))
     if not episodes:
         return Nothing(first)
-    return Played(task, first, episodes, seed)
+    return Played(task, first, episodes, seed, track)
 
 
 def _config(first: Checkpoint, task: str, source: Source) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Where an imported checkpoint's rollouts come from: its task, played, or arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -11,6 +11,8 @@ from vrlprobe.checkpoints.checkpoint import Checkpoint
 from vrlprobe.checkpoints.observations import Recorded
 from vrlprobe.errors import FormatError
 from vrlprobe.format.episode import Episode
+
+Track = Callable[[Sequence[Any]], Iterable[Any]]
 
 
 class Source(Protocol):
@@ -94,7 +96,9 @@ class Played(_Open):
 
     render = "full"
 
-    def __init__(self, task: str, checkpoint: Checkpoint, count: int, seed: int) -> None:
+    def __init__(
+        self, task: str, checkpoint: Checkpoint, count: int, seed: int, track: Track = iter
+    ) -> None:
         from vrlprobe.envs import PixelEnv
 
         stack = int(checkpoint.config["frame_stack"])
@@ -106,7 +110,7 @@ class Played(_Open):
                 f"{list(agent.layers)[-1]} cannot play {task}: give it observations as arrays "
                 "(--observations), or none (--episodes 0)"
             )
-        self._count, self._seed = count, seed
+        self._count, self._seed, self._track = count, seed, track
         self._env = env = PixelEnv(
             task,
             seed,
@@ -142,7 +146,7 @@ class Played(_Open):
         act = checkpoint.agent().act
         return [
             record_episode(self._env, act, keep_images=last or index == 0)
-            for index in range(self._count)
+            for index in self._track(range(self._count))
         ]
 
     def close(self) -> None:
