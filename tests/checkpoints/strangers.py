@@ -115,7 +115,7 @@ class DrQV2Agent:
         self, *, size=20, channels=4, features=10, hidden=16, actions=6, stack=3, kind=nn.ReLU
     ):
         self.device = torch.device("cpu")
-        self.stddev_schedule = "linear(1.0,0.1,100000)"
+        self.stddev_schedule, self.stddev_clip = "linear(1.0,0.1,100000)", 0.3
         self.encoder = Encoder(channels, stack, kind)
         side = (size - 3) // 2 + 1 - 6
         head = (channels * side * side, features, hidden, actions)

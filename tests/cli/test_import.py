@@ -3,6 +3,7 @@
 import json
 import os
 
+import numpy as np
 import torch
 
 from tests.checkpoints.strangers import DrQV2Agent, save
@@ -25,6 +26,19 @@ def test_a_snapshot_is_imported_and_probed(tmp_path, call):
     assert "velocity[1]" in probed.stdout
     assert call("metrics", "run.h5").exit_code == 0
     assert call("verify", "run.h5").exit_code == 0
+
+
+def test_arrays_without_actions_or_rewards_are_measured(tmp_path, call):
+    save(tmp_path / "snapshot.pt", DrQV2Agent(actions=1))
+    images = np.random.default_rng(0).integers(0, 256, (60, 20, 20, 3), dtype=np.uint8)
+    np.savez(tmp_path / "o.npz", images=images, lengths=[20] * 3, x=np.arange(60))
+    assert not call(
+        "import", "snapshot.pt", "--task", "maze", "--observations", "o.npz", "-o", "run.h5"
+    ).exit_code
+    measured = call("metrics", "run.h5")
+    assert measured.exit_code == 0, measured.output
+    assert measured.stderr.count("warning") == 1  # there is no sample set
+    failed(call("collapse", "run.h5"), "give it (--window)")
 
 
 def test_json(tmp_path, call):

@@ -7,6 +7,7 @@ from tests.checkpoints.strangers import DrQV2Agent, save
 from vrlprobe.errors import FormatError, SampleError, UnknownTaskError
 from vrlprobe.format.reader import open_run
 from vrlprobe.studies.importing import import_checkpoints
+from vrlprobe.studies.measuring import metrics
 from vrlprobe.studies.probing import probe
 
 QUICK = {"task": "cartpole_balance", "action_repeat": 50}
@@ -53,10 +54,18 @@ def test_snapshots_of_one_training_in_one_run(tmp_path, snapshots):
             episode, agent = run.rollout(frame)[0], run.agent(frame)
             seen = episode.observations()[:-1]
             np.testing.assert_allclose(agent.act(seen), episode.actions, atol=1e-6)
+            observations, noise = run.batch(frame)
+            assert len(observations) == len(noise) == 21
+            deviation = 1 - 0.9 * frame / 50 / 100_000
+            assert np.abs(noise).max() == np.float32(0.3)
+            drawn = np.random.default_rng(0).standard_normal((21, 1)) * deviation
+            np.testing.assert_allclose(noise, drawn.clip(-0.3, 0.3), rtol=1e-6)
         starts = [run.rollout(frame)[1].states[0] for frame in run.frames]
         np.testing.assert_array_equal(starts[0], starts[2])
         assert run.provenance["import"]["sources"][2]["file"] == "late.pt"
         result = probe(run, [run], keep_own=True, layers=["cnn0", "mlp1"], max_atoms=5)
+        norms = metrics(run, [run])["grad_norm"].squeeze("run")
+    assert (norms.sel(layer=["mlp0", "mlp1", "mlp2"]) > 0).all()
     assert np.isfinite(result["train_mse"]).all()
 
 

@@ -125,7 +125,7 @@ class NatureAgent(PartedAgent):
         self.layers = {
             "cnn0": "",
             **{f"cnn{n + 1}": f"encoder.cnn.{2 * n + 1}" for n in range(len(CONVOLUTIONS))},
-            "mlp0": "encoder.linear",
+            "mlp0": "encoder.linear.1",
             **{f"mlp{n + 1}": f"actor.mlp.{2 * n + 1}" for n in range(len(hidden))},
             (output if discrete else "action"): "actor.squash",
         }

@@ -24,6 +24,7 @@ class Checkpoint:
         config: `architecture` and the sizes of its networks, as in a run's config.
         parameters: by 'part/name', float32.
         steps: agent steps trained, where the file says so.
+        noise: standard deviation and clipping of the exploration noise, where they are known.
         action_repeat: environment frames a step lasts, unless it is known better.
         notes: what of the file was left out, in words.
     """
@@ -33,6 +34,7 @@ class Checkpoint:
     parameters: Arrays
     steps: int | None = None
     notes: tuple[str, ...] = ()
+    noise: tuple[float, float] | None = None
     action_repeat: int = 1
 
     def agent(self) -> Any:

@@ -4,6 +4,7 @@ The reference's `snapshot.pt` is a dict with the agent under 'agent'; A-LIX save
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -26,6 +27,8 @@ REGULARISERS = (
 )
 """Modules that do nothing outside training, or something that no action shows (A-LIX)."""
 MAX_DEPTH = 8
+LINEAR = re.compile(r"linear\(([\d.]+),([\d.]+),([\d.]+)\)")
+"""A noise schedule: from, to, over so many agent steps."""
 ACTION_REPEAT = 2
 """Of the reference, in every task."""
 
@@ -73,8 +76,25 @@ def agent_checkpoint(
         arrays,
         steps if isinstance(steps, int) and steps >= 0 else None,
         tuple(notes),
+        _noise(agent.state, steps),
         ACTION_REPEAT,
     )
+
+
+def _noise(state: Mapping[str, Any], steps: Any) -> tuple[float, float] | None:
+    """Standard deviation and clipping of the noise at a step, by the reference's schedule.
+
+    None where the agent does not say, or has a schedule of its own (DrM).
+    """
+    schedule, clip = state.get("stddev_schedule"), state.get("stddev_clip")
+    known = isinstance(schedule, str) and LINEAR.fullmatch(schedule)
+    if not known or not isinstance(clip, float) or not isinstance(steps, int):
+        return None
+    if "stddev_type" in state:
+        return None
+    first, last, duration = map(float, known.groups())
+    share = min(max(steps / duration, 0.0), 1.0) if duration > 0 else 1.0
+    return (1 - share) * first + share * last, clip
 
 
 def drqv2_config(

@@ -112,7 +112,8 @@ def import_checkpoints(
         for frame, path in order:
             checkpoint = read(path)
             rollout = source.episodes(checkpoint, last=frame == order[-1][0])
-            writer.commit(frame, checkpoint.parameters, rollout)
+            batch = source.batch(checkpoint, rollout)
+            writer.commit(frame, checkpoint.parameters, rollout, batch=batch)
             done.append(_summary(path, frame, checkpoint, rollout))
     return done
 

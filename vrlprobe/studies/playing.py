@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vrlprobe.activations import OUTPUT
 from vrlprobe.checkpoints.checkpoint import Checkpoint
@@ -13,6 +14,9 @@ from vrlprobe.errors import FormatError
 from vrlprobe.format.episode import Episode
 
 Track = Callable[[Sequence[Any]], Iterable[Any]]
+
+Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
+BATCH_SIZE = 256
 
 
 class Source(Protocol):
@@ -26,6 +30,9 @@ class Source(Protocol):
 
     def episodes(self, checkpoint: Checkpoint, last: bool) -> Sequence[Episode]:
         """A checkpoint's rollout."""
+
+    def batch(self, checkpoint: Checkpoint, rollout: Sequence[Episode]) -> Batch | None:
+        """What the gradient norm is computed on: observations and noise."""
 
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -42,6 +49,10 @@ class _Open:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def batch(self, checkpoint: Checkpoint, rollout: Sequence[Episode]) -> Batch | None:
+        """None."""
+        return None
 
     def close(self) -> None:
         """Nothing is held."""
@@ -127,7 +138,7 @@ class Played(_Open):
             )
         env.reset()
         self.provenance = {"renderer": env.renderer}
-        self.layout = {
+        self.layout: dict[str, Any] = {
             "components": env.components,
             "n_actions": env.n_actions,
             "physics_dim": len(env.physics_state),
@@ -136,6 +147,7 @@ class Played(_Open):
             "max_steps": env.episode_steps,
             "frame_stack": stack,
             "aliases": env.aliases,
+            "batch_size": BATCH_SIZE if _has_loss(checkpoint) else 0,
         }
 
     def episodes(self, checkpoint: Checkpoint, last: bool) -> Sequence[Episode]:
@@ -149,6 +161,26 @@ class Played(_Open):
             for index in self._track(range(self._count))
         ]
 
+    def batch(self, checkpoint: Checkpoint, rollout: Sequence[Episode]) -> Batch | None:
+        """Observations of the first episode, evenly spaced, and noise at the checkpoint's std.
+
+        A training run stores some of its replay; an imported agent has none left.
+        """
+        if not self.layout["batch_size"] or checkpoint.noise is None:
+            return None
+        times = np.linspace(0, len(rollout[0]), min(BATCH_SIZE, len(rollout[0]) + 1)).astype(int)
+        observations = rollout[0].observations(self.layout["frame_stack"], times)
+        deviation, clip = checkpoint.noise
+        rng = np.random.default_rng(self._seed)
+        noise = deviation * rng.standard_normal((len(times), self.layout["n_actions"]))
+        return observations, noise.clip(-clip, clip).astype(np.float32)
+
     def close(self) -> None:
         """Free the renderer."""
         self._env.close()
+
+
+def _has_loss(checkpoint: Checkpoint) -> bool:
+    """Whether the actor's loss can be computed: there are a critic and a noise."""
+    critic = any(name.startswith("critic/") for name in checkpoint.parameters)
+    return critic and checkpoint.noise is not None
