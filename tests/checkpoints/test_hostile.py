@@ -73,6 +73,10 @@ OUT_OF_PROPORTION = {
     "a memo of 2**31 entries": b"\x80\x02" + b"]r\xff\xff\xff\x7f.",
     "a text of 2**62 bytes": b"\x80\x04\x8d" + struct.pack("<Q", 2**62) + b"a.",
     "a list 100,000 deep": b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".",
+    "a key whose hash takes for ever": b"\x80\x02})q\x00"
+    + b"".join(b"h%ch%c\x86q%c" % (n, n, n + 1) for n in range(100))
+    + b"K\x01s.",
+    "a set of such": b"\x80\x04()" + b"2\x86" * 100 + b"\x91.",
     "a stack that is empty": b"\x80\x02aaaa.",
     "no end": b"\x80\x02]",
     "an extension": b"\x80\x02\x82\x01.",

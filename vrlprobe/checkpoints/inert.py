@@ -11,7 +11,11 @@ from vrlprobe.errors import FormatError, UnsafeFileError, VrlprobeError
 
 MAX_BYTES = 64 << 20
 """Of a pickle without its tensors; that of a DrQ-v2 agent has 20 kB."""
-PUTS = ("PUT", "BINPUT", "LONG_BINPUT")
+MAX_DEPTH = 20
+"""Of tuples in tuples; that of a DrQ-v2 agent has 3."""
+PUTS = ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE")
+GETS = ("GET", "BINGET", "LONG_BINGET")
+HASHED = ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET")
 
 
 class Inert:
@@ -93,9 +97,40 @@ def pickle_length(data: bytes, start: int) -> int:
 
 
 def _check_opcodes(data: bytes, where: str) -> None:
-    """Refuse what makes the unpickler take memory out of proportion to the file."""
+    """Refuse what takes the unpickler memory or time out of proportion to the file.
+
+    A memo is as long as its largest index says. The hash of a tuple of tuples, each in the next one
+    twice, takes for ever, so the tuples' depth is followed as a stack machine would.
+    """
     if len(data) > MAX_BYTES:
         raise UnsafeFileError(f"{where}: a pickle of {len(data)} bytes, the limit is {MAX_BYTES}")
+    stack: list[int | None] = []  # how deep each object's tuples are; None is a mark
+    memo: dict[int, int | None] = {}
     for opcode, argument, _ in pickletools.genops(data):
-        if opcode.name in PUTS and int(str(argument)) > len(data):
-            raise UnsafeFileError(f"{where}: its pickle counts {argument} objects; not read")
+        name = opcode.name
+        if name in PUTS:
+            index = len(memo) if argument is None else int(str(argument))
+            if index > len(data):
+                raise UnsafeFileError(f"{where}: its pickle counts {index} objects; not read")
+            memo[index] = stack[-1]
+        elif name in GETS:
+            stack.append(memo[int(str(argument))])
+        elif name == "DUP":
+            stack.append(stack[-1])
+        else:
+            inside = _taken(stack, opcode)
+            depth = 1 + max(inside, default=0) if name in HASHED else 0
+            if depth > MAX_DEPTH:
+                raise UnsafeFileError(f"{where}: tuples {depth} deep in its pickle; not read")
+            stack += [None if name == "MARK" else depth for _ in opcode.stack_after]
+
+
+def _taken(stack: list[int | None], opcode: pickletools.OpcodeInfo) -> list[int]:
+    """Take from the stack what an opcode takes."""
+    before = list(opcode.stack_before)
+    taken: list[int] = []
+    if pickletools.stackslice in before:
+        while (top := stack.pop()) is not None:
+            taken.append(top)
+        before = before[: before.index(pickletools.markobject)]
+    return taken + [stack.pop() or 0 for _ in before]
