@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from vrlprobe.activations import (
-    PROBED_LAYERS,
     extract_activations,
     feature_major_activations,
     layer_sizes,
+    probed_layers,
 )
 from vrlprobe.agents.drqv2 import DrQV2Agent
 from vrlprobe.errors import SampleError, UnknownLayerError
@@ -66,7 +66,7 @@ def by_hand(agent, observations):
 def test_every_layer_equals_a_forward_pass_by_hand(agent, observations, batch_size):
     found = extract_activations(agent, observations, batch_size=batch_size)
     expected = by_hand(agent, observations)
-    assert list(found) == [*PROBED_LAYERS, "action"]
+    assert list(found) == [*probed_layers(agent), "action"]
     for name, values in found.items():
         assert values.dtype == np.float32
         np.testing.assert_allclose(values, expected[name], rtol=1e-4, atol=1e-5, err_msg=name)

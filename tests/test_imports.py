@@ -7,8 +7,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ORDER = (
-    *("errors", "format", "results", "agents", "envs", "activations", "receptive", "samples"),
-    *("samplefile", "selection", "probes", "metrics", "collapse", "cohort", "studies"),
+    *("errors", "format", "results", "agents", "envs", "checkpoints", "activations", "receptive"),
+    *("samples", "samplefile", "selection", "probes", "metrics", "collapse", "cohort", "studies"),
     *("figures", "report", "cli"),
 )
 FILES = sorted([*ROOT.glob("vrlprobe/**/*.py"), *ROOT.glob("trainers/*.py")])

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vrlprobe.activations import extract_activations as extract_activations
+    from vrlprobe.agents.own import ModuleAgent as ModuleAgent
+    from vrlprobe.agents.own import register_agent as register_agent
     from vrlprobe.envs import PixelEnv as PixelEnv
     from vrlprobe.envs import record_episode as record_episode
     from vrlprobe.errors import VrlprobeError as VrlprobeError
@@ -23,18 +25,21 @@ if TYPE_CHECKING:
     from vrlprobe.samplefile import load_samples as load_samples
     from vrlprobe.samplefile import save_samples as save_samples
     from vrlprobe.samples import make_samples as make_samples
+    from vrlprobe.studies import import_checkpoints as import_checkpoints
     from vrlprobe.studies import probe as probe
     from vrlprobe.studies import transplant as transplant
 
 _WHERE = {
     "Episode": "format.episode",
     "MlpProbe": "probes.estimators",
+    "ModuleAgent": "agents.own",
     "PixelEnv": "envs",
     "RidgeProbe": "probes.estimators",
     "RunWriter": "format.writer",
     "SparseProbe": "probes.estimators",
     "VrlprobeError": "errors",
     "extract_activations": "activations",
+    "import_checkpoints": "studies",
     "load_result": "results",
     "load_samples": "samplefile",
     "make_samples": "samples",
@@ -42,6 +47,7 @@ _WHERE = {
     "open_run": "format.reader",
     "probe": "studies",
     "record_episode": "envs",
+    "register_agent": "agents.own",
     "save_result": "results",
     "save_samples": "samplefile",
     "transplant": "studies",

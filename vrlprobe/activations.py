@@ -15,10 +15,8 @@ from vrlprobe.errors import SampleError, UnknownLayerError
 
 Activations = dict[str, npt.NDArray[np.float32]]
 
-PROBED_LAYERS = ("cnn0", "cnn1", "cnn2", "cnn3", "cnn4", "mlp0", "mlp1", "mlp2")
-"""The paper's layers, in order: cnn0 is the raw image, cnn4 the encoder's output (section 4.1)."""
-
-
+OUTPUT = "action"
+"""Name of the layer that is the agent's output: what is done, not what is represented."""
 BATCH_SIZE = 64
 """Observations in a forward pass: at the published size their activations fit a core's cache."""
 
@@ -41,6 +39,11 @@ def known_layers(agent: Agent, layers: Iterable[str] | None = None) -> tuple[str
             guess = f"did you mean {near[0]}? " if near else ""
             raise UnknownLayerError(f"no layer {name!r}: {guess}there are {', '.join(table)}")
     return tuple(name for name in table if name in wanted)
+
+
+def probed_layers(agent: Agent) -> tuple[str, ...]:
+    """Every layer but the agent's output: cnn0, the raw image, to mlp2 (paper, section 4.1)."""
+    return tuple(name for name in agent.layers if name != OUTPUT)
 
 
 class Observations(Protocol):

@@ -205,7 +205,8 @@ def make_samples(
         raise SampleError(
             f"a sample set needs at least {len(SPLITS)} episodes with images, found "
             f"{len(recorded)} at the last checkpoint of {', '.join(_name(r) for r in runs)}: "
-            "add runs of the task, or record more (vrltrain run --final-episodes 5 --images last)"
+            "add runs of the task, or record more (vrltrain run --final-episodes 5 --images last, "
+            "vrlprobe import --episodes 5)"
         )
     origin = np.repeat(np.arange(len(runs)), [len(group) for group in found])
     lengths = [_last_rollout(run).lengths[which] + 1 for run, which in recorded]

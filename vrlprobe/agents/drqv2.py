@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vrlprobe.agents.parts import PartedAgent
+
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU}
 NORM_LAYERS = {"mlp0": "trunk.0", "mlp1": "policy.0", "mlp2": "policy.2"}
 """The actor's linear map behind each mlp layer: `grad_norm` is that of its weight."""
-
 PARTS = ("encoder", "actor", "critic", "critic_target")
 
 
@@ -110,7 +111,7 @@ class Critic(nn.Module):
         return self.Q1(inputs), self.Q2(inputs)
 
 
-class DrQV2Agent(nn.Module):
+class DrQV2Agent(PartedAgent):
     """The four networks of a DrQ-v2 agent, with the paper's layers by name.
 
     Args:
@@ -125,6 +126,9 @@ class DrQV2Agent(nn.Module):
     The blank networks are drawn from torch's global generator.
     """
 
+    PARTS = PARTS
+    encoder: Encoder
+    actor: Actor
     layers: Mapping[str, str] = {
         "cnn0": "",
         "cnn1": "encoder.convnet.1",
@@ -181,25 +185,6 @@ class DrQV2Agent(nn.Module):
         optional = ("frame_stack", "activation")
         return cls(**{k: config[k] for k in keys + tuple(k for k in optional if k in config)})
 
-    @classmethod
-    def from_parameters(
-        cls, config: Mapping[str, Any], tensors: Mapping[str, np.ndarray | Tensor]
-    ) -> Self:
-        """A checkpoint's agent: networks of the config's sizes with the parameters given.
-
-        Raises:
-            KeyError, RuntimeError, TypeError, ValueError: the config has no such sizes, or the
-                parameters do not fit them. Found out before memory is taken: both may come from a
-                stranger's file.
-        """
-        with torch.device("meta"):
-            cls.from_config(config).load_named_tensors(
-                {name: torch.empty(tuple(tensor.shape)) for name, tensor in tensors.items()}
-            )
-        agent = cls.from_config(config)
-        agent.load_named_tensors(tensors)
-        return agent
-
     @staticmethod
     def normalise(observations: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Pixels as the network takes them: uint8 (n, c, H, W) to [-0.5, 0.5].
@@ -207,56 +192,6 @@ class DrQV2Agent(nn.Module):
         The subtraction is exact in bfloat16 too, so that either type is rounded once.
         """
         return observations.to(dtype).sub_(127.5).div_(255.0)
-
-    def forward(self, observations: Tensor) -> Tensor:
-        """Mean actions (n, action_dim) of stacked uint8 observations (n, 3 * frame_stack, H, W)."""
-        mean: Tensor = self.actor(self.encoder(self.normalise(observations)))
-        return mean
-
-    @torch.no_grad()
-    def act(self, observations: np.ndarray) -> np.ndarray:
-        """The evaluation policy: the mean action, without noise.
-
-        Args:
-            observations: stacked uint8 images, (n_samples, 3 * frame_stack, height, width).
-
-        Returns:
-            float32 (n_samples, action_dim) in (-1, 1).
-        """
-        actions: np.ndarray = self(torch.from_numpy(observations)).float().numpy()
-        return actions
-
-    def parts(self) -> dict[str, nn.Module]:
-        """The networks by the name of their part of a run file."""
-        return {name: getattr(self, name) for name in PARTS}
-
-    def named_tensors(self) -> dict[str, Tensor]:
-        """Every parameter under its published name behind its part: `actor/trunk.0.weight` …"""
-        return {
-            f"{part}/{name}": tensor
-            for part, module in self.parts().items()
-            for name, tensor in module.state_dict().items()
-        }
-
-    def load_named_tensors(self, tensors: Mapping[str, np.ndarray | Tensor]) -> None:
-        """Set the parameters named as in `named_tensors`.
-
-        Raises:
-            ValueError: a name or a shape that this architecture does not have, or a part that is
-                there only in pieces. Parts that are missing altogether stay as they are.
-        """
-        own = self.named_tensors()
-        parts = {name.split("/")[0] for name in tensors}
-        wanted = {name for name in own if name.split("/")[0] in parts}
-        if unfit := sorted(wanted ^ set(tensors)):
-            raise ValueError(f"the parameters do not fit DrQ-v2: {', '.join(unfit[:4])}")
-        for name, value in tensors.items():
-            tensor = torch.as_tensor(value)
-            if tensor.shape != own[name].shape:
-                raise ValueError(
-                    f"{name} has shape {tuple(tensor.shape)}, needed {tuple(own[name].shape)}"
-                )
-            own[name].copy_(tensor)
 
     def actor_loss(self, features: Tensor, noise: Tensor) -> Tensor:
         """The actor's loss, minus the mean of the smaller Q (Yarats et al., 2021a, equation 4).

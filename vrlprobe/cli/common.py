@@ -124,7 +124,7 @@ def check_writable(path: Path) -> None:
         raise FormatError(f"cannot write {path}: no permission in {folder} (-o takes another)")
 
 
-def progress(jobs: Sequence[Any]) -> Iterable[Any]:
+def progress(jobs: Sequence[Any], what: str = "probing") -> Iterable[Any]:
     """The jobs with a bar on stderr, where that is a terminal."""
     console = Console(stderr=True)
-    return track(jobs, "probing", console=console, disable=not sys.stderr.isatty(), transient=True)
+    return track(jobs, what, console=console, disable=not sys.stderr.isatty(), transient=True)

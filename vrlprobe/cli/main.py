@@ -22,7 +22,11 @@ COMMANDS = (
     "plot",
     "film",
     "report",
+    "import",
+    "export",
 )
+PLACES = {"import": ("importing", "import_")}
+"""Module and function of commands whose names Python does not allow for them."""
 
 
 class LazyGroup(CleanGroup):
@@ -36,7 +40,8 @@ class LazyGroup(CleanGroup):
         """The command of that name, None if there is none."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"vrlprobe.cli.{cmd_name}"), cmd_name)
+        module, name = PLACES.get(cmd_name, (cmd_name, cmd_name))
+        command: click.Command = getattr(import_module(f"vrlprobe.cli.{module}"), name)
         return command
 
 

@@ -4,7 +4,6 @@ import contextlib
 import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from vrlprobe.errors import FormatError, IntegrityError, UnknownFrameError
 from vrlprobe.format import guard
+from vrlprobe.format.architectures import architecture
 from vrlprobe.format.filesystem import State, run_state
 from vrlprobe.format.rollout import Rollout as Rollout
 from vrlprobe.format.schema import (
@@ -314,19 +314,3 @@ def _closed_on_error(file: h5py.File) -> Iterator[None]:
     except BaseException:
         file.close()
         raise
-
-
-def architecture(config: Mapping[str, Any], where: str) -> Any:
-    """The class registered for the architecture that a config names (entry points).
-
-    Raises:
-        FormatError: no installed package has it; `where` begins the message.
-    """
-    name = config.get("architecture")
-    known = entry_points(group="vrlprobe.agents")
-    for entry in known.select(name=str(name)):
-        return entry.load()
-    raise FormatError(
-        f"{where}: architecture {name!r} is not installed; known: "
-        f"{', '.join(sorted(known.names)) or 'none'}"
-    )

@@ -41,7 +41,11 @@ def summarise(run: Run) -> dict[str, Any]:
 
 
 def _made_of(run: Run) -> list[str]:
-    """The donors of a transplant, or of the init that a run began with: `mlp0 mlp1: good, …`."""
+    """The donors of a transplant or an init, `mlp0 mlp1: good, …`, or the files of an import."""
+    if "import" in run.provenance:
+        return [
+            f"{file['file']} at {file['frame']:,}" for file in run.provenance["import"]["sources"]
+        ]
     made = run.provenance.get("transplant") or run.provenance.get("init") or {}
     groups: dict[str, list[str]] = {}
     for piece, origin in made.get("pieces", {}).items():

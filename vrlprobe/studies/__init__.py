@@ -2,6 +2,7 @@
 
 from vrlprobe.studies.collapsing import collapse, rule
 from vrlprobe.studies.gathering import cohort
+from vrlprobe.studies.importing import import_checkpoints
 from vrlprobe.studies.measuring import metrics
 from vrlprobe.studies.predicting import predict
 from vrlprobe.studies.probing import probe
@@ -13,6 +14,7 @@ __all__ = [
     "cohort",
     "collapse",
     "grid",
+    "import_checkpoints",
     "metrics",
     "predict",
     "probe",

@@ -16,13 +16,11 @@ from vrlprobe.cohort import CLASSES, Class
 from vrlprobe.errors import TransplantError, UnknownFrameError, VrlprobeError
 from vrlprobe.format.reader import Run, open_run
 from vrlprobe.format.record import is_finished
-from vrlprobe.selection import resolve_frames
-from vrlprobe.studies.collapsing import collapse
 from vrlprobe.studies.gathering import run_class
+from vrlprobe.studies.naming import frame_at, parse_at, split_name
 
 Pair = Literal["same", "different"]
 WORDS = (*CLASSES, "blank", "self")
-CHECKPOINTS = ("last", "best", "collapsed")
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Wish:
     Attributes:
         word: one of `WORDS`, or empty for a run file.
         path: the run file, where it is one.
-        at: which of the run's checkpoints: one of `CHECKPOINTS`, or a frame.
+        at: which of the run's checkpoints: one of `naming.CHECKPOINTS`, or a frame.
     """
 
     word: str
@@ -44,15 +42,14 @@ class Wish:
         """`good`, `bad@collapsed`, `blank`, `self`, `runs/seed3.h5@1090000`.
 
         Raises:
-            TransplantError: neither a word nor a file there is, or no checkpoint that can be meant.
+            TransplantError: neither a word nor a file there is.
+            UnknownFrameError: no checkpoint that can be meant.
         """
-        name, mark, at = text.rpartition("@")
-        if not mark or os.path.exists(text):
-            name, at = text, ""
+        name, at = split_name(text)
         if name in WORDS:
             if at and name not in CLASSES:
                 raise TransplantError(f"{name} has no checkpoints: leave out @{at}")
-            return cls(name, None, _checkpoint(at))
+            return cls(name, None, parse_at(at))
         if not os.path.exists(name):
             near = difflib.get_close_matches(name, WORDS, 1)
             guess = f"did you mean {near[0]}? " if near else ""
@@ -60,24 +57,7 @@ class Wish:
                 f"no donor {name!r}: {guess}needed {', '.join(WORDS)}, or a run file, with a frame "
                 "perhaps (seed3.h5@100000)"
             )
-        return cls("", Path(name), _checkpoint(at))
-
-
-def _checkpoint(text: str) -> str | int:
-    """Which checkpoint the words behind an @ mean; the last if there are none."""
-    if not text or text in CHECKPOINTS:
-        return text or "last"
-    try:
-        value = float(text.replace("_", ""))
-    except ValueError:
-        value = float("nan")
-    if not value.is_integer():
-        near = difflib.get_close_matches(text, CHECKPOINTS, 1)
-        guess = f" (did you mean {near[0]}?)" if near else ""
-        raise TransplantError(
-            f"a donor's checkpoint is {', '.join(CHECKPOINTS)} or a frame, not {text!r}{guess}"
-        )
-    return int(value)
+        return cls("", Path(name), parse_at(at))
 
 
 @dataclass(frozen=True)
@@ -265,26 +245,11 @@ class Pool:
             run, why = self.open(wish.path), "as named"
         else:
             run, why = self.draw(wish.word, place)  # type: ignore[arg-type]
-        frame, which = _frame(run, wish.at)
+        try:
+            frame, which = frame_at(run, wish.at)
+        except UnknownFrameError as error:
+            raise UnknownFrameError(f"a donor is missing: {error}") from error
         label = wish.word or f"{run.path.stem}@{frame}"
         if wish.word and wish.at != "last":
             label = f"{wish.word}@{wish.at}"
         return Donor(label, run, frame, self.seed, f"{why}; {which}")
-
-
-def _frame(run: Run, at: str | int) -> tuple[int, str]:
-    """A run's checkpoint, and which it is in words."""
-    if at == "collapsed":
-        (verdict,) = collapse([run])
-        ends = [stage for stage in verdict.stages if stage.collapsed]
-        if not ends:
-            raise TransplantError(f"{run.path.name} was never in collapse: it is {verdict}")
-        stage = ends[-1]
-        return stage.last, f"the last in collapse ({stage.first:,} to {stage.last:,})"
-    frames = at if isinstance(at, str) else [at]
-    try:
-        (frame,) = resolve_frames(run, frames)
-    except UnknownFrameError as error:
-        raise UnknownFrameError(f"a donor is missing: {error}") from error
-    text = f"its {at} checkpoint" if isinstance(at, str) else "that checkpoint"
-    return frame, text

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from vrlprobe.activations import feature_major_activations, layer_sizes
 from vrlprobe.errors import SampleError
+from vrlprobe.format.architectures import register, registered
 from vrlprobe.format.reader import Run, open_run
 from vrlprobe.format.schema import parameters_digest
 from vrlprobe.probes.arrays import refuse_not_finite
@@ -89,12 +90,20 @@ class Network:
         with nullcontext(self.run) if self.run else open_run(self.path) as run:
             return run.blank_agent() if self.frame is None else run.agent(self.frame)
 
-    def __reduce__(self) -> tuple[type["Network"], tuple[Path, int | None]]:
-        return Network, (self.path, self.frame)
+    def __reduce__(self) -> tuple[Any, tuple[Path, int | None, str, Any]]:
+        name = str(self.run.config.get("architecture")) if self.run else ""
+        return _network, (self.path, self.frame, name, registered(name))
 
     def __str__(self) -> str:
         which = "untrained" if self.frame is None else f"at frame {self.frame}"
         return f"{self.path.name} {which}"
+
+
+def _network(path: Path, frame: int | None, name: str, own: Any) -> Network:
+    """A network in another process, which may not know the architecture yet."""
+    if own is not None:
+        register(name, own)
+    return Network(path, frame)
 
 
 @dataclass(frozen=True)

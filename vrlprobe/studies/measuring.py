@@ -9,7 +9,13 @@ import torch
 import xarray as xr
 
 from vrlprobe import metrics as measure
-from vrlprobe.activations import BATCH_SIZE, extract_activations, known_layers
+from vrlprobe.activations import (
+    BATCH_SIZE,
+    OUTPUT,
+    extract_activations,
+    known_layers,
+    probed_layers,
+)
 from vrlprobe.errors import SampleError
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import check_runs, resolve_frames, run_labels, samples_for
@@ -78,7 +84,8 @@ def metrics(
             stands still sees one image all the time, so everything looks collapsed then. None: the
             lone run's final rollouts, with a warning.
         frames: "all", "last", "best", or frames.
-        layers: names out of the agents' tables; mlp0 to mlp2 if None.
+        layers: names out of the agents' tables; if None those of mlp0 to mlp2 that it has, or all
+            of an agent that has none.
         n_samples: the most observations taken, evenly spaced; ranks grow with their number, so it
             is the same for every checkpoint: as many as the poorest has, up to this.
         dormant_threshold: of the dormant ratio, see `vrlprobe.metrics`.
@@ -102,7 +109,7 @@ def metrics(
         source: _Shared | _Own = _Own(runs, chosen, n_samples)
     else:
         source = _Shared(runs, samples, n_samples)
-    names = known_layers(runs[0].agent(chosen[0][0]), MLP_LAYERS if layers is None else layers)
+    names = measured_layers(runs[0].agent(chosen[0][0]), layers)
     labels = run_labels(runs)
     result = blank({"run": labels, "frame": all_frames(chosen), "layer": names}, VARIABLES)
     for label, run, found in zip(labels, runs, chosen, strict=True):
@@ -120,6 +127,12 @@ def metrics(
     return result.assign_attrs({**source.attributes(runs, arguments), "n_samples": source.count})
 
 
+def measured_layers(agent: Any, layers: Sequence[str] | None = None) -> tuple[str, ...]:
+    """The layers asked for; if None those of the paper's MLP, or all where there is none."""
+    own = [name for name in MLP_LAYERS if name in agent.layers]
+    return known_layers(agent, (own or probed_layers(agent)) if layers is None else layers)
+
+
 def checkpoint_metrics(
     run: "Run",
     frame: int,
@@ -130,7 +143,7 @@ def checkpoint_metrics(
 ) -> dict[str, Any]:
     """One checkpoint's metrics by name: (n_layers,) for those of layers, numbers otherwise."""
     agent = run.agent(frame)
-    wanted = [*layers, *(["action"] if "action" in agent.layers else [])]
+    wanted = [*layers, *([OUTPUT] if OUTPUT in agent.layers else [])]
     found = extract_activations(agent, observations, wanted, batch_size)
     norms = gradient_norms(run, frame, agent) or logged_norms(run, frame)
     rows = []
@@ -139,7 +152,7 @@ def checkpoint_metrics(
         if not _is_relu(agent, layer):
             row |= dict.fromkeys(ZEROS, np.nan)
         rows.append(row | {"grad_norm": norms.get(layer, np.nan)})
-    actions = found.get("action")
+    actions = found.get(OUTPUT)
     return {
         **{name: [row[name] for row in rows] for name in LAYERED},
         **(action_metrics(actions) if actions is not None else {}),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from vrlprobe.activations import PROBED_LAYERS, known_layers
+from vrlprobe.activations import known_layers, probed_layers
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import check_runs, resolve_frames, run_labels, samples_for
 from vrlprobe.studies.common import (
@@ -80,7 +80,7 @@ def probe(
             final rollouts serve, with a warning.
         frames: "last", "all", "best" (by return, the earliest of equals), or frames. They must
             be in every run; with "last" and "best" each run has its own.
-        layers: names out of the agents' tables; cnn0 to mlp2 if None.
+        layers: names out of the agents' tables; all but the action if None.
         components: names or aliases of the state's components; all if None.
         kind: "omp", the paper's; "ridge", linear in all activations; "mlp", not linear.
         max_atoms: of "omp", the largest sparsity tried.
@@ -117,7 +117,8 @@ def probe(
     check_runs(runs, samples)
     wanted = samples.columns(components)
     chosen = [resolve_frames(run, frames) for run in runs]
-    names = known_layers(runs[0].agent(chosen[0][0]), PROBED_LAYERS if layers is None else layers)
+    agent = runs[0].agent(chosen[0][0])
+    names = known_layers(agent, probed_layers(agent) if layers is None else layers)
     labels = run_labels(runs)
     rows = [Rows(samples, run, wanted, keep_own) for run in runs]
     if len({part.without for part in rows}) > 1:

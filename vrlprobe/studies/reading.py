@@ -65,6 +65,8 @@ def _columns(item: xr.DataArray) -> list[tuple[str, Floats]]:
 
 
 def _rollout_spread(run: "Run", frame: int) -> float:
+    if not run.layout.n_actions:
+        return float("nan")
     actions = [episode.actions for episode in run.rollout(frame)]
     return measure.action_spread(np.concatenate(actions)) if actions else float("nan")
 

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vrlprobe.errors import FormatError, TransplantError
+from vrlprobe.format.architectures import architecture
 from vrlprobe.format.filesystem import replaced_whole
-from vrlprobe.format.reader import Run, architecture
+from vrlprobe.format.reader import Run
 from vrlprobe.format.schema import parameters_digest
 from vrlprobe.format.writer import RunWriter
 from vrlprobe.studies.donors import Donor, Pair, Pool, Wish

@@ -1,0 +1,106 @@
+"""Networks of one's own: registered, imported, probed and measured like the others."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from vrlprobe.activations import extract_activations
+from vrlprobe.agents.own import ModuleAgent, register_agent
+from vrlprobe.errors import FormatError, UnknownLayerError
+from vrlprobe.format.reader import open_run
+from vrlprobe.studies import activations, import_checkpoints, metrics, probe
+
+LAYERS = {"pixels": "", "conv": "convnet.2", "hidden": "head.1"}
+
+
+class Net(nn.Module):
+    """Has whole numbers among its state (batch normalisation); its outputs are no actions."""
+
+    def __init__(self):
+        super().__init__()
+        self.convnet = nn.Sequential(nn.Conv2d(4, 6, 3, 2), nn.BatchNorm2d(6), nn.ReLU())
+        self.head = nn.Sequential(nn.Linear(486, 10), nn.ReLU(inplace=True), nn.Linear(10, 12))
+
+    def forward(self, images):
+        return self.head(self.convnet(images).flatten(1))
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    return Net().train(False)
+
+
+@pytest.fixture
+def own_run(tmp_path, net):
+    """A run of the registered network, with observations out of arrays."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (90, 1, 20, 20), dtype=np.uint8)
+    arrays = {"images": images, "lengths": [30, 30, 30], "height": rng.random(90)}
+    np.savez(tmp_path / "obs.npz", **arrays)
+    torch.save(net.state_dict(), tmp_path / "net.pt")
+    register_agent("small", Net, layers=LAYERS, image_shape=(4, 20, 20))
+    import_checkpoints(
+        tmp_path / "net.pt", tmp_path / "run.h5", architecture="small", task="maze",
+        observations=tmp_path / "obs.npz",
+    )  # fmt: skip
+    with open_run(tmp_path / "run.h5") as run:
+        yield run
+
+
+def test_layers_and_output_are_the_networks(net):
+    seen = np.random.default_rng(0).integers(0, 256, (5, 4, 20, 20), dtype=np.uint8)
+    agent = ModuleAgent(net, LAYERS, (4, 20, 20), prepare=lambda x: x.float() / 100)
+    images = torch.from_numpy(seen) / 100
+    found = extract_activations(agent, seen)
+    np.testing.assert_allclose(found["pixels"], images.flatten(1), rtol=1e-6)
+    conv = net.convnet(images)
+    np.testing.assert_allclose(found["conv"], conv.detach().flatten(1), atol=1e-6)
+    hidden = net.head[:2](conv.flatten(1))
+    np.testing.assert_allclose(found["hidden"], hidden.detach(), atol=1e-6)
+    np.testing.assert_allclose(agent.act(seen), net(images).detach(), atol=1e-6)
+
+
+def test_it_is_probed_measured_and_written_out(own_run, net):
+    seen = own_run.rollout(0)[0].observations(4)
+    agent = own_run.agent(0).train(False)
+    np.testing.assert_allclose(
+        agent.act(seen), net(torch.from_numpy(seen) / 255).detach(), atol=1e-6
+    )
+    probed = probe(own_run, [own_run], keep_own=True, max_atoms=3)
+    assert probed["layer"].values.tolist() == list(LAYERS)
+    assert np.isfinite(probed["test_mse"]).all()
+    measured = metrics(own_run, [own_run])
+    assert measured["layer"].values.tolist() == list(LAYERS)
+    assert np.isfinite(measured["numerical_rank"]).all()
+    assert np.isnan(measured["grad_norm"]).all()
+    kept = activations(own_run, [own_run], layers=["hidden"])
+    assert kept["hidden"].shape == (90, 10)
+
+
+def test_other_processes_know_it(own_run):
+    one = probe(own_run, [own_run], keep_own=True, max_atoms=3)
+    two = probe(own_run, [own_run], keep_own=True, max_atoms=3, n_jobs=2, controls=["blank"])
+    np.testing.assert_array_equal(one["test_mse"], two["test_mse"])
+
+
+def test_mistakes(tmp_path, net):
+    with pytest.raises(UnknownLayerError, match=r"no submodule 'head.9'; there are convnet, "):
+        register_agent("x", Net, layers={"a": "head.9"}, image_shape=(4, 20, 20))
+    with pytest.raises(FormatError, match="'drqv2' is installed already"):
+        register_agent("drqv2", Net, layers=LAYERS, image_shape=(4, 20, 20))
+    with pytest.raises(FormatError, match="cannot be made"):
+        register_agent("x", lambda size: Net(), layers=LAYERS, image_shape=(4, 20, 20))
+    register_agent("small", Net, layers=LAYERS, image_shape=(4, 20, 20))
+    other = {**net.state_dict(), "head.0.weight": torch.zeros(10, 487)}
+    torch.save(other, tmp_path / "a.pt")
+    with pytest.raises(FormatError, match=r"head.0.weight is \(10, 487\), needed \(10, 486\)"):
+        import_checkpoints(tmp_path / "a.pt", tmp_path / "a.h5", architecture="small", task="x")
+    torch.save(net.state_dict(), tmp_path / "b.pt")
+    with pytest.raises(FormatError, match="did you mean small"):
+        import_checkpoints(tmp_path / "b.pt", tmp_path / "b.h5", architecture="smal", task="x")
+    with pytest.raises(FormatError, match="cannot play walker_walk"):
+        import_checkpoints(
+            tmp_path / "b.pt", tmp_path / "b.h5", architecture="small", task="walker_walk"
+        )

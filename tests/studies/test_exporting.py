@@ -1,0 +1,57 @@
+"""A checkpoint written out is the one that was stored, and comes back the same."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from tests.checkpoints.strangers import DrQV2Agent
+from vrlprobe.errors import FormatError
+from vrlprobe.format.reader import open_run
+from vrlprobe.studies.exporting import export_checkpoint
+from vrlprobe.studies.importing import import_checkpoints
+
+
+@pytest.fixture
+def run(make_run):
+    with open_run(make_run("a.h5")) as run:
+        yield run
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_out_and_in_again(tmp_path, run, suffix):
+    sizes = export_checkpoint(run, 1000, tmp_path / f"x{suffix}")
+    assert sum(sizes.values()) == sum(array.size for array in run.parameters(1000).values())
+    import_checkpoints(tmp_path / f"x{suffix}", tmp_path / "b.h5", task="walker_walk", episodes=0)
+    with open_run(tmp_path / "b.h5") as again:
+        assert again.digest(0) == run.digest(1000)
+        assert again.config["action_repeat"] == 2
+
+
+def test_the_references_networks_load_it(tmp_path, run):
+    export_checkpoint(run, 1000, tmp_path / "x.pt")
+    state = torch.load(tmp_path / "x.pt", weights_only=True)
+    agent = DrQV2Agent(size=20, actions=2)
+    for part in ("encoder", "actor", "critic", "critic_target"):
+        own = {k.removeprefix(f"{part}."): v for k, v in state.items() if k.startswith(f"{part}.")}
+        getattr(agent, part).load_state_dict(own)
+    seen = np.random.default_rng(0).integers(0, 256, (5, 9, 20, 20), dtype=np.uint8)
+    np.testing.assert_allclose(agent.act(seen), run.agent(1000).act(seen), atol=1e-6)
+
+
+def test_safetensors_say_what_they_are(tmp_path, run):
+    export_checkpoint(run, 2000, tmp_path / "x.safetensors")
+    with safe_open(tmp_path / "x.safetensors", "pt") as file:
+        told = file.metadata()
+    assert told["checkpoint"] == run.digest(2000)
+    assert json.loads(told["config"])["hidden_dim"] == 16
+
+
+def test_refused(tmp_path, run):
+    with pytest.raises(FormatError, match=r"needed .pt or .safetensors"):
+        export_checkpoint(run, 0, tmp_path / "x.npz")
+    (tmp_path / "x.pt").touch()
+    with pytest.raises(FormatError, match="exists"):
+        export_checkpoint(run, 0, tmp_path / "x.pt")

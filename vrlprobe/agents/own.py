@@ -1,0 +1,123 @@
+"""Agents of one's own: any torch module, with a table of its layers."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vrlprobe.agents.parts import PartedAgent
+from vrlprobe.errors import FormatError, UnknownLayerError
+from vrlprobe.format.architectures import register
+
+
+def divided(observations: Tensor) -> Tensor:
+    """Pixels (n, c, H, W), uint8, as float32 in [0, 1]."""
+    return observations.float().div_(255.0)
+
+
+class ModuleAgent(PartedAgent):
+    """A torch module as an agent.
+
+    Args:
+        network: takes images (n, *image_shape) as `prepare` makes them; in order to play, it gives
+            the mean actions (n, n_actions) in [-1, 1].
+        layers: name -> submodule whose output it is, as in `named_modules`; "" is the input. The
+            layer `action` is the output, which is not probed unless it is asked for.
+        image_shape: of what it sees: channels of the whole stack, height, width.
+        prepare: makes uint8 observations what the network takes; divides by 255 if not given.
+
+    Raises:
+        UnknownLayerError: the network has no such submodule.
+    """
+
+    PARTS = ("network",)
+    critic = None
+
+    def __init__(
+        self,
+        network: nn.Module,
+        layers: Mapping[str, str],
+        image_shape: tuple[int, int, int],
+        prepare: Callable[[Tensor], Tensor] = divided,
+    ) -> None:
+        super().__init__()
+        known = dict(network.named_modules())
+        for name, path in layers.items():
+            if path not in known:
+                raise UnknownLayerError(
+                    f"layer {name!r}: the network has no submodule {path!r}; there are "
+                    f"{', '.join(path for path in known if path)}"
+                )
+        self.network = network
+        self.layers = {name: f"network.{path}" if path else "" for name, path in layers.items()}
+        self.image_shape = tuple(image_shape)
+        self._prepare = prepare
+
+    @property
+    def encoder(self) -> nn.Module:
+        """What the images enter: the whole network."""
+        return self.network
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """The network's output for stacked uint8 observations (n, *image_shape)."""
+        output: Tensor = self.network(self._prepare(observations))
+        return output
+
+
+class OwnArchitecture:
+    """Builds the agents of an architecture that `register_agent` made known."""
+
+    def __init__(
+        self,
+        name: str,
+        make: Callable[[], nn.Module],
+        layers: Mapping[str, str],
+        image_shape: tuple[int, int, int],
+        prepare: Callable[[Tensor], Tensor],
+    ) -> None:
+        self.__name__ = name
+        self._make = make
+        self._rest = (dict(layers), image_shape, prepare)
+
+    def from_config(self, config: Mapping[str, Any]) -> ModuleAgent:
+        """An agent with the network as it is when it is made."""
+        return ModuleAgent(self._make(), *self._rest)
+
+    def from_parameters(self, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> ModuleAgent:
+        """A checkpoint's agent; raises ValueError where the parameters do not fit."""
+        agent = self.from_config(config)
+        agent.load_named_tensors(tensors)
+        return agent
+
+
+def register_agent(
+    name: str,
+    make: Callable[[], nn.Module],
+    *,
+    layers: Mapping[str, str],
+    image_shape: tuple[int, int, int],
+    prepare: Callable[[Tensor], Tensor] = divided,
+) -> None:
+    """Make a network of one's own an architecture that runs can have, in this process.
+
+    Its state dicts are then imported (`import_checkpoints(…, architecture=name)`), and their runs
+    probed and measured. A package makes an architecture known for good by an entry point instead.
+
+    Args:
+        name: of the architecture.
+        make: makes the network; a module's class will do.
+
+    The other arguments are those of `ModuleAgent`.
+
+    Raises:
+        FormatError: the name is an installed architecture's, or the network cannot be made.
+        UnknownLayerError: the network has no such submodule.
+    """
+    kind = OwnArchitecture(name, make, layers, image_shape, prepare)
+    try:
+        with torch.device("meta"):
+            kind.from_config({})
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise FormatError(f"the network {name!r} cannot be made: {error}") from error
+    register(name, kind)

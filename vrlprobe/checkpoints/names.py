@@ -1,0 +1,66 @@
+"""The names that a pickle may mention: what the agents people have pickled are made of.
+
+Whatever is mentioned is only written down (`inert.py`), so a name here gives a file no power; but
+a file that asks for anything else is none of those agents, and is refused.
+"""
+
+from itertools import product
+
+_AGENT_MODULES = (
+    *("drqv2", "agents.drqv2", "algos.drqv2", "agents.taco", "algos.svea", "algos.sgqn"),
+    *("agents.drm", "agents.drm_mw", "agents.drm_adroit", "agent.ddpg", "agent.aps", "agent.diayn"),
+    *("agent.disagreement", "agent.icm", "agent.icm_apt", "agent.proto", "agent.rnd", "agent.smm"),
+)
+"""drqv2 (also V-D4RL's and A-LIX's), TACO, RL-ViGen, DrM, url_benchmark."""
+_AGENT_CLASSES = (
+    *("DrQV2Agent", "Encoder", "Actor", "Critic", "RandomShiftsAug", "NoShiftAug", "VNetwork"),
+    *("TACOAgent", "TACO", "DrMAgent", "SVEAAgent", "SGQNAgent", "AttributionPredictor"),
+    *("AttributionDecoder", "DDPGAgent", "APSAgent", "CriticSF", "APS", "DIAYNAgent", "DIAYN"),
+    *("DisagreementAgent", "Disagreement", "ICMAgent", "ICM", "ICMAPTAgent", "ProtoAgent"),
+    *("Projector", "RNDAgent", "RND", "SMMAgent", "SMM", "VAE"),
+)
+
+_OTHERS = {
+    "utils": ("Timer", "RandomShiftsAug", "ActionEncoding", "DenseParallel", "PBE", "RMS"),
+    "analysis_modules": (
+        "ReprRegularizedEncoder",
+        "AllFeatRegularizedEncoder",
+        "AllFeatTiedRegularizedEncoder",
+        "LearnShiftRegularizedEncoder",
+    ),
+    "analysis_layers": (
+        *("RandomShiftsAug", "LocalSignalMixing", "ParameterizedReg"),
+        *("NonLearnableParameterizedRegWrapper", "DummyParameterizedRegWrapper"),
+    ),
+    "analysis_custom_autograd_functions": ("LearnS",),
+    "torch.nn.modules.container": ("Sequential", "ModuleList", "ModuleDict"),
+    "torch.nn.modules.conv": ("Conv2d", "ConvTranspose2d"),
+    "torch.nn.modules.linear": ("Linear", "Identity"),
+    "torch.nn.modules.normalization": ("LayerNorm",),
+    "torch.nn.modules.batchnorm": ("BatchNorm1d", "BatchNorm2d"),
+    "torch.nn.modules.activation": ("ReLU", "LeakyReLU", "Tanh", "Sigmoid"),
+    "torch.nn.modules.flatten": ("Flatten",),
+    "torch.nn.modules.loss": ("CrossEntropyLoss",),
+    "torch.optim.adam": ("Adam",),
+    "torch.optim.adamw": ("AdamW",),
+    "torch._utils": ("_rebuild_parameter", "_rebuild_tensor", "_rebuild_tensor_v2"),
+    "torch.serialization": ("_get_layout",),
+    "torch": (
+        *("FloatStorage", "DoubleStorage", "HalfStorage", "BFloat16Storage", "LongStorage"),
+        *("IntStorage", "ByteStorage", "BoolStorage", "Size", "device"),
+    ),
+    "collections": ("OrderedDict", "defaultdict"),
+    "numpy": ("dtype",),
+    "numpy.core.multiarray": ("scalar",),
+    "numpy._core.multiarray": ("scalar",),
+    "_codecs": ("encode",),
+    # A-LIX keeps a bound method, which is pickled as getattr(LearnS, "apply").
+    "__builtin__": ("dict", "set", "list", "getattr"),
+    "builtins": ("dict", "set", "list", "getattr"),
+}
+
+KNOWN = frozenset(
+    {f"{module}.{name}" for module, name in product(_AGENT_MODULES, _AGENT_CLASSES)}
+    | {f"{module}.{name}" for module, names in _OTHERS.items() for name in names}
+)
+"""'module.name' of everything that a pickle may mention."""

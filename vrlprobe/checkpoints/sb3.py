@@ -1,0 +1,96 @@
+"""Zip files of Stable-Baselines3: the policy's state dict, and what stands beside it in plain JSON.
+
+The entry `data` holds pickled objects as texts. They are never unpickled; only numbers, lists and
+class names that stand beside them are looked at.
+"""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from vrlprobe.checkpoints.archive import Archive
+from vrlprobe.checkpoints.checkpoint import Checkpoint
+from vrlprobe.checkpoints.nature import find_names, nature_checkpoint
+from vrlprobe.checkpoints.statedict import state_dict
+from vrlprobe.checkpoints.torchfile import load_torch
+from vrlprobe.errors import FormatError
+
+POLICY = "policy.pth"
+ACTIVATIONS = {"ReLU": "relu", "Tanh": "tanh"}
+
+
+def sb3_checkpoint(archive: Archive, image_size: int | None = None) -> Checkpoint:
+    """The agent in a zip file of Stable-Baselines3, trained with CnnPolicy.
+
+    Args:
+        archive: with the entry `policy.pth`.
+        image_size: height and width of the images, where neither the file nor the shapes say.
+
+    Raises:
+        FormatError: another policy, a features extractor that is not NatureCNN, or damage.
+        UnsafeFileError: `policy.pth` asks for more than tensors.
+    """
+    where = archive.where
+    arrays = state_dict(load_torch(io.BytesIO(archive.read(POLICY)), where), where)
+    told = _told(archive)
+    options = told.get("policy_kwargs")
+    options = options if isinstance(options, dict) else {}
+    if str(options.get("normalize_images", True)) == "False":
+        raise FormatError(f"{where}: trained without dividing pixels by 255; such are not read")
+    if (names := find_names(arrays)) is None:
+        raise FormatError(f"{where}: {_why_not(arrays)}")
+    steps = told.get("num_timesteps")
+    made = nature_checkpoint(
+        arrays,
+        names,
+        where,
+        image_size=image_size,
+        image_shape=_image_shape(told),
+        activation=_activation(options, where) if names.hidden else None,
+    )
+    return replace(made, steps=steps if isinstance(steps, int) and steps >= 0 else None)
+
+
+def _told(archive: Archive) -> Mapping[str, Any]:
+    """The plain part of `data`; empty where it is not JSON."""
+    try:
+        found = json.loads(archive.read("data")) if "data" in archive.names else {}
+    except (ValueError, RecursionError):
+        found = {}
+    return found if isinstance(found, dict) else {}
+
+
+def _image_shape(told: Mapping[str, Any]) -> list[int] | None:
+    space = told.get("observation_space")
+    shape = (space.get("_shape") or space.get("shape")) if isinstance(space, dict) else None
+    if isinstance(shape, list) and len(shape) == 3 and all(isinstance(n, int) for n in shape):
+        return shape
+    return None
+
+
+def _activation(options: Mapping[str, Any], where: str) -> str | None:
+    if "activation_fn" not in options:
+        return None
+    name = str(options["activation_fn"]).rstrip("'>").rpartition(".")[2]
+    if name not in ACTIVATIONS:
+        raise FormatError(f"{where}: activation {name}, needed one of {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]
+
+
+def _why_not(arrays: Mapping[str, Any]) -> str:
+    extractors = [name for name in arrays if "features_extractor." in name]
+    if not arrays:
+        return "its policy has no parameters"
+    if not extractors:
+        return "its policy is no CnnPolicy: it does not see images"
+    if any(".cnn.0.weight" in name for name in extractors):
+        return (
+            "a CnnPolicy of an algorithm or with an option that is not read here; read are DQN, "
+            "PPO, A2C, SAC, TD3 and DDPG with NatureCNN, without use_sde in SAC"
+        )
+    return (
+        f"a features extractor of its own ({extractors[0]}); read is NatureCNN. Rebuild the module "
+        "and probe it as your own network (docs/own-network.md)"
+    )

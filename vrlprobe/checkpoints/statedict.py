@@ -1,0 +1,103 @@
+"""Plain state dicts: tensors by name, in torch's format or in safetensors'."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vrlprobe.checkpoints.checkpoint import Checkpoint, check_fit
+from vrlprobe.checkpoints.drqv2 import ACTION_REPEAT, drqv2_config
+from vrlprobe.checkpoints.nature import find_names, nature_checkpoint
+from vrlprobe.checkpoints.torchfile import is_tensor, mapping, tensor_array
+from vrlprobe.errors import FormatError
+from vrlprobe.format.architectures import architecture as find_architecture
+
+ARCHITECTURES = ("drqv2", "nature")
+DRQV2_PARTS = ("encoder", "actor", "critic", "critic_target")
+MAX_DEPTH = 4
+Arrays = dict[str, NDArray[np.float32]]
+
+
+def state_dict(root: Any, where: str, prefix: str = "", depth: int = 0) -> Arrays:
+    """The tensors of a described dict by dotted name; dicts in dicts are joined by a dot."""
+    found: Arrays = {}
+    for name, node in mapping(root).items():
+        if is_tensor(node):
+            found[prefix + name] = tensor_array(node, f"{where}: {prefix}{name}")
+        elif depth < MAX_DEPTH:
+            found |= state_dict(node, where, f"{prefix}{name}.", depth + 1)
+    return found
+
+
+def load_safetensors(path: Path) -> Arrays:
+    """The tensors of a safetensors file by name, as float32.
+
+    Raises:
+        FormatError: damaged, or no such file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return {name: tensor.float().numpy() for name, tensor in load_file(path).items()}
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
+        line = " ".join(str(error).split())
+        raise FormatError(f"{path}: damaged, or no safetensors file ({line})") from None
+
+
+def state_dict_checkpoint(
+    arrays: Mapping[str, NDArray[Any]],
+    where: str,
+    architecture: str | None = None,
+    image_size: int | None = None,
+) -> Checkpoint:
+    """The agent that a state dict holds.
+
+    Args:
+        arrays: by dotted name, or by 'part/name' as in a run file.
+        where: begins every error's message.
+        architecture: one of `ARCHITECTURES`, or a registered one; told by the names if None.
+        image_size: height and width of the images, where the shapes leave a choice.
+
+    Raises:
+        FormatError: its names are those of no agent known here, or its tensors do not fit.
+    """
+    if architecture not in (None, *ARCHITECTURES):
+        return _own(find_architecture({"architecture": architecture}, where), arrays, where)
+    dotted = {name.replace("/", ".", 1): array for name, array in arrays.items()}
+    names = find_names(dotted)
+    if architecture is None:
+        architecture = "nature" if names else "drqv2"
+    if architecture == "nature" and names:
+        return nature_checkpoint(dotted, names, where, image_size=image_size)
+    if architecture == "drqv2" and "encoder.convnet.0.weight" in dotted:
+        return _drqv2(dotted, where, image_size)
+    seen = ", ".join(sorted(arrays)[:3]) or "no tensor"
+    raise FormatError(
+        f"{where}: no agent known here: it holds {seen} …; needed the names of "
+        f"{' or '.join(ARCHITECTURES)} (docs/import.md), or an architecture of your own"
+    )
+
+
+def _own(kind: Any, arrays: Mapping[str, NDArray[Any]], where: str) -> Checkpoint:
+    """Of a network that `register_agent` made known; whole numbers become floating ones."""
+    architecture = kind.__name__
+    found = {f"network/{name}": array.astype(np.float32) for name, array in arrays.items()}
+    config = {"architecture": architecture}
+    check_fit(config, found, where)
+    channels = kind.from_config(config).image_shape[0]
+    config["frame_stack"] = channels // 3 if channels % 3 == 0 else channels
+    return Checkpoint(f"state dict of {architecture}", config, found)
+
+
+def _drqv2(dotted: Mapping[str, NDArray[Any]], where: str, image_size: int | None) -> Checkpoint:
+    found = {
+        name.replace(".", "/", 1): array
+        for name, array in dotted.items()
+        if name.partition(".")[0] in DRQV2_PARTS
+    }
+    config = drqv2_config(found, where, image_size)
+    check_fit(config, found, where)
+    return Checkpoint("DrQ-v2 state dict", config, found, action_repeat=ACTION_REPEAT)

@@ -1,0 +1,49 @@
+"""The architectures that a run's config may name: installed ones, and a script's own."""
+
+import difflib
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+from vrlprobe.errors import FormatError
+
+GROUP = "vrlprobe.agents"
+_REGISTERED: dict[str, Any] = {}
+
+
+def architecture(config: Mapping[str, Any], where: str) -> Any:
+    """What builds the agents of the architecture that a config names.
+
+    Raises:
+        FormatError: it is neither installed (entry points) nor registered; `where` begins the
+            message.
+    """
+    name = str(config.get("architecture"))
+    if name in _REGISTERED:
+        return _REGISTERED[name]
+    known = entry_points(group=GROUP)
+    for entry in known.select(name=name):
+        return entry.load()
+    names = sorted({*known.names, *_REGISTERED})
+    near = difflib.get_close_matches(name, names, 1)
+    guess = f"did you mean {near[0]}? " if near else ""
+    raise FormatError(
+        f"{where}: architecture {name!r} is not installed; {guess}known: "
+        f"{', '.join(names) or 'none'}; one of your own is made known by register_agent"
+    )
+
+
+def register(name: str, kind: Any) -> None:
+    """Make an architecture known to this process; an earlier one of that name is replaced.
+
+    Raises:
+        FormatError: an installed package has the name.
+    """
+    if name in entry_points(group=GROUP).names:
+        raise FormatError(f"architecture {name!r} is installed already: choose another name")
+    _REGISTERED[name] = kind
+
+
+def registered(name: Any) -> Any:
+    """What was registered under a name, None where nothing was."""
+    return _REGISTERED.get(str(name))

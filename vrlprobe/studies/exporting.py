@@ -1,0 +1,75 @@
+"""A run's checkpoint as a plain state dict, for other programs."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vrlprobe.errors import FormatError
+from vrlprobe.format.filesystem import replaced_whole
+from vrlprobe.format.reader import Run
+
+SUFFIXES = (".pt", ".safetensors")
+
+
+def export_checkpoint(run: Run, frame: int, output: str | os.PathLike[str]) -> dict[str, int]:
+    """Write a checkpoint's parameters by dotted name: `actor.trunk.0.weight` …
+
+    Args:
+        run: an open run.
+        frame: of the checkpoint.
+        output: `.pt`, a dict of tensors that torch loads with `weights_only`, or `.safetensors`,
+            which also says in its metadata which checkpoint it is; must not exist.
+
+    Returns:
+        Numbers in each part.
+
+    Raises:
+        FormatError: another ending, or the file exists or cannot be written.
+        UnknownFrameError: the run has no such checkpoint.
+    """
+    where = Path(output)
+    check_export(where)
+    arrays = run.parameters(frame)
+    told = {
+        "architecture": str(run.config.get("architecture")),
+        "task": str(run.config.get("task")),
+        "frame": str(frame),
+        "checkpoint": run.digest(frame),
+        "config": json.dumps(dict(run.config), sort_keys=True),
+    }
+    with replaced_whole(where) as temporary:
+        _save(temporary, where.suffix, arrays, told)
+    sizes: dict[str, int] = {}
+    for name, array in arrays.items():
+        part = name.partition("/")[0]
+        sizes[part] = sizes.get(part, 0) + array.size
+    return sizes
+
+
+def check_export(path: Path) -> None:
+    """Raise FormatError for a file that exists, or whose ending is not one of `SUFFIXES`."""
+    if path.suffix not in SUFFIXES:
+        raise FormatError(f"{path}: the ending says the format, needed {' or '.join(SUFFIXES)}")
+    if path.exists():
+        raise FormatError(f"{path} exists: choose another name (-o)")
+    if not path.parent.is_dir():
+        raise FormatError(f"cannot write {path}: there is no folder {path.parent}")
+
+
+def _save(
+    path: Path, suffix: str, arrays: dict[str, NDArray[np.float32]], told: dict[str, str]
+) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    tensors = {
+        name.replace("/", ".", 1): torch.from_numpy(np.ascontiguousarray(array))
+        for name, array in arrays.items()
+    }
+    if suffix == ".pt":
+        torch.save(tensors, path)
+    else:
+        save_file(tensors, path, told)

@@ -1,0 +1,211 @@
+"""Checkpoints of other programs as run files, with the rollouts that probing needs."""
+
+import hashlib
+import os
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vrlprobe.checkpoints.checkpoint import Checkpoint
+from vrlprobe.checkpoints.observations import load_observations
+from vrlprobe.checkpoints.reading import read_checkpoint
+from vrlprobe.errors import FormatError
+from vrlprobe.format.episode import Episode
+from vrlprobe.format.filesystem import replaced_whole
+from vrlprobe.format.writer import RunWriter
+from vrlprobe.studies.playing import Given, Nothing, Played, Source, Track
+
+PathLike = str | os.PathLike[str]
+EPISODES = 10
+NUMBERED = re.compile(r"(?:snapshot|checkpoint|ckpt|model|frame|step)s?[-_]?(\d+)")
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A checkpoint that was imported.
+
+    Attributes:
+        path: the file it came from.
+        frame: environment frames, action repeat included.
+        kind: what the file was, in words.
+        episodes: recorded with it.
+        episode_return: mean over them, NaN where there are none or their rewards are unknown.
+    """
+
+    path: Path
+    frame: int
+    kind: str
+    episodes: int
+    episode_return: float
+
+
+def import_checkpoints(
+    paths: PathLike | Sequence[PathLike],
+    output: PathLike,
+    *,
+    task: str,
+    frames: Sequence[int] | None = None,
+    episodes: int = EPISODES,
+    observations: PathLike | None = None,
+    action_repeat: int | None = None,
+    architecture: str | None = None,
+    image_size: int | None = None,
+    seed: int = 0,
+    track: Track = iter,
+) -> list[Imported]:
+    """Write checkpoints of one training into a run file that every analysis reads.
+
+    Nothing that the files hold is run: see `vrlprobe.checkpoints`.
+
+    Args:
+        paths: the files, see docs/import.md for what is read.
+        output: the run file; must not exist.
+        task: that the agent was trained on, `walker_walk`; any name with `observations`.
+        frames: of each file, in environment frames; what the files say, or their names, if None.
+        episodes: played and recorded with each checkpoint; every one's images at the last, one's
+            elsewhere. 0 records none.
+        observations: an npz file with episodes to take instead (`load_observations`), with the
+            last checkpoint.
+        action_repeat: environment frames an action lasts; 2 for DrQ-v2 and 1 elsewhere if None.
+        architecture: of a plain state dict, where its names do not tell.
+        image_size: height and width of the images, where the shapes leave a choice.
+        seed: of the played episodes.
+        track: wraps the episodes of a checkpoint, for instance to show progress.
+
+    Raises:
+        FormatError: a file is no checkpoint known here, or does not fit the others or the task; the
+            output exists or cannot be written.
+        UnsafeFileError: a file asks for what no checkpoint needs.
+        SampleError: the observations are not as needed.
+        UnknownTaskError, RenderError: the task cannot be played.
+    """
+    files = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    where = Path(output)
+    _check_output(where)
+    if frames is not None and len(frames) != len(files):
+        raise FormatError(f"{len(frames)} frames for {len(files)} files: give each its own")
+
+    def read(path: Path) -> Checkpoint:
+        found = read_checkpoint(path, architecture=architecture, image_size=image_size)
+        return replace(found, action_repeat=action_repeat or found.action_repeat)
+
+    order = _in_order(files, frames, read)
+    first = read(order[0][1])
+    provenance = {"import": {"sources": [_origin(path, frame) for frame, path in order]}}
+    done = []
+    with ExitStack() as stack:
+        source = stack.enter_context(_source(first, task, episodes, observations, seed, track))
+        temporary = stack.enter_context(replaced_whole(where))
+        writer = stack.enter_context(
+            RunWriter.create(
+                temporary,
+                config=_config(first, task, source),
+                parameters=first.parameters,
+                provenance=provenance | source.provenance,
+                **source.layout,
+            )
+        )
+        for frame, path in order:
+            checkpoint = read(path)
+            rollout = source.episodes(checkpoint, last=frame == order[-1][0])
+            batch = source.batch(checkpoint, rollout)
+            writer.commit(frame, checkpoint.parameters, rollout, batch=batch)
+            done.append(_summary(path, frame, checkpoint, rollout))
+    return done
+
+
+def _check_output(path: Path) -> None:
+    if path.exists():
+        raise FormatError(f"{path} exists: choose another name (-o)")
+    if not path.parent.is_dir():
+        raise FormatError(f"cannot write {path}: there is no folder {path.parent}")
+
+
+def _in_order(
+    files: Sequence[Path],
+    frames: Sequence[int] | None,
+    read: Callable[[Path], Checkpoint],
+) -> list[tuple[int, Path]]:
+    """Each file with its frame, ascending; raises FormatError where they are not of one training.
+
+    Every file is read once here, so that what is wrong is found before anything is played.
+    """
+    like: Checkpoint | None = None
+    found: dict[int, Path] = {}
+    for place, path in enumerate(files):
+        checkpoint = read(path)
+        for note in checkpoint.notes:
+            warnings.warn(f"{path}: {note}", stacklevel=3)
+        like = like or checkpoint
+        _check_alike(checkpoint, path, like, files[0])
+        frame = frames[place] if frames else _frame(checkpoint, path, len(files))
+        if frame in found:
+            raise FormatError(
+                f"{found[frame]} and {path} are both at frame {frame}: give --frame for each"
+            )
+        found[frame] = path
+    return sorted(found.items())
+
+
+def _frame(checkpoint: Checkpoint, path: Path, n_files: int) -> int:
+    """What the file says, or else its name."""
+    if checkpoint.steps is not None:
+        return checkpoint.steps * checkpoint.action_repeat
+    if numbers := NUMBERED.findall(path.stem):
+        return int(numbers[-1])
+    if n_files > 1:
+        raise FormatError(f"{path} does not say at which frame it was saved: give --frame for each")
+    return 0
+
+
+def _check_alike(one: Checkpoint, path: Path, other: Checkpoint, other_path: Path) -> None:
+    begin = f"{path} is not of the same training as {other_path}"
+    for key in {**one.config, **other.config}:
+        if (mine := one.config.get(key)) != (its := other.config.get(key)):
+            raise FormatError(f"{begin}: {key} is {mine}, there {its}")
+    if lost := sorted(one.parameters.keys() ^ other.parameters.keys()):
+        raise FormatError(f"{begin}: only one of them has {lost[0]}")
+
+
+def _source(
+    first: Checkpoint,
+    task: str,
+    episodes: int,
+    observations: PathLike | None,
+    seed: int,
+    track: Track,
+) -> Source:
+    if observations is not None:
+        return Given(load_observations(Path(observations), first.agent().image_shape))
+    if not episodes:
+        return Nothing(first)
+    return Played(task, first, episodes, seed, track)
+
+
+def _config(first: Checkpoint, task: str, source: Source) -> dict[str, Any]:
+    return {
+        "task": task,
+        "profile": "imported",
+        **first.config,
+        "action_repeat": first.action_repeat,
+        "render": source.render,
+        "precision": "float32",
+    }
+
+
+def _origin(path: Path, frame: int) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"file": path.name, "sha256": digest, "frame": frame}
+
+
+def _summary(
+    path: Path, frame: int, checkpoint: Checkpoint, rollout: Sequence[Episode]
+) -> Imported:
+    returns = [episode.episode_return for episode in rollout]
+    mean = sum(returns) / len(returns) if returns else float("nan")
+    return Imported(path, frame, checkpoint.kind, len(rollout), mean)

@@ -1,0 +1,56 @@
+"""Checkpoints by name: a run file and, behind an @, which of its checkpoints."""
+
+import difflib
+import os
+
+from vrlprobe.errors import TransplantError, UnknownFrameError
+from vrlprobe.format.reader import Run
+from vrlprobe.selection import resolve_frames
+from vrlprobe.studies.collapsing import collapse
+
+CHECKPOINTS = ("last", "best", "collapsed")
+
+
+def split_name(text: str) -> tuple[str, str]:
+    """What stands before and behind the last @; a file whose name has one is taken whole."""
+    name, mark, at = text.rpartition("@")
+    return (text, "") if not mark or os.path.exists(text) else (name, at)
+
+
+def parse_at(text: str) -> str | int:
+    """Which checkpoint the words behind an @ mean; the last if there are none.
+
+    Raises:
+        UnknownFrameError: neither one of `CHECKPOINTS` nor a frame.
+    """
+    if not text or text in CHECKPOINTS:
+        return text or "last"
+    try:
+        value = float(text.replace("_", ""))
+    except ValueError:
+        value = float("nan")
+    if not value.is_integer():
+        near = difflib.get_close_matches(text, CHECKPOINTS, 1)
+        guess = f" (did you mean {near[0]}?)" if near else ""
+        raise UnknownFrameError(
+            f"a checkpoint is {', '.join(CHECKPOINTS)} or a frame, not {text!r}{guess}"
+        )
+    return int(value)
+
+
+def frame_at(run: Run, at: str | int) -> tuple[int, str]:
+    """A run's checkpoint, and which it is in words.
+
+    Raises:
+        TransplantError: it was never in collapse.
+        UnknownFrameError: no checkpoint at the frame, with the nearest there are.
+    """
+    if at == "collapsed":
+        (verdict,) = collapse([run])
+        ends = [stage for stage in verdict.stages if stage.collapsed]
+        if not ends:
+            raise TransplantError(f"{run.path.name} was never in collapse: it is {verdict}")
+        stage = ends[-1]
+        return stage.last, f"the last in collapse ({stage.first:,} to {stage.last:,})"
+    (frame,) = resolve_frames(run, at if isinstance(at, str) else [at])
+    return frame, f"its {at} checkpoint" if isinstance(at, str) else "that checkpoint"
