@@ -215,7 +215,7 @@ def test_only_finished_runs_are_drawn(folder, make_run):
     transplant(f"{folder}/a.h5", "self").save(folder / "init.h5")
     (folder / "notes.h5").write_text("no run")
     with ExitStack() as stack, pytest.warns(UserWarning, match="left out") as caught:
-        names = [run.path.stem for run in Pool(folder, stack).finished()]
+        names = [run.path.stem for run in Pool(folder, stack).finished]
     assert names == ["a", "b", "c"]
     texts = sorted(str(warning.message).replace(f"{folder}/", "") for warning in caught)
     assert texts == [

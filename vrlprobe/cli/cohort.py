@@ -5,7 +5,14 @@ from pathlib import Path
 import click
 import xarray as xr
 
-from vrlprobe.cli.common import FILE, Session, check_writable, samples_option
+from vrlprobe.cli.common import (
+    FILE,
+    Session,
+    check_writable,
+    class_options,
+    samples_option,
+    window_option,
+)
 from vrlprobe.cli.table import aligned
 from vrlprobe.cohort import CLASSES
 from vrlprobe.errors import SampleError
@@ -20,16 +27,8 @@ WORDS = ("healthy", "escaped", "stuck", "undecided")
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=FILE)
-@click.option(
-    "--good", type=float, help="Return from which a run is good.  [default: its profile's]"
-)
-@click.option(
-    "--bad", type=float, help="Return up to which a run is bad.  [default: its profile's]"
-)
-@click.option(
-    "--window", type=click.IntRange(min=1),
-    help="Frames in which the noise decays.  [default: as the run records]",
-)  # fmt: skip
+@class_options
+@window_option
 @click.option(
     "--by", metavar="SETTING",
     help="Count by a setting of the runs: init (the transplant they began with), hidden_dim, …",
@@ -127,6 +126,7 @@ def _groups(found: xr.Dataset) -> str:
 
 
 def summary(found: xr.Dataset) -> str:
+    """Counts of classes and verdicts, and the aggregates of the final returns, a line each."""
     count = found.sizes["run"]
     classes = ", ".join(f"{int((found['class'] == name).sum())} {name}" for name in CLASSES)
     words = ", ".join(f"{int((found['verdict'] == word).sum())} {word}" for word in WORDS)

@@ -3,7 +3,7 @@
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,24 @@ samples_option = click.option(
     metavar="SET|RUN",
     help="A sample set, or a well-performing run; give it once for each run.",
 )
+
+
+window_option = click.option(
+    "--window",
+    type=click.IntRange(min=1),
+    help="Frames in which the noise decays.  [default: as the run records]",
+)
+
+
+def class_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """From which returns a run is good or bad."""
+    for name, text in (
+        ("--bad", "up to which a run is bad"),
+        ("--good", "from which a run is good"),
+    ):
+        decorate = click.option(name, type=float, help=f"Return {text}.  [default: its profile's]")
+        command = decorate(command)
+    return command
 
 
 class Session(ExitStack):

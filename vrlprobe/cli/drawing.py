@@ -43,15 +43,6 @@ def layers_option(command: Command) -> Command:
     return click.option("--layers", help="Comma-separated layers.  [default: all]")(command)
 
 
-def class_options(command: Command) -> Command:
-    """From which returns a run is good or bad."""
-    for name, text in (("--bad", "up to which a run is bad"), ("--good", "from which it is good")):
-        command = click.option(name, type=float, help=f"Return {text}.  [default: its profile's]")(
-            command
-        )
-    return command
-
-
 def finish(figure: Figure, output: Path, drawn: xr.Dataset, data: Path | None) -> None:
     """Write the figure, and the numbers behind it where they are wanted."""
     save_figure(figure, output)

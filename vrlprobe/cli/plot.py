@@ -7,10 +7,9 @@ import click
 import xarray as xr
 from matplotlib.figure import Figure
 
-from vrlprobe.cli.common import Session, samples_option, split_list
+from vrlprobe.cli.common import Session, class_options, samples_option, split_list
 from vrlprobe.cli.drawing import (
     check_output,
-    class_options,
     components_option,
     figure_options,
     finish,

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import xarray as xr
 
-from vrlprobe.cli.common import FILE, Session, check_writable
+from vrlprobe.cli.common import FILE, Session, check_writable, class_options
 from vrlprobe.cli.table import aligned
 from vrlprobe.errors import FormatError
 from vrlprobe.results import load_result, save_result
@@ -16,10 +16,7 @@ from vrlprobe.studies.predicting import predict as study
 @click.command()
 @click.argument("probed", type=FILE)
 @click.argument("runs", nargs=-1, required=True, type=FILE)
-@click.option(
-    "--good", type=float, help="Return from which a run is good.  [default: its profile's]"
-)
-@click.option("--bad", type=float, help="Return up to which it is bad.  [default: its profile's]")
+@class_options
 @click.option(
     "--component", default=MEAN, show_default=True, help="Of the state, or the mean over all."
 )

@@ -7,8 +7,14 @@ import click
 import xarray as xr
 
 from vrlprobe.cli.cohort import summary
-from vrlprobe.cli.common import FILE, Session, check_writable, progress
-from vrlprobe.cli.drawing import class_options
+from vrlprobe.cli.common import (
+    FILE,
+    Session,
+    check_writable,
+    class_options,
+    progress,
+    window_option,
+)
 from vrlprobe.cli.inputs import results
 from vrlprobe.cli.table import byte_size
 from vrlprobe.errors import FormatError, VrlprobeError
@@ -30,10 +36,7 @@ from vrlprobe.studies.filming import film
     help="Result of `vrlprobe probe`; give it once for each.  [default: RUN.probe.nc]",
 )  # fmt: skip
 @class_options
-@click.option(
-    "--window", type=click.IntRange(min=1),
-    help="Frames in which the noise decays.  [default: as the run records]",
-)  # fmt: skip
+@window_option
 def report(
     runs: tuple[Path, ...],
     output: Path,

@@ -126,6 +126,14 @@ class RunLock:
             self._descriptor = -1
 
 
+def check_new(path: Path) -> None:
+    """Raise FormatError where a file is to be made that exists, or whose folder does not."""
+    if path.exists():
+        raise FormatError(f"{path} exists: choose another name (-o)")
+    if not path.parent.is_dir():
+        raise FormatError(f"cannot write {path}: there is no folder {path.parent}")
+
+
 @contextlib.contextmanager
 def replaced_whole(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that replaces it when the block ends without an error.

@@ -16,7 +16,7 @@ from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record, config_digest
 from vrlprobe.report.curves import BOTTOM, LEFT, RIGHT, TOP, Axis, Chart, chart, rounded
 from vrlprobe.results import package_versions
-from vrlprobe.studies.reading import readings, stage_labels
+from vrlprobe.studies.reading import Readings, readings, stage_labels
 
 LARGEST, QUALITY = 96, 80
 """Pixels across an image of a strip, at most, and the quality of its JPEG."""
@@ -76,7 +76,8 @@ def _card(
     place: int, run: Run | Record, row: xr.Dataset, verdict: Verdict, ends: tuple[int, float]
 ) -> dict[str, Any]:
     """One run's row of the table, charts and provenance."""
-    stages = stage_labels(run)
+    read = readings(run)
+    stages = stage_labels(read)
     return {
         "label": str(row["run"].item()),
         "anchor": f"run-{place}",
@@ -91,13 +92,14 @@ def _card(
         "attempts": row["attempts"].item(),
         "frames": run.frames.tolist(),
         "stages": stages,
-        "charts": _charts(run, stages, *ends),
+        "charts": _charts(run, read, stages, *ends),
         "provenance": _provenance(run),
     }
 
 
-def _charts(run: Run | Record, stages: list[str], last: int, top: float) -> list[Chart]:
-    read = readings(run)
+def _charts(
+    run: Run | Record, read: Readings, stages: list[str], last: int, top: float
+) -> list[Chart]:
     common: dict[str, Any] = {
         "x": Axis(0, last, LEFT, RIGHT),
         "spans": spans(run.frames, np.array(stages) == "collapsed"),

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -78,6 +79,7 @@ class Donor:
     seed: int
     why: str
 
+    @cached_property
     def tensors(self) -> Mapping[str, NDArray[np.float32]]:
         """Parameters by 'part/name'."""
         if self.frame is not None:
@@ -85,6 +87,7 @@ class Donor:
         named = self.run.blank_agent(self.seed).named_tensors()
         return {name: tensor.numpy() for name, tensor in named.items()}
 
+    @cached_property
     def origin(self) -> dict[str, Any]:
         """Where its parameters are from, as JSON values."""
         if self.frame is None:
@@ -133,7 +136,7 @@ class Pool:
         self.seed, self._pair, self._thresholds = seed, pair, (good, bad)
         self._task = task
         self._open: dict[Path, Run] = {}
-        self._finished: list[Run] | None = None
+        self._found: dict[tuple[Wish, int], Donor] = {}
         self._chosen = {
             word: [self.open(Path(path)) for path in paths]
             for word, paths in (chosen or {}).items()
@@ -148,12 +151,15 @@ class Pool:
             self._open[path] = self._stack.enter_context(open_run(path))
         return self._open[path]
 
+    @cached_property
     def finished(self) -> list[Run]:
         """The finished runs at hand, by name; what is no run or not finished is warned of."""
-        if self._finished is None:
-            there = [run for path in self._paths() if (run := self._usable(path))]
-            self._finished = self._of_one_task(there)
-        return self._finished
+        return self._of_one_task([run for path in self._paths() if (run := self._usable(path))])
+
+    @cached_property
+    def _classes(self) -> list[tuple[Run, Class]]:
+        """The finished runs with the class of each."""
+        return [(run, self._class_of(run)) for run in self.finished]
 
     def _of_one_task(self, runs: list[Run]) -> list[Run]:
         tasks = sorted({str(run.config.get("task")) for run in runs})
@@ -194,10 +200,11 @@ class Pool:
         """
         if word in self._chosen:
             return self._chosen[word]
-        classes = [(run, self._class_of(run)) for run in self.finished()]
-        if found := [run for run, its in classes if its == word]:
+        if found := [run for run, its in self._classes if its == word]:
             return found
-        listed = ", ".join(f"{run.path.stem} {run.returns[-1]:.0f} ({its})" for run, its in classes)
+        listed = ", ".join(
+            f"{run.path.stem} {run.returns[-1]:.0f} ({its})" for run, its in self._classes
+        )
         raise TransplantError(f"no {word} run among the finished ones: {listed or 'there is none'}")
 
     def _class_of(self, run: Run) -> Class:
@@ -234,13 +241,27 @@ class Pool:
         many = f"{len(found)} {word} run{'s' * (len(found) > 1)}"
         return found[int(order[at])], f"drawn from {many} with seed {self.seed}"
 
+    def blank(self, like: Run) -> Donor:
+        """Freshly initialised networks of a run's sizes, drawn once."""
+        key = Wish("blank", like.path, "last"), 0
+        if key not in self._found:
+            why = f"drawn with seed {self.seed}"
+            self._found[key] = Donor("blank", like, None, self.seed, why)
+        return self._found[key]
+
     def find(self, wish: Wish, place: int = 0) -> Donor:
-        """The donor that a wish means; not for `blank` and `self`, which hang on the others.
+        """The donor that a wish means, looked for once; not for `blank` and `self`.
 
         Raises:
             TransplantError: no such run, or it was never in collapse.
             UnknownFrameError: no checkpoint at the frame, with the nearest there are.
         """
+        key = wish, place
+        if key not in self._found:
+            self._found[key] = self._find(wish, place)
+        return self._found[key]
+
+    def _find(self, wish: Wish, place: int) -> Donor:
         if wish.path is not None:
             run, why = self.open(wish.path), "as named"
         else:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vrlprobe.errors import FormatError
-from vrlprobe.format.filesystem import replaced_whole
+from vrlprobe.format.filesystem import check_new, replaced_whole
 from vrlprobe.format.reader import Run
 
 SUFFIXES = (".pt", ".safetensors")
@@ -53,10 +53,7 @@ def check_export(path: Path) -> None:
     """Raise FormatError for a file that exists, or whose ending is not one of `SUFFIXES`."""
     if path.suffix not in SUFFIXES:
         raise FormatError(f"{path}: the ending says the format, needed {' or '.join(SUFFIXES)}")
-    if path.exists():
-        raise FormatError(f"{path} exists: choose another name (-o)")
-    if not path.parent.is_dir():
-        raise FormatError(f"cannot write {path}: there is no folder {path.parent}")
+    check_new(path)
 
 
 def _save(

@@ -15,7 +15,7 @@ from vrlprobe.checkpoints.observations import load_observations
 from vrlprobe.checkpoints.reading import read_checkpoint
 from vrlprobe.errors import FormatError
 from vrlprobe.format.episode import Episode
-from vrlprobe.format.filesystem import replaced_whole
+from vrlprobe.format.filesystem import check_new, replaced_whole
 from vrlprobe.format.writer import RunWriter
 from vrlprobe.studies.playing import Given, Nothing, Played, Source, Track
 
@@ -85,7 +85,7 @@ def import_checkpoints(
     """
     files = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
     where = Path(output)
-    _check_output(where)
+    check_new(where)
     if frames is not None and len(frames) != len(files):
         raise FormatError(f"{len(frames)} frames for {len(files)} files: give each its own")
 
@@ -116,13 +116,6 @@ def import_checkpoints(
             writer.commit(frame, checkpoint.parameters, rollout, batch=batch)
             done.append(_summary(path, frame, checkpoint, rollout))
     return done
-
-
-def _check_output(path: Path) -> None:
-    if path.exists():
-        raise FormatError(f"{path} exists: choose another name (-o)")
-    if not path.parent.is_dir():
-        raise FormatError(f"cannot write {path}: there is no folder {path.parent}")
 
 
 def _in_order(

@@ -26,7 +26,7 @@ from vrlprobe.studies.common import (
     run_attributes,
     sample_attributes,
 )
-from vrlprobe.studies.reading import gradient_norms, logged_norms, stage_labels
+from vrlprobe.studies.reading import gradient_norms, logged_norms, readings, stage_labels
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
@@ -113,7 +113,7 @@ def metrics(
     labels = run_labels(runs)
     result = blank({"run": labels, "frame": all_frames(chosen), "layer": names}, VARIABLES)
     for label, run, found in zip(labels, runs, chosen, strict=True):
-        stages = dict(zip(run.frames.tolist(), stage_labels(run), strict=True))
+        stages = dict(zip(run.frames.tolist(), stage_labels(readings(run)), strict=True))
         result["stage"].loc[label, found] = [stages[frame] for frame in found]
     jobs = [(place, frame) for place, found in enumerate(chosen) for frame in found]
     for place, frame in track(jobs):

@@ -83,12 +83,11 @@ def attempt_begins(whole: Readings) -> dict[int, int]:
     return begins
 
 
-def stage_labels(run: "Run | Record") -> list[str]:
+def stage_labels(whole: Readings) -> list[str]:
     """ "collapsed" or "healthy" at every checkpoint, attempt by attempt, by the spread of actions.
 
     Empty before an attempt's first update and where too few readings follow it.
     """
-    whole = readings(run)
     found = dict.fromkeys(whole.frames.tolist(), "")
     for number in np.unique(whole.attempts).tolist():
         part = whole.of_attempt(number)
@@ -119,8 +118,7 @@ def gradient_norms(run: "Run", frame: int, agent: Any = None) -> dict[str, float
 
 def logged_norms(run: "Run", frame: int) -> dict[str, float]:
     """Gradient norm by layer as it was logged at a checkpoint; empty where it was not."""
-    log = run.log
-    if "grad_norm" not in log or "layer" not in log["grad_norm"].dims:
+    if tuple(run.layout.log.get("grad_norm", ())) != ("layer",):
         return {}
-    row = log["grad_norm"].sel(frame=frame)
-    return {str(name): float(row.sel(layer=name)) for name in row["layer"].values}
+    row = run.read("log/grad_norm", run.row(frame))  # the whole log for each checkpoint is too much
+    return dict(zip(run.layout.coords["layer"], row.tolist(), strict=True))

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vrlprobe.errors import FormatError, TransplantError
+from vrlprobe.errors import TransplantError
 from vrlprobe.format.architectures import architecture
-from vrlprobe.format.filesystem import replaced_whole
+from vrlprobe.format.filesystem import check_new, replaced_whole
 from vrlprobe.format.reader import Run
 from vrlprobe.format.schema import parameters_digest
 from vrlprobe.format.writer import RunWriter
@@ -59,10 +59,7 @@ class Transplant:
             FormatError: the path exists, or cannot be written.
         """
         where = Path(path)
-        if where.exists():
-            raise FormatError(f"{where} exists: choose another name (-o)")
-        if not where.parent.is_dir():
-            raise FormatError(f"cannot write {where}: there is no folder {where.parent}")
+        check_new(where)
         with (
             replaced_whole(where) as temporary,
             RunWriter.create(
@@ -176,12 +173,11 @@ class _Assembly:
         parts, others = self._donors(cnn, mlp)
         found = {**parts, **others}
         like = self._like or _like(found, self._pool)
-        blank = Donor("blank", like, None, self._pool.seed, f"drawn with seed {self._pool.seed}")
+        blank = self._pool.blank(like)
         found = {name: donor or blank for name, donor in found.items()}
         if self._critic in FOLLOWS:
             found["critic"] = found[self._critic]
         _check_fit(like, found)
-        sources = {id(donor): donor.tensors() for donor in found.values()}
         by_piece = _by_piece(like, found)
         name = label or f"{found['cnn'].label}-{found['mlp'].label}"
         name = "-".join([name, *self._extras(found)])
@@ -191,10 +187,10 @@ class _Assembly:
             {
                 tensor: array
                 for donor, beginnings in by_piece.values()
-                for tensor, array in sources[id(donor)].items()
+                for tensor, array in donor.tensors.items()
                 if tensor.startswith(beginnings)
             },
-            {piece: donor.origin() for piece, (donor, _) in by_piece.items()},
+            {piece: donor.origin for piece, (donor, _) in by_piece.items()},
         )
 
     def _donors(self, cnn: Wish, mlp: Wish) -> tuple[dict[str, Donor | None], dict[str, Any]]:
@@ -224,9 +220,9 @@ def _like(donors: Mapping[str, Donor | None], pool: Pool) -> Run:
     for name in ("mlp", "cnn", *donors):
         if donor := donors[name]:
             return donor.run
-    if not pool.finished():
+    if not pool.finished:
         raise TransplantError("blank networks need a run whose sizes they have: none is finished")
-    return pool.finished()[0]
+    return pool.finished[0]
 
 
 def _by_piece(like: Run, donors: Mapping[str, Donor]) -> dict[str, tuple[Donor, tuple[str, ...]]]:
