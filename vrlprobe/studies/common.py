@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from vrlprobe.errors import SampleError
 from vrlprobe.results import provenance
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import run_labels
@@ -49,6 +50,23 @@ def run_attributes(
         for label, run in zip(run_labels(runs), runs, strict=True)
     }
     return {**provenance(kind, arguments), "configs": json.dumps(configs)}
+
+
+def shared(
+    values: Sequence[Any], runs: "Sequence[Run]", what: str, where: str, hint: str = ""
+) -> Any:
+    """The value that all runs have.
+
+    Raises:
+        SampleError: they differ.
+    """
+    for value, run in zip(values, runs, strict=True):
+        if value != values[0]:
+            raise SampleError(
+                f"runs in {where} share their {what}: {runs[0].path.name} has {values[0]}, "
+                f"{run.path.name} has {value}{f' ({hint})' if hint else ''}"
+            )
+    return values[0]
 
 
 def sample_attributes(samples: SampleSet) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Images of recorded episodes: film strips of several runs side by side, and whole episodes."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from vrlprobe.envs import PixelEnv
 from vrlprobe.errors import SampleError
 from vrlprobe.format.episode import Episode
 from vrlprobe.selection import resolve_frames, run_labels
-from vrlprobe.studies.common import run_attributes
+from vrlprobe.studies.common import run_attributes, shared
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
@@ -54,7 +54,7 @@ def film(
     """
     runs = list(runs) if isinstance(runs, Sequence) else [runs]
     repeats = [int(run.config.get("action_repeat", 1)) for run in runs]
-    repeat: int = _same(repeats, runs, "action repeat")
+    repeat: int = shared(repeats, runs, "action repeat", "one strip")
     shots = [
         (label, run, at, which, _episode(run, at, which))
         for label, run in zip(run_labels(runs), runs, strict=True)
@@ -65,7 +65,10 @@ def film(
     last = longest if until is None else min(longest, until // repeat)
     steps = np.unique(np.linspace(0, last, (last + 1) if count is None else count).round())
     strips = [_images(run, episode, steps.astype(int), size) for _, run, _, _, episode in shots]
-    _same([strip.shape[1:] for strip in strips], [shot[1] for shot in shots], "image size")
+    shapes = [strip.shape[1:] for strip in strips]
+    shared(
+        shapes, [shot[1] for shot in shots], "image size", "one strip", hint="--size renders anew"
+    )
     return xr.Dataset(
         {"image": (("row", "time", "y", "x", "colour"), np.stack(strips))},
         coords={
@@ -124,14 +127,3 @@ def render(run: "Run", physics: npt.NDArray[np.float64], size: int | None = None
                 "rendered"
             )
         return np.stack([env.render_state(state) for state in physics])
-
-
-def _same(values: Sequence[Any], runs: "Sequence[Run]", what: str) -> Any:
-    for value, run in zip(values, runs, strict=True):
-        if value != values[0]:
-            raise SampleError(
-                f"runs in one strip share their {what}: {runs[0].path.name} has {values[0]}, "
-                f"{run.path.name} has {value}"
-                + (" (--size renders both anew)" if what == "image size" else "")
-            )
-    return values[0]
