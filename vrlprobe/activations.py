@@ -92,7 +92,7 @@ def extract_activations(
     def keep(name: str, rows: slice, values: Tensor) -> None:
         if name not in found:
             found[name] = np.empty((observations.shape[0], values.shape[1]), np.float32)
-        found[name][rows] = values.numpy()
+        found[name][rows] = values.cpu().numpy()
 
     _forward(agent, observations, names, batch_size, keep)
     return {name: found[name] for name in names}
@@ -104,7 +104,7 @@ def feature_major_activations(
     layers: Sequence[str] | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> dict[str, Tensor]:
-    """As `extract_activations`, but float32 tensors (n_features, n_samples).
+    """As `extract_activations`, but float32 tensors (n_features, n_samples) on the agent's device.
 
     Each unit's values lie side by side, as the probes read them fastest; every batch goes to its
     place as it comes, so that nothing is held twice.
@@ -115,11 +115,21 @@ def feature_major_activations(
 
     def keep(name: str, rows: slice, values: Tensor) -> None:
         if name not in found:
-            found[name] = torch.empty((values.shape[1], observations.shape[0]))
+            shape = values.shape[1], observations.shape[0]
+            found[name] = torch.empty(shape, device=values.device)
         found[name][:, rows] = values.T
 
     _forward(agent, observations, names, batch_size, keep)
     return {name: found[name] for name in names}
+
+
+def check_device(name: str) -> None:
+    """Raise SampleError where torch cannot compute on such a device."""
+    try:
+        torch.zeros(1, device=name).item()
+    except (RuntimeError, AssertionError) as error:  # AssertionError: torch built without it
+        reason = str(error).splitlines()[0]
+        raise SampleError(f"device {name!r} cannot be used here: {reason}") from None
 
 
 def layer_sizes(agent: Agent, layers: Sequence[str] | None = None) -> dict[str, int]:
@@ -142,9 +152,10 @@ def _forward(
     At once: the next module may work in place on the tensor that ``keep`` was given.
     """
     total = observations.shape[0]
+    device = next((tensor.device for tensor in agent.parameters()), torch.device("cpu"))
     for start in range(0, total, batch_size):
         rows = slice(start, min(start + batch_size, total))
-        batch = torch.from_numpy(np.ascontiguousarray(observations[rows]))
+        batch = torch.from_numpy(np.ascontiguousarray(observations[rows])).to(device)
         missing = set(names)
 
         def pass_on(

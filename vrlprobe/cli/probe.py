@@ -81,6 +81,12 @@ CONTROL_NOTES = {
     help="Processes, each with up to 1.3 GB at the published size.  [default: one a core]",
 )
 @click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    help="Where networks run and probes are fitted: cpu, cuda, cuda:1 ….",
+)
+@click.option(
     "--cache",
     type=FILE,
     help="Where fits are kept, so that none is made twice.  [default: ~/.cache/vrlprobe]",
@@ -101,6 +107,7 @@ def probe(
     keep_own: bool,
     output: Path | None,
     jobs: int | None,
+    device: str,
     cache: Path | None,
     no_cache: bool,
     plot: Path | None,
@@ -134,6 +141,7 @@ def probe(
             keep_own=keep_own,
             cache=None if no_cache else cache or default_folder(),
             n_jobs=jobs or cpu_count(),
+            device=device,
             track=progress,
         )
         save_result(result, output)

@@ -32,6 +32,8 @@ class ProbeSettings:
     """Of the sparse probe: training samples on which an atom differs from 0, at least. None is one
     in `ACTIVE_ONE_IN`: a unit that fires on a few samples fits their noise, and one test sample on
     which it fires again ruins the test error (an R² of -32 in the collapsed fixture's cnn1)."""
+    device: str = "cpu"
+    """Where networks run and probes are fitted, in torch's words."""
 
     def __post_init__(self) -> None:
         if self.probe not in PROBES:

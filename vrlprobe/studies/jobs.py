@@ -198,7 +198,8 @@ class Job:
             SampleError: the observations do not fit the agent, or it has diverged.
         """
         observations = self.rows.observations()
-        found = feature_major_activations(self.network.agent(), observations, list(self.wanted))
+        agent = self.network.agent().to(self.settings.device)
+        found = feature_major_activations(agent, observations, list(self.wanted))
         for layer, fits in self.wanted.items():
             values = found.pop(layer)
             try:

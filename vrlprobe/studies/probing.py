@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from vrlprobe.activations import known_layers, probed_layers
+from vrlprobe.activations import check_device, known_layers, probed_layers
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import check_runs, resolve_frames, run_labels, samples_for
 from vrlprobe.studies.common import (
@@ -67,6 +67,7 @@ def probe(
     keep_own: bool = False,
     cache: str | Path | None = None,
     n_jobs: int = 1,
+    device: str = "cpu",
     track: Track = iter,
 ) -> xr.Dataset:
     """Which layers linearly hold which parts of the state (paper, section 4.1).
@@ -91,7 +92,9 @@ def probe(
         keep_own: test a run on episodes of its own too, where it is a source of the set.
         cache: a folder for what is fitted, so that an interrupted call goes on where it stopped
             and nothing is fitted twice; None keeps it for this call alone.
-        n_jobs: processes to share the work; each needs memory of its own.
+        n_jobs: processes to share the work; each needs memory of its own. On another device than
+            the CPU one process does it all.
+        device: where the networks run and the probes are fitted, "cpu", "cuda" …
         track: wraps the sequence of work items, for instance to show progress.
 
     Returns:
@@ -112,6 +115,7 @@ def probe(
     for name in controls:
         if name not in CONTROLS:
             raise ValueError(f"controls are {', '.join(CONTROLS)}, not {name!r}")
+    check_device(device)
     runs = list(runs) if isinstance(runs, Sequence) else [runs]
     samples, keep_own = samples_for(runs, samples, keep_own)
     check_runs(runs, samples)
@@ -127,14 +131,14 @@ def probe(
             "to which none of them contributed, or keep their own (--keep-own)",
             stacklevel=2,
         )
-    settings = ProbeSettings(kind, max_atoms, min_active)
+    settings = ProbeSettings(kind, max_atoms, min_active, device)
     planners = [
         Planner(run, found[0], part, settings)
         for run, found, part in zip(runs, chosen, rows, strict=True)
     ]
     fits = _fits(planners, labels, chosen, names, controls)
     parts = Parts(None if cache is None else Path(cache) / "probe")
-    _compute(planners, [fit for _, fit in fits], parts, n_jobs, track)
+    _compute(planners, [fit for _, fit in fits], parts, n_jobs if device == "cpu" else 1, track)
     coords: dict[str, Sequence[Any]] = {
         "run": labels,
         "frame": all_frames(chosen),

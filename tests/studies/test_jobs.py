@@ -1,0 +1,111 @@
+"""The work of a probe study: kept as it is made, shared among processes, put on a device."""
+
+import json
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from vrlprobe.errors import SampleError
+from vrlprobe.studies import jobs, probe
+
+
+class TestCache:
+    OPTIONS: ClassVar = {"frames": "all", "layers": ["cnn0", "mlp0", "mlp2"], "max_atoms": 3}
+
+    @pytest.fixture
+    def fitted(self, monkeypatch):
+        """How many fits have been made, in a list of one."""
+        count = [0]
+        fit_layer = jobs.fit_layer
+
+        def counted(*arguments):
+            count[0] += 1
+            return fit_layer(*arguments)
+
+        monkeypatch.setattr(jobs, "fit_layer", counted)
+        return count
+
+    def test_a_second_call_fits_nothing(self, other, samples, tmp_path, fitted):
+        first = probe(other, samples, cache=tmp_path, **self.OPTIONS)
+        assert fitted == [1 + 3 * 2]
+        assert probe(other, samples, cache=tmp_path, **self.OPTIONS).identical(first)
+        assert fitted == [7]
+        assert probe(other, samples, **self.OPTIONS).identical(first)
+
+    def test_an_interrupted_call_goes_on(self, other, samples, tmp_path, fitted, monkeypatch):
+        whole = probe(other, samples, **self.OPTIONS)
+        fitted[0] = 0
+        counted = jobs.fit_layer
+
+        def interrupted(*arguments):
+            if fitted[0] == 4:
+                raise KeyboardInterrupt
+            return counted(*arguments)
+
+        monkeypatch.setattr(jobs, "fit_layer", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            probe(other, samples, cache=tmp_path, **self.OPTIONS)
+        monkeypatch.setattr(jobs, "fit_layer", counted)
+        assert probe(other, samples, cache=tmp_path, **self.OPTIONS).identical(whole)
+        assert fitted == [7]
+
+    def test_what_a_fit_depends_on(self, other, good, samples, tmp_path, fitted):
+        def made(run, **changed):
+            before = fitted[0]
+            options = {"layers": ["cnn0", "mlp0"], "max_atoms": 3, **changed}
+            probe(run, samples, cache=tmp_path, **options)
+            return fitted[0] - before
+
+        assert made(other) == 2
+        assert made(other, frames=[0]) == 1  # the raw input is known
+        assert made(other, max_atoms=2) == made(other, min_active=2) == 2
+        assert made(other, kind="ridge") == made(other, components=["height"]) == 2
+        assert made(other, controls=["shuffled"]) == 2
+        assert made(other, controls=["blank"]) == 1
+        assert made(good[0]) == 2  # its own test episodes are left out
+        assert made(good[0], keep_own=True) == 1
+        assert made(other) == 0
+
+    def test_a_damaged_part_is_made_again(self, other, samples, tmp_path, fitted):
+        first = probe(other, samples, cache=tmp_path, **self.OPTIONS)
+        for place, path in enumerate(sorted(tmp_path.rglob("*.json"))[:2]):
+            path.write_bytes([b"", path.read_bytes()[:-9]][place])
+        assert probe(other, samples, cache=tmp_path, **self.OPTIONS).identical(first)
+        assert fitted == [7 + 2]
+
+    def test_a_folder_that_cannot_be_written(self, other, samples, tmp_path):
+        (tmp_path / "file").write_text("")
+        with pytest.warns(UserWarning, match="parts cannot be kept in .*--cache"):
+            found = probe(other, samples, cache=tmp_path / "file", layers=["mlp0"], max_atoms=1)
+        assert found.identical(probe(other, samples, layers=["mlp0"], max_atoms=1))
+
+
+def test_processes_share_the_work_and_change_nothing(other, samples, tmp_path, monkeypatch):
+    options = {"frames": "all", "max_atoms": 3, "controls": ["shuffled", "blank"]}
+    alone = probe(other, samples, **options)
+    seen = []
+    together = probe(
+        other, samples, n_jobs=2, track=lambda items: seen.extend(items) or items, **options
+    )
+    assert together.identical(alone)
+    assert len(seen) == 2 * (1 + 3 * 7) + 7
+
+
+class TestDevice:
+    def test_it_is_told(self, other, samples):
+        result = probe(other, samples, layers=["mlp0"], max_atoms=1)
+        assert json.loads(result.attrs["arguments"])["device"] == "cpu"
+
+    @pytest.mark.parametrize("name", ["gpu", "cuda:99", "meta"])
+    def test_one_that_cannot_compute_is_refused(self, other, samples, name):
+        with pytest.raises(SampleError, match=f"device '{name}' cannot be used here"):
+            probe(other, samples, device=name)
+
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+    def test_cuda_chooses_the_same_atoms(self, other, samples):
+        expected = probe(other, samples, max_atoms=6)
+        found = probe(other, samples, max_atoms=6, device="cuda")
+        np.testing.assert_array_equal(found["sparsity"], expected["sparsity"])
+        np.testing.assert_allclose(found["test_mse"], expected["test_mse"], rtol=1e-4)
