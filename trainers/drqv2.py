@@ -11,21 +11,29 @@ from torch.nn import functional as F
 from trainers.profiles import TrainConfig
 from trainers.replay import Batch
 from vrlprobe.agents.drqv2 import NORM_LAYERS, DrQV2Agent, add_noise
+from vrlprobe.device import device_of
 
 
-def resolve_precision(name: str) -> str:
-    """`float32` or `bfloat16`; `auto` takes bfloat16 where the processor multiplies it.
+def resolve_precision(name: str, device: str = "cpu") -> str:
+    """`float32` or `bfloat16`; `auto` takes bfloat16 where the processor or GPU multiplies it.
 
-    Decided by the processor's capability (AMX, or AVX-512 with its bfloat16 products), not by a
-    timing, so that it is the same every time.
+    Decided by what the hardware can (AMX, AVX-512 with its bfloat16 products, a GPU's tensor
+    cores), not by a timing, so that it is the same every time.
     """
     if name == "auto":
         cpu = torch.cpu
-        multiplies = cpu._is_amx_tile_supported() or cpu._is_avx512_bf16_supported()
+        if torch.device(device).type == "cuda":
+            multiplies = torch.cuda.get_device_capability(device) >= TENSOR_CORES
+        else:
+            multiplies = cpu._is_amx_tile_supported() or cpu._is_avx512_bf16_supported()
         return "bfloat16" if multiplies else "float32"
     if name not in ("float32", "bfloat16"):
         raise ValueError(f"precision is auto, float32 or bfloat16, not {name!r}")
     return name
+
+
+TENSOR_CORES = (8, 0)
+"""CUDA capability from which a GPU multiplies bfloat16 (Ampere)."""
 
 
 class Learner:
@@ -35,12 +43,13 @@ class Learner:
     optimizers stay in float32).
 
     Args:
-        agent: the networks; updated in place.
+        agent: the networks, on the device where updates are made; updated in place. Noise is drawn
+            on the processor, so that its stream is the same for every device.
         config: the run's settings, `precision` resolved.
     """
 
     def __init__(self, agent: DrQV2Agent, config: TrainConfig) -> None:
-        self.agent, self.config = agent, config
+        self.agent, self.config, self.device = agent, config, device_of(agent)
         self.agent.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.noise = torch.Generator().manual_seed(config.seed)
         self.updates = 0
@@ -70,7 +79,11 @@ class Learner:
     def clipped_noise(self, shape: tuple[int, ...], std: float) -> Tensor:
         """Exploration noise as the updates use it: normal with `std`, clipped."""
         noise = torch.randn(shape, generator=self.noise) * std
-        return noise.clamp_(-self.config.noise_clip, self.config.noise_clip)
+        return self._here(noise.clamp_(-self.config.noise_clip, self.config.noise_clip))
+
+    def _here(self, values: np.ndarray | Tensor) -> Tensor:
+        """Values on the agent's device."""
+        return torch.as_tensor(values).to(self.device, non_blocking=True)
 
     def explore(self, observation: np.ndarray, std: float) -> np.ndarray:
         """A noisy action (n_actions,) for one observation (3 * frame_stack, H, W)."""
@@ -83,7 +96,7 @@ class Learner:
         encoded = self.encode(batch.observations)
         target = self.target(batch, self.features(batch.next_observations), std)
         features = encoded.detach().requires_grad_()
-        self.critic_gradients(features, torch.from_numpy(batch.actions), target)
+        self.critic_gradients(features, self._here(batch.actions), target)
         self.encoder_gradients(encoded, features)
         self.descend("encoder", "critic")
         self.actor_gradients(features.detach(), std)
@@ -98,9 +111,9 @@ class Learner:
 
     def encode(self, observations: np.ndarray) -> Tensor:
         """The encoder's outputs (n, n_features) of stacked uint8 observations (n, c, H, W)."""
-        pixels = torch.from_numpy(observations).contiguous(memory_format=torch.channels_last)
+        pixels = self._here(observations).contiguous(memory_format=torch.channels_last)
         if self.config.precision == "bfloat16":
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast(self.device.type, torch.bfloat16):
                 maps = self._half_precision_maps(pixels)
         else:
             maps = self.agent.encoder.convnet(self.agent.normalise(pixels))
@@ -133,7 +146,7 @@ class Learner:
         mean = self.agent.actor(next_features)
         actions = add_noise(mean, self.clipped_noise(mean.shape, std))
         value = torch.min(*self.agent.critic_target(next_features, actions))
-        target: Tensor = torch.from_numpy(batch.rewards) + torch.from_numpy(batch.discounts) * value
+        target: Tensor = self._here(batch.rewards) + self._here(batch.discounts) * value
         return target
 
     def critic_gradients(self, features: Tensor, actions: Tensor, target: Tensor) -> None:
@@ -180,7 +193,7 @@ class Learner:
         count, sums = self._counted, self._sums
         self._counted, self._sums = 0, {}
         if count:
-            return {name: (value / count).numpy() for name, value in sums.items()}
+            return {name: (value / count).cpu().numpy() for name, value in sums.items()}
         nan = np.array(np.nan, np.float32)
         names = ("critic_loss", "q_mean", "actor_loss")
         return {**dict.fromkeys(names, nan), "grad_norm_train": np.full(len(NORM_LAYERS), nan)}
@@ -191,7 +204,7 @@ class Learner:
         for part, optimizer in self.optimizers.items():
             for index, moments in optimizer.state_dict()["state"].items():
                 for name, value in moments.items():
-                    arrays[f"{part}/{index}/{name}"] = value.contiguous().numpy()
+                    arrays[f"{part}/{index}/{name}"] = value.contiguous().cpu().numpy()
         return arrays
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:

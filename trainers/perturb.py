@@ -19,7 +19,9 @@ def dormant_share(actor: nn.Module, features: Tensor) -> float:
     """Dormant outputs over all outputs of the actor's linear maps, before any activation."""
     outputs: list[np.ndarray] = []
     hooks = [
-        module.register_forward_hook(lambda _, __, output: outputs.append(output.float().numpy()))
+        module.register_forward_hook(
+            lambda _, __, output: outputs.append(output.float().cpu().numpy())
+        )
         for module in actor.modules()
         if isinstance(module, nn.Linear)
     ]
@@ -47,6 +49,6 @@ def perturb(learner: Learner, blank: DrQV2Agent, factor: float) -> None:
     for name, module in learner.agent.named_modules():
         if isinstance(module, nn.Linear):
             for own, other in zip(module.parameters(), fresh[name].parameters(), strict=True):
-                own.lerp_(other, 1 - factor)
+                own.lerp_(other.to(own.device), 1 - factor)
     for optimizer in learner.optimizers.values():
         optimizer.state.clear()

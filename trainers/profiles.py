@@ -78,9 +78,11 @@ class TrainConfig:
     update_every_steps: int = _setting(2, "agent steps between updates")
     shift_pad: int = _setting(4, "largest random shift of the images, pixels")
     precision: str = _setting(
-        "auto", "of the convolutions in updates; auto: bfloat16 where the processor multiplies it"
+        "auto",
+        "of the convolutions in updates; auto: bfloat16 where the processor or GPU multiplies it",
     )
 
+    device: str = _setting("cpu", "where networks are kept and updated: cpu, cuda, cuda:1 …")
     threads: int = _setting(1, "processor threads; runs side by side beat one run on several")
 
     exploration_steps: int = _setting(2_000, "agent steps of uniform actions at the start")

@@ -14,6 +14,7 @@ from trainers.profiles import TrainConfig
 from trainers.resume import REPLAY
 from trainers.run import checkpoint, create_writer
 from trainers.train import Playing, Training
+from vrlprobe.errors import VrlprobeError
 
 WARM_UPDATES = 6
 """Updates before those that are timed: the first ones take their memory from the kernel."""
@@ -41,7 +42,14 @@ def profile(
         progress: called with what is being done.
         updates: how many to time by phase, and as many again as a whole; by default as many as
             half a minute allows.
+
+    Raises:
+        VrlprobeError: the settings are for another device than the processor.
     """
+    if config.device != "cpu":
+        raise VrlprobeError(
+            f"what happens on {config.device} cannot be timed phase by phase: only cpu is profiled"
+        )
     with (
         TemporaryDirectory(prefix="vrltrain-profile-", dir=folder) as scratch,
         closing(Training(replace(config, eval_episodes=1), Path(scratch, REPLAY))) as training,

@@ -46,7 +46,9 @@ def _random_states(training: Training) -> dict[str, Any]:
 def checkpoint_digest(training: Training) -> str:
     """Digest of the networks as they are, in hexadecimal, as the run file has it."""
     tensors = training.agent.named_tensors()
-    return parameters_digest({name: t.contiguous().numpy() for name, t in tensors.items()}).hex()
+    return parameters_digest(
+        {name: t.contiguous().cpu().numpy() for name, t in tensors.items()}
+    ).hex()
 
 
 def save_state(training: Training, folder: Path) -> None:

@@ -16,6 +16,7 @@ from trainers.perturb import dormant_share, perturb, perturb_factor
 from trainers.profiles import TrainConfig
 from trainers.replay import Batch, Replay
 from vrlprobe.agents.drqv2 import NORM_LAYERS, DrQV2Agent
+from vrlprobe.device import check_device
 from vrlprobe.envs import PixelEnv, record_episode
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.episode import Episode
@@ -57,6 +58,13 @@ class Playing:
     over: bool = False
 
 
+def _compute_the_same_every_time(precision: str) -> None:
+    """Have a GPU take the same kernels each time, and full products where float32 is asked for."""
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = precision != "float32"
+
+
 class Training:
     """One training in progress: environments, networks, replay and every random stream.
 
@@ -67,7 +75,10 @@ class Training:
     """
 
     def __init__(self, config: TrainConfig, replay_path: Path, init: Init | None = None) -> None:
-        self.config = replace(config, precision=resolve_precision(config.precision))
+        check_device(config.device)
+        precision = resolve_precision(config.precision, config.device)
+        self.config = replace(config, precision=precision)
+        _compute_the_same_every_time(precision)
         torch.set_num_threads(config.threads)  # their number decides how sums are rounded
         train_seed, eval_seed = np.random.SeedSequence(config.seed).generate_state(2)
         self.env, self.eval_env = (self._make_env(int(seed)) for seed in (train_seed, eval_seed))
@@ -76,7 +87,7 @@ class Training:
                 f"n_step is {config.n_step}, but an episode of {config.task} has "
                 f"{self.env.episode_steps} agent steps: nothing could be learned from it"
             )
-        self.agent = self._blank_agent(config.seed)
+        self.agent = self._blank_agent(config.seed).to(config.device)
         if init:
             redraw = config.init_blanks == "redraw"
             self.agent.load_named_tensors(init.networks(self.agent) if redraw else init.parameters)
@@ -239,7 +250,7 @@ class Training:
             return None
         batch = self.replay.sample(size, 1, self.config.discount, self.rng)
         noise = self.learner.clipped_noise((size, self.env.n_actions), self.std)
-        return batch.observations, noise.numpy()
+        return batch.observations, noise.cpu().numpy()
 
     def log_row(self, episodes: list[Episode], batch: NormBatch | None) -> dict[str, Any]:
         """The row of `LOG` that belongs to an evaluation just played."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vrlprobe.agents.base import Agent
+from vrlprobe.device import device_of
 from vrlprobe.errors import SampleError, UnknownLayerError
 
 Activations = dict[str, npt.NDArray[np.float32]]
@@ -123,15 +124,6 @@ def feature_major_activations(
     return {name: found[name] for name in names}
 
 
-def check_device(name: str) -> None:
-    """Raise SampleError where torch cannot compute on such a device."""
-    try:
-        torch.zeros(1, device=name).item()
-    except (RuntimeError, AssertionError) as error:  # AssertionError: torch built without it
-        reason = str(error).splitlines()[0]
-        raise SampleError(f"device {name!r} cannot be used here: {reason}") from None
-
-
 def layer_sizes(agent: Agent, layers: Sequence[str] | None = None) -> dict[str, int]:
     """Number of features of each layer, from a forward pass of one black image."""
     blank = np.zeros((1, *agent.image_shape), np.uint8)
@@ -152,7 +144,7 @@ def _forward(
     At once: the next module may work in place on the tensor that ``keep`` was given.
     """
     total = observations.shape[0]
-    device = next((tensor.device for tensor in agent.parameters()), torch.device("cpu"))
+    device = device_of(agent)
     for start in range(0, total, batch_size):
         rows = slice(start, min(start + batch_size, total))
         batch = torch.from_numpy(np.ascontiguousarray(observations[rows])).to(device)

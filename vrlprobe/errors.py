@@ -37,6 +37,10 @@ class RenderError(VrlprobeError):
     """No OpenGL library that MuJoCo can render with."""
 
 
+class DeviceError(VrlprobeError):
+    """Torch cannot compute on the device asked for."""
+
+
 class ResumeError(VrlprobeError):
     """A run cannot be continued: its resume state is missing, damaged, or of another run."""
 

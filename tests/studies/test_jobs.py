@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from vrlprobe.errors import SampleError
+from vrlprobe.errors import DeviceError
 from vrlprobe.studies import jobs, probe
 
 
@@ -100,7 +100,7 @@ class TestDevice:
 
     @pytest.mark.parametrize("name", ["gpu", "cuda:99", "meta"])
     def test_one_that_cannot_compute_is_refused(self, other, samples, name):
-        with pytest.raises(SampleError, match=f"device '{name}' cannot be used here"):
+        with pytest.raises(DeviceError, match=f"device '{name}' cannot be used here"):
             probe(other, samples, device=name)
 
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -18,9 +18,13 @@ CONFIG = TrainConfig(
 STD = 0.4
 
 
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
 def make(config: TrainConfig = CONFIG) -> Learner:
     torch.manual_seed(config.seed)
-    return Learner(DrQV2Agent.from_config({**config.stored(), "action_dim": 2}), config)
+    agent = DrQV2Agent.from_config({**config.stored(), "action_dim": 2})
+    return Learner(agent.to(config.device), config)
 
 
 def make_batch(seed: int = 0, size: int = 16) -> Batch:
@@ -69,9 +73,10 @@ def plain_update(agent: DrQV2Agent, batch: Batch, noise: list[torch.Tensor]) -> 
         target_p.data = (1 - tau) * target_p.data + tau * own.data
 
 
-def test_an_update_equals_the_algorithm_written_out() -> None:
-    learner, batch = make(), make_batch()
-    agent = copy.deepcopy(learner.agent).double()
+@pytest.mark.parametrize("device", DEVICES)
+def test_an_update_equals_the_algorithm_written_out(device) -> None:
+    learner, batch = make(replace(CONFIG, device=device)), make_batch()
+    agent = copy.deepcopy(learner.agent).to("cpu", torch.float64)
     generator = torch.Generator().manual_seed(CONFIG.seed)
     noise = [(torch.randn(16, 2, generator=generator) * STD).clamp(-0.3, 0.3) for _ in range(2)]
     before = {name: t.clone() for name, t in learner.agent.named_tensors().items()}
@@ -81,7 +86,7 @@ def test_an_update_equals_the_algorithm_written_out() -> None:
         assert not torch.equal(tensor, before[name]), name
         # Adam's first step has size lr whatever the gradient, so noise in a gradient near 0 shows.
         torch.testing.assert_close(
-            tensor.double(), agent.named_tensors()[name], atol=2e-6, rtol=1e-5, msg=name
+            tensor.cpu().double(), agent.named_tensors()[name], atol=2e-6, rtol=1e-5, msg=name
         )
 
 
@@ -108,10 +113,11 @@ def test_bfloat16_features_are_float32s_but_for_rounding() -> None:
         assert (one - other).norm() / other.norm() < 0.01
 
 
-def test_the_state_carries_an_update_over_bit_for_bit() -> None:
-    one = make()
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_state_carries_an_update_over_bit_for_bit(device) -> None:
+    one = make(replace(CONFIG, device=device))
     one.update(make_batch(0), STD)
-    two = make()
+    two = make(replace(CONFIG, device=device))
     two.agent.load_named_tensors(one.agent.named_tensors())
     two.restore(one.state())
     for learner in (one, two):

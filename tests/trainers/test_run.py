@@ -180,7 +180,7 @@ def test_image_policies(policy: str, kept: list[int]) -> None:
     assert [images_kept(policy, 5, last) for last in (False, True)] == kept
 
 
-def test_typos_get_a_line_each() -> None:
+def test_typos_get_a_line_each(tmp_path: Path) -> None:
     runner = CliRunner()
     wrong_task = runner.invoke(main, ["run", "--task", "walker_wlak"])
     assert wrong_task.exit_code == 1
@@ -193,6 +193,10 @@ def test_typos_get_a_line_each() -> None:
     too_small = runner.invoke(main, ["run", "--image-size", "10"])
     assert too_small.exit_code == 2
     assert "at least 15" in too_small.stderr
+    no_device = runner.invoke(main, ["run", "--device", "gpu", "-o", str(tmp_path / "a.h5")])
+    assert no_device.exit_code == 1
+    assert "device 'gpu' cannot be used here" in no_device.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_paper_profile_has_the_published_settings() -> None:

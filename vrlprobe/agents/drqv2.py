@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vrlprobe.agents.parts import PartedAgent
+from vrlprobe.device import device_of
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU}
 NORM_LAYERS = {"mlp0": "trunk.0", "mlp1": "policy.0", "mlp2": "policy.2"}
@@ -216,9 +217,10 @@ class DrQV2Agent(PartedAgent):
             Frobenius norm by layer, in float32 arithmetic (paper, section 5.1).
         """
         with torch.no_grad():
-            features = self.encoder(self.normalise(torch.from_numpy(observations)))
+            seen = torch.from_numpy(observations).to(device_of(self))
+            features = self.encoder(self.normalise(seen))
         weights = [self.actor.get_parameter(f"{path}.weight") for path in NORM_LAYERS.values()]
-        loss = self.actor_loss(features, torch.from_numpy(noise))
+        loss = self.actor_loss(features, torch.from_numpy(noise).to(features.device))
         gradients = torch.autograd.grad(loss, weights)
         return {
             name: float(gradient.norm())

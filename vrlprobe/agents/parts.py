@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vrlprobe.device import device_of
+
 
 class PartedAgent(nn.Module):
     """An agent whose parts are modules of its own, an encoder and an actor among them.
@@ -65,7 +67,8 @@ class PartedAgent(nn.Module):
         Returns:
             float32 (n_samples, action_dim), the actor's output.
         """
-        actions: np.ndarray = self(torch.from_numpy(observations)).float().numpy()
+        seen = torch.from_numpy(observations).to(device_of(self))
+        actions: np.ndarray = self(seen).float().cpu().numpy()
         return actions
 
     def parts(self) -> dict[str, nn.Module]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from vrlprobe.activations import check_device, known_layers, probed_layers
+from vrlprobe.activations import known_layers, probed_layers
+from vrlprobe.device import check_device
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import check_runs, resolve_frames, run_labels, samples_for
 from vrlprobe.studies.common import (
