@@ -108,7 +108,7 @@ class TrainConfig:
 
     reset_rule: bool = _setting(False, "start again where an attempt is stuck (paper, 5.2)")
     reset_window: int = _setting(
-        0, "frames after which the rule decides; 0: those in which the noise decays"
+        0, "frames after which the rule decides; 0: those in which the noise decays, if it does"
     )
     reset_metric: str = _setting("grad_norm[mlp1]", "what the rule reads")
     reset_threshold: float = _setting(1e-3, "that the metric must exceed")
@@ -133,7 +133,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if isinstance(value, int | float) and not isinstance(value, bool) and value < 0:
+            if isinstance(value, int | float) and not isinstance(value, bool) and not value >= 0:
                 raise ValueError(f"{name} is {value}, needed 0 or more")
         for name, values in CHOICES.items():
             if getattr(self, name) not in values:
@@ -142,11 +142,17 @@ class TrainConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, needed 1 or more")
         feature_size(self.image_size, self.channels)
+        readings = self.rule_window // self.eval_every_frames
+        if self.reset_rule and readings < self.reset_consecutive:
+            raise ValueError(
+                f"the reset rule asks for {self.reset_consecutive} evaluations in a row, a window "
+                f"of {self.rule_window} frames has {readings}: every attempt would be reset"
+            )
 
     @property
     def rule_window(self) -> int:
         """Frames of an attempt after which the reset rule decides."""
-        return self.reset_window or self.noise_steps * self.action_repeat
+        return self.reset_window or self.noise_steps * self.action_repeat or self.total_frames
 
     @property
     def evaluation_frames(self) -> range:
@@ -178,8 +184,8 @@ def paper(task: str) -> TrainConfig:
             config,
             total_frames=30_100_000,
             noise_steps=2_000_000,
-            learning_rate=8e-5 if task == "humanoid_walk" else 1e-4,
-            feature_dim=100 if task == "humanoid_walk" else 50,
+            learning_rate=8e-5,
+            feature_dim=100,
         )
     elif task in MEDIUM_TASKS:
         config = replace(config, total_frames=3_100_000, noise_steps=500_000)

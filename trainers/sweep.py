@@ -97,7 +97,13 @@ def is_done(job: Job) -> bool:
     path = record_path(job.path)
     if not path.exists():
         return False
-    found = TrainConfig().stored() | dict(read_record(path).config)  # older ones lack new settings
+    _check_settings(job, path, read_record(path).config)
+    return True
+
+
+def _check_settings(job: Job, path: Path, config: Mapping[str, Any]) -> None:
+    """Refuse what was found at `path` where its settings are not the job's."""
+    found = TrainConfig().stored() | dict(config)  # older ones lack new settings
     wanted = job.config.stored() | {"action_dim": found.get("action_dim")}
     if wanted["precision"] == "auto":
         wanted["precision"] = found.get("precision")
@@ -107,7 +113,6 @@ def is_done(job: Job) -> bool:
             f"{path} is of other settings ({key} {found.get(key)}, wanted {wanted[key]}): "
             "choose another folder"
         )
-    return True
 
 
 def work(job: Job) -> Result:
@@ -119,13 +124,16 @@ def work(job: Job) -> Result:
     try:
         if is_done(job):
             return Result(job, "done before")
-        if _begun(job.place):
-            resume(job.place, _nothing)
+        place = job.place if _begun(job.place) or not _begun(job.path) else job.path
+        if _begun(place):
+            with open_run(place) as run:
+                _check_settings(job, place, run.config)
+            resume(place, _nothing)
         else:
-            job.place.unlink(missing_ok=True)
+            place.unlink(missing_ok=True)
             init = read_init(job.init) if job.init else None
-            begin(job.config, job.place, _nothing, _nothing, init)
-        deliver(job.place, job.path)
+            begin(job.config, place, _nothing, _nothing, init)
+        deliver(place, job.path)
     except VrlprobeError as error:
         return Result(job, "failed", str(error))
     except Exception as error:  # a run that breaks is reported, the others go on

@@ -14,7 +14,14 @@ from trainers.run import begin, resume
 from trainers.train import Training
 from vrlprobe.format.reader import open_run
 
-ALWAYS = replace(TINY, reset_rule=True, reset_window=2000, reset_threshold=1e9, total_frames=6001)
+ALWAYS = replace(
+    TINY,
+    reset_rule=True,
+    reset_window=2000,
+    reset_threshold=1e9,
+    reset_consecutive=2,
+    total_frames=6001,
+)
 """Resets at every window's end: no gradient norm exceeds its threshold."""
 
 

@@ -210,7 +210,24 @@ def test_the_paper_profile_has_the_published_settings() -> None:
         3_100_000,
         500_000,
     )
-    assert paper("humanoid_walk").feature_dim == 100
+    for task in ("humanoid_stand", "humanoid_walk", "humanoid_run"):
+        assert (paper(task).feature_dim, paper(task).learning_rate) == (100, 8e-5)
+
+
+def test_a_rule_that_could_only_fire_is_refused() -> None:
+    config = desk("walker_walk")
+    with pytest.raises(ValueError, match="a window of 80000 frames has 4"):
+        replace(config, reset_rule=True, eval_every_frames=20_000)
+    assert replace(config, reset_rule=True, eval_every_frames=16_000).reset_rule
+
+
+def test_without_decay_the_window_is_the_whole_run() -> None:
+    assert replace(desk("walker_walk"), noise_steps=0).rule_window == 100_001
+
+
+def test_a_setting_that_is_no_number() -> None:
+    with pytest.raises(ValueError, match="learning_rate is nan"):
+        replace(desk("walker_walk"), learning_rate=float("nan"))
 
 
 @pytest.mark.parametrize("task", ["walker_walk", "hopper_stand", "finger_spin", "cartpole_balance"])

@@ -63,6 +63,27 @@ def test_a_run_that_was_stopped_goes_on_in_the_scratch_folder(disks, tmp_path) -
     assert list(local.iterdir()) == []
 
 
+def test_a_sweep_goes_on_with_what_was_stopped_at_home(disks, tmp_path) -> None:
+    home, local = disks
+    config = replace(TINY, total_frames=2001)
+    job = Job(config, home / "run.h5", scratch=local)
+
+    def interrupt(training) -> None:
+        if training.checkpoints == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        begin(config, job.path, interrupt, quiet)
+    other = work(replace(job, config=replace(config, hidden_dim=17)))
+    assert other.outcome == "failed"
+    assert "is of other settings (hidden_dim 16, wanted 17)" in other.message
+    assert work(job).outcome == "done"
+    begin(config, tmp_path / "unbroken.h5", quiet, quiet)
+    same_runs(job.path, tmp_path / "unbroken.h5")
+    assert sorted(path.name for path in home.iterdir()) == ["run.h5", "run.json"]
+    assert list(local.iterdir()) == []
+
+
 def test_what_was_stopped_while_it_was_brought_home_is_brought_again(disks, monkeypatch) -> None:
     home, local = disks
     job = Job(replace(TINY, total_frames=1001), home / "run.h5", scratch=local)

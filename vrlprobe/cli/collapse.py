@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,7 @@ def to_json(runs: Sequence[Logged], verdicts: Sequence[Verdict]) -> str:
                     "value": item.value,
                     "threshold": item.sign.threshold,
                     "agrees": item.agrees,
-                    "decades": item.decades,
+                    "decades": item.decades if isfinite(item.decades) else None,
                 }
                 for item in verdict.evidence
             ],

@@ -68,6 +68,8 @@ def film(
 
     if output is None and video is None:
         raise click.UsageError("name a strip (-o strip.pdf), a video (--video out.mp4) or both")
+    if data and output is None:
+        raise click.UsageError("--data keeps the images of a strip: name one (-o strip.pdf)")
     if output:
         check_kind(output)
     for path in filter(None, (output, video, data)):

@@ -139,6 +139,8 @@ def rule(
     rows: list[dict[str, Any]] = []
     attempts: list[int] = []
     for run in runs:
+        if not len(run.frames):
+            raise SampleError(f"{run.path.name} has no checkpoint yet")
         first = readings(run).of_attempt(1)
         if sign.name not in first.values:
             near = ", ".join(sorted(first.values))

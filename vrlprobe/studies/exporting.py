@@ -63,7 +63,7 @@ def _save(
     from safetensors.torch import save_file
 
     tensors = {
-        name.replace("/", ".", 1): torch.from_numpy(np.ascontiguousarray(array))
+        name.replace("/", ".", 1): torch.from_numpy(np.asarray(array, order="C"))
         for name, array in arrays.items()
     }
     if suffix == ".pt":
