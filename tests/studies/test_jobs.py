@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from vrlprobe.activations import extract_activations
 from vrlprobe.errors import DeviceError
+from vrlprobe.probes.omp import omp_path
 from vrlprobe.studies import jobs, probe
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 class TestCache:
@@ -103,9 +107,14 @@ class TestDevice:
         with pytest.raises(DeviceError, match=f"device '{name}' cannot be used here"):
             probe(other, samples, device=name)
 
-    @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-    def test_cuda_chooses_the_same_atoms(self, other, samples):
-        expected = probe(other, samples, max_atoms=6)
-        found = probe(other, samples, max_atoms=6, device="cuda")
-        np.testing.assert_array_equal(found["sparsity"], expected["sparsity"])
-        np.testing.assert_allclose(found["test_mse"], expected["test_mse"], rtol=1e-4)
+    @pytest.mark.parametrize("device", DEVICES)
+    def test_each_chooses_the_atoms_of_sparse_paths_on_the_processor(self, other, samples, device):
+        found = probe(other, samples, layers=["mlp1"], max_atoms=6, device=device)
+        taken = [samples.rows(name) for name in ("train", "val")]
+        seen = [samples.observations(rows) for rows in taken]
+        agent = other.agent(3000)
+        X = [extract_activations(agent, images, ["mlp1"])["mlp1"] for images in seen]
+        Y = [samples.states[rows] for rows in taken]
+        path = omp_path(X[0], Y[0], 6, heldout={"val": (X[1], Y[1])})
+        expected = path.best_sparsity("val")
+        np.testing.assert_array_equal(found["sparsity"].values.ravel(), expected)
