@@ -1,11 +1,13 @@
 """Pickled agents come back as the networks that were pickled."""
 
+import typing
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from tests.checkpoints.strangers import ALIXAgent, DrQV2Agent, save
+from tests.checkpoints.strangers import ALIXAgent, DrQV2Agent, pretended, save
 from vrlprobe.checkpoints.reading import read_checkpoint
 from vrlprobe.errors import FormatError
 
@@ -70,6 +72,42 @@ def test_a_bare_agent_with_regularisers_and_joint_critics(tmp_path, observations
     joint = original.critic.QS(torch.cat([trunk, actions], 1))
     for one, both in zip(agent.critic(features, actions), joint, strict=True):
         np.testing.assert_allclose(one.detach(), both.detach(), atol=1e-4)
+
+
+class ListConfig:
+    """What hydra leaves in an agent: a list of nodes, each with metadata of its own."""
+
+    def __init__(self, values):
+        self._content = [AnyNode(value) for value in values]
+        self._metadata = ContainerMetadata()
+
+
+class AnyNode:
+    def __init__(self, value):
+        self._val, self._metadata = value, Metadata()
+
+
+class Metadata:
+    def __init__(self):
+        self.ref_type = typing.Any
+
+
+class ContainerMetadata(Metadata):
+    pass
+
+
+def test_settings_that_hydra_made_are_passed_over(tmp_path, observations):
+    agent = DrQV2Agent()
+    agent.obs_shape = ListConfig([9, 20, 20])
+    places = {
+        "omegaconf.listconfig": [ListConfig],
+        "omegaconf.nodes": [AnyNode],
+        "omegaconf.base": [Metadata, ContainerMetadata],
+    }
+    with pretended(**places):
+        path = save(tmp_path / "a.pt", agent)
+    found = read_checkpoint(path)
+    np.testing.assert_allclose(found.agent().act(observations), agent.act(observations), atol=1e-6)
 
 
 def test_other_networks_are_left_out_and_named(tmp_path):

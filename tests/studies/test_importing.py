@@ -142,6 +142,14 @@ def test_observations_that_do_not_fit(tmp_path, snapshots, observations, others,
     assert not (tmp_path / "run.h5").exists()
 
 
+def test_a_single_array_is_no_set_of_observations(tmp_path, snapshots):
+    np.save(tmp_path / "obs.npy", np.zeros((80, 9, 20, 20), np.uint8))
+    with pytest.raises(SampleError, match="not an npz file of plain arrays: a single array"):
+        import_checkpoints(
+            snapshots, tmp_path / "run.h5", task="maze", observations=tmp_path / "obs.npy"
+        )
+
+
 def test_what_is_refused_before_anything_is_written(tmp_path, snapshots):
     other = save(tmp_path / "other.pt", DrQV2Agent(actions=1, hidden=17), step=5)
     again = save(tmp_path / "again.pt", DrQV2Agent(actions=1), step=1000)

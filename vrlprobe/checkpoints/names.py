@@ -40,7 +40,7 @@ _OTHERS = {
     "torch.nn.modules.batchnorm": ("BatchNorm1d", "BatchNorm2d"),
     "torch.nn.modules.activation": ("ReLU", "LeakyReLU", "Tanh", "Sigmoid"),
     "torch.nn.modules.flatten": ("Flatten",),
-    "torch.nn.modules.loss": ("CrossEntropyLoss",),
+    "torch.nn.modules.loss": ("CrossEntropyLoss", "MSELoss"),
     "torch.optim.adam": ("Adam",),
     "torch.optim.adamw": ("AdamW",),
     "torch._utils": ("_rebuild_parameter", "_rebuild_tensor", "_rebuild_tensor_v2"),
@@ -54,8 +54,13 @@ _OTHERS = {
     "numpy.core.multiarray": ("scalar",),
     "numpy._core.multiarray": ("scalar",),
     "_codecs": ("encode",),
+    # Settings that hydra made stay in the agents of A-LIX and url_benchmark.
+    "omegaconf.listconfig": ("ListConfig",),
+    "omegaconf.base": ("Metadata", "ContainerMetadata"),
+    "omegaconf.nodes": ("AnyNode",),
+    "typing": ("Any",),
     # A-LIX keeps a bound method, which is pickled as getattr(LearnS, "apply").
-    "__builtin__": ("dict", "set", "list", "getattr"),
+    "__builtin__": ("dict", "set", "list", "getattr", "long"),
     "builtins": ("dict", "set", "list", "getattr"),
 }
 

@@ -81,9 +81,10 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     if not path.is_file():
         raise SampleError(f"{path}: no such file")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("a single array")
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise ValueError("a single array")
+        with file:
             return dict(file)
     except (ValueError, OSError, EOFError, MemoryError, zipfile.BadZipFile, AttributeError) as e:
         raise SampleError(f"{path}: not an npz file of plain arrays: {e}") from None
