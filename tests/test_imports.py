@@ -7,7 +7,17 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ORDER = (
-    *("errors", "format", "results", "agents", "envs", "checkpoints", "activations", "receptive"),
+    *(
+        "errors",
+        "device",
+        "format",
+        "results",
+        "agents",
+        "envs",
+        "checkpoints",
+        "activations",
+        "receptive",
+    ),
     *("samples", "samplefile", "selection", "probes", "metrics", "collapse", "cohort", "studies"),
     *("figures", "report", "cli"),
 )
@@ -35,7 +45,7 @@ def test_nothing_imports_upwards(file: Path) -> None:
     modules = imported(file)
     parts = file.relative_to(ROOT).with_suffix("").parts
     if parts[0] == "trainers":
-        allowed = {"format", "agents", "envs", "errors", "collapse", "metrics", "cli"}
+        allowed = {"format", "agents", "device", "envs", "errors", "collapse", "metrics", "cli"}
         rooms = {room(m) for m in modules if m.startswith("vrlprobe.")}
         assert rooms <= allowed
         shared = {"vrlprobe.cli.group", "vrlprobe.cli.table"}
