@@ -50,7 +50,7 @@ def dict_of(module):
     return nn.ModuleDict({"features_extractor": module})
 
 
-def actor_critic(hidden=(), activation=nn.Tanh, box=False, apart=False):
+def actor_critic(hidden=(), activation=nn.Tanh, box=False, apart=False, squashed=False):
     first = extractor(3)
     name = "pi_features_extractor" if apart else "features_extractor"
     policy = nn.ModuleDict(
@@ -70,7 +70,8 @@ def actor_critic(hidden=(), activation=nn.Tanh, box=False, apart=False):
     if box:
         policy.register_parameter("log_std", nn.Parameter(torch.zeros(5)))
     latent = policy["mlp_extractor"]["policy_net"]
-    return policy, lambda x: policy["action_net"](latent(seen(first, x)))
+    squash = torch.tanh if squashed else nn.Identity()
+    return policy, lambda x: squash(policy["action_net"](latent(seen(first, x))))
 
 
 def sac():

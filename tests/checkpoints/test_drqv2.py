@@ -9,7 +9,7 @@ from torch import nn
 
 from tests.checkpoints.strangers import ALIXAgent, DrQV2Agent, pretended, save
 from vrlprobe.checkpoints.reading import read_checkpoint
-from vrlprobe.errors import FormatError
+from vrlprobe.errors import VrlprobeError
 
 
 @pytest.fixture
@@ -59,6 +59,21 @@ def test_leaky_activations_are_known(tmp_path, observations):
     agent.actor.policy[1] = agent.actor.policy[3] = nn.LeakyReLU(inplace=True)
     found = read_checkpoint(save(tmp_path / "a.pt", agent))
     np.testing.assert_allclose(found.agent().act(observations), agent.act(observations), atol=1e-6)
+    assert found.notes == ("left out: critic (critic/Q1.1 is ReLU, needed LeakyReLU)",)
+    assert {name.split("/")[0] for name in found.parameters} == {"encoder", "actor"}
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint16])
+def test_steps_that_numpy_counted(tmp_path, kind, protocol):
+    path = save(tmp_path / "a.pt", DrQV2Agent(), step=kind(1234), pickle_protocol=protocol)
+    assert read_checkpoint(path).steps == 1234
+
+
+def test_numpy_arrays_beside_the_networks_are_passed_over(tmp_path):
+    agent = DrQV2Agent()
+    agent.goal = np.ones((3, 2), np.float32)
+    assert read_checkpoint(save(tmp_path / "a.pt", agent)).steps == 50_000
 
 
 def test_a_bare_agent_with_regularisers_and_joint_critics(tmp_path, observations):
@@ -125,6 +140,11 @@ def test_the_critic_of_an_agent_that_encodes_actions_is_left_out(tmp_path, obser
     np.testing.assert_allclose(found.agent().act(observations), agent.act(observations), atol=1e-6)
 
 
+def leaky(agent, slope):
+    for place in (1, 3, 5, 7):
+        agent.encoder.convnet[place] = nn.LeakyReLU(slope)
+
+
 def broken(change):
     agent = DrQV2Agent()
     change(agent)
@@ -147,18 +167,60 @@ def broken(change):
             "actor/policy.5.weight (6, 6) is no layer of it",
         ),
         (lambda a: a.critic.trunk.pop(1), "has no critic/trunk.1.weight, needed (10,)"),
-        (lambda a: a.encoder.convnet.__setitem__(1, nn.Tanh()), "it has ReLU, Tanh between"),
+        (
+            lambda a: a.encoder.convnet.__setitem__(1, nn.Tanh()),
+            "encoder/convnet.1 is Tanh, needed ReLU",
+        ),
         (lambda a: a.actor.trunk[0].bias.data.fill_(np.nan), "actor/trunk.0.bias holds NaN"),
         (lambda a: a.actor.__delattr__("policy"), "no actor/policy.0.weight"),
         (
             lambda a: a.actor.trunk.__setitem__(0, nn.Linear(19, 10)),
             "actor/trunk.0.weight is (10, 19) behind 4 channels, which no square image gives",
         ),
+        (
+            lambda a: a.encoder.convnet.__setitem__(0, nn.Conv2d(10, 4, 3, 2)),
+            "encoder/convnet.0.weight takes 10 channels, no stack of colour images",
+        ),
+        # What the shapes do not show: a fork's layers under the reference's names.
+        (
+            lambda a: setattr(a.encoder, "projector", nn.Linear(16, 16)),
+            "encoder/projector.weight (16, 16) is no layer of it",
+        ),
+        (
+            lambda a: setattr(a.encoder, "pool", nn.AvgPool2d(2)),
+            "names 'torch.nn.modules.pooling.AvgPool2d', which is no part of an agent read here",
+        ),
+        (
+            lambda a: setattr(a.encoder, "squash", nn.Tanh()),
+            "encoder/squash (Tanh) is no layer of it",
+        ),
+        (
+            lambda a: setattr(a.encoder.convnet[2], "padding", (1, 1)),
+            "encoder/convnet.2 has padding (1, 1), needed (0, 0)",
+        ),
+        (
+            lambda a: setattr(a.encoder.convnet[0], "stride", (1, 1)),
+            "encoder/convnet.0 has stride (1, 1), needed (2, 2)",
+        ),
+        (lambda a: a.encoder.convnet.pop(7), "it has no encoder/convnet.7, needed ReLU"),
+        (lambda a: a.actor.trunk.pop(2), "it has no actor/trunk.2, needed Tanh"),
+        (
+            lambda a: a.actor.trunk.__setitem__(2, nn.ReLU()),
+            "actor/trunk.2 is ReLU, needed Tanh",
+        ),
+        (
+            lambda a: setattr(a.actor.trunk[1], "eps", 1e-2),
+            "actor/trunk.1 has eps 0.01, needed 1e-05",
+        ),
+        (
+            lambda a: leaky(a, 0.3),
+            "encoder/convnet.1 has negative_slope 0.3, needed 0.01",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_with_layer_and_shapes(tmp_path, change, words):
     path = save(tmp_path / "a.pt", broken(change))
-    with pytest.raises(FormatError) as error:
+    with pytest.raises(VrlprobeError) as error:
         read_checkpoint(path)
     assert words in str(error.value)
     assert "\n" not in str(error.value)

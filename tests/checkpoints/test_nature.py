@@ -26,6 +26,12 @@ ZIPS = {
         {"policy_kwargs": {"activation_fn": "<class 'torch.nn.modules.activation.ReLU'>"}},
         "action",
     ),
+    "ppo with squashed gSDE": (
+        baselines.actor_critic(box=True, squashed=True),
+        "PPO or A2C",
+        {"policy_kwargs": {"squash_output": True}},
+        "action",
+    ),
     "sac": (baselines.sac(), "SAC", {}, "action"),
     "td3": (baselines.td3(), "TD3 or DDPG", {}, "action"),
 }
@@ -119,6 +125,13 @@ def custom(policy, **modules):
     return policy
 
 
+def recurrent():
+    """RecurrentPPO, whose LSTM as wide as the features shows in no shape."""
+    policy = baselines.actor_critic()[0]
+    policy["lstm_actor"] = nn.LSTM(16, 16)
+    return policy
+
+
 @pytest.mark.parametrize(
     ("policy", "told", "words"),
     [
@@ -156,6 +169,7 @@ def custom(policy, **modules):
             r"actor/logits.weight is \(5, 16\), needed \(5, 17\)",
         ),
         (nn.ModuleDict(), {}, "its policy has no parameters"),
+        (recurrent(), {}, "an algorithm or with an option that is not read here"),
     ],
 )  # fmt: skip
 def test_policies_that_are_not_read(tmp_path, policy, told, words):
@@ -181,12 +195,14 @@ def test_data_that_is_no_json_tells_nothing(tmp_path):
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("data", b"\x80\x04cos\nsystem\n.")
         file.writestr("policy.pth", policy)
-    assert read_checkpoint(path).steps is None
+    found = read_checkpoint(path)
+    assert found.steps is None
+    assert "are guessed" in found.notes[0]
 
 
 def test_architectures_that_do_not_match(tmp_path):
     path = baselines.save_zip(tmp_path / "a.zip", baselines.dqn()[0])
-    with pytest.raises(FormatError, match="not of the architecture drqv2"):
+    with pytest.raises(FormatError, match="DQN, whose architecture is nature"):
         read_checkpoint(path, architecture="drqv2")
     (tmp_path / "b.safetensors").write_bytes(b"\xff" * 100)
     with pytest.raises(FormatError, match="no safetensors file"):

@@ -5,16 +5,18 @@ The reference's `snapshot.pt` is a dict with the agent under 'agent'; A-LIX save
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from vrlprobe.agents.drqv2 import PARTS
+from vrlprobe.agents.drqv2 import PARTS, DrQV2Agent
 from vrlprobe.checkpoints.checkpoint import Checkpoint, check_fit, shape_of
 from vrlprobe.checkpoints.inert import Inert
-from vrlprobe.checkpoints.torchfile import is_tensor, mapping, tensor_array
+from vrlprobe.checkpoints.modules import children, class_of, difference, is_network, tensors
+from vrlprobe.checkpoints.torchfile import mapping, whole_number
 from vrlprobe.errors import FormatError
 
 NEEDED = ("encoder", "actor")
@@ -26,7 +28,6 @@ REGULARISERS = (
     *("NonLearnableParameterizedRegWrapper", "DummyParameterizedRegWrapper"),
 )
 """Modules that do nothing outside training, or something that no action shows (A-LIX)."""
-MAX_DEPTH = 8
 LINEAR = re.compile(r"linear\(([\d.]+),([\d.]+),([\d.]+)\)")
 """A noise schedule: from, to, over so many agent steps."""
 ACTION_REPEAT = 2
@@ -63,32 +64,39 @@ def agent_checkpoint(
         for part in parts
         for name, array in _networks(agent.state[part], part, where).items()
     }
-    others = [name for name, node in agent.state.items() if name not in PARTS and _is_network(node)]
-    notes = [f"left out: {', '.join(others)}"] if others else []
-    notes += [f"left out: critic ({why})" for why in own]
-    activation = _activation(agent.state, where)
+    more = [name for name, node in agent.state.items() if name not in PARTS and is_network(node)]
+    notes = [f"left out: {', '.join(more)}"] if more else []
+    activation = _activation(agent.state["encoder"])
     config = {**drqv2_config(arrays, where, image_size), "activation": activation}
     check_fit(config, arrays, where)
-    steps = mapping(root).get("_global_step")
+    others = _other_modules(agent.state, parts, config)
+    for part in NEEDED:
+        if part in others:
+            raise FormatError(f"{where} does not fit the architecture drqv2: {others[part]}")
+    if others:
+        own.append(next(iter(others.values())))
+        arrays = {name: array for name, array in arrays.items() if name.split("/")[0] in NEEDED}
+    notes += [f"left out: critic ({why})" for why in own]
+    steps = whole_number(mapping(root).get("_global_step"))
     return Checkpoint(
         f"DrQ-v2 agent ({agent.path})",
         config,
         arrays,
-        steps if isinstance(steps, int) and steps >= 0 else None,
+        steps,
         tuple(notes),
         _noise(agent.state, steps),
         ACTION_REPEAT,
     )
 
 
-def _noise(state: Mapping[str, Any], steps: Any) -> tuple[float, float] | None:
+def _noise(state: Mapping[str, Any], steps: int | None) -> tuple[float, float] | None:
     """Standard deviation and clipping of the noise at a step, by the reference's schedule.
 
     None where the agent does not say, or has a schedule of its own (DrM).
     """
     schedule, clip = state.get("stddev_schedule"), state.get("stddev_clip")
     known = isinstance(schedule, str) and LINEAR.fullmatch(schedule)
-    if not known or not isinstance(clip, float) or not isinstance(steps, int):
+    if not known or not isinstance(clip, float) or steps is None:
         return None
     if "stddev_type" in state:
         return None
@@ -113,11 +121,15 @@ def drqv2_config(
     hidden_dim, _ = shape_of(arrays, "actor/policy.0.weight", 2, where)
     action_dim, _ = shape_of(arrays, "actor/policy.4.weight", 2, where)
     side = math.isqrt(n_features // channels)
-    if inputs % 3 or channels * side**2 != n_features:
+    begin = f"{where} does not fit the architecture drqv2"
+    if inputs % 3:
         raise FormatError(
-            f"{where} does not fit the architecture drqv2: actor/trunk.0.weight is "
-            f"{(feature_dim, n_features)} behind {channels} channels, which no square image gives, "
-            f"or encoder/convnet.0.weight {(channels, inputs)} takes no stack of colour images"
+            f"{begin}: encoder/convnet.0.weight takes {inputs} channels, no stack of colour images"
+        )
+    if channels * side**2 != n_features:
+        raise FormatError(
+            f"{begin}: actor/trunk.0.weight is {(feature_dim, n_features)} behind {channels} "
+            "channels, which no square image gives; does it see more than images, as skills?"
         )
     return {
         "architecture": "drqv2",
@@ -133,18 +145,12 @@ def drqv2_config(
 def _networks(module: Any, part: str, where: str) -> dict[str, NDArray[np.float32]]:
     """The tensors of one part under the names that the reference gives them."""
     if part == "encoder":
-        convnet = _children(module).get("convnet")
-        layers = [
-            child
-            for child in _children(convnet).values()
-            if isinstance(child, Inert) and child.path.rpartition(".")[2] not in REGULARISERS
-        ]
         return {
-            f"convnet.{place}.{name}": array
-            for place, child in enumerate(layers)
-            for name, array in _tensors(child, where)
+            f"{place}.{name}": array
+            for place, layer in _layers(module).items()
+            for name, array in tensors(layer, where)
         }
-    arrays = dict(_tensors(module, where))
+    arrays = dict(tensors(module, where))
     return _from_parallel(arrays) if "QS.0.weight" in arrays else arrays
 
 
@@ -159,44 +165,42 @@ def _from_parallel(arrays: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArr
     return found
 
 
-def _tensors(
-    module: Any, where: str, prefix: str = "", depth: int = 0
-) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """A pickled module's parameters by dotted name, in its order."""
-    if depth > MAX_DEPTH:
-        raise FormatError(f"{where}: modules nested deeper than any agent's")
-    state = module.state if isinstance(module, Inert) else None
-    for name, node in mapping(mapping(state).get("_parameters")).items():
-        if is_tensor(node):
-            yield prefix + name, tensor_array(node, f"{where}: {prefix}{name}")
-    for name, child in _children(module).items():
-        yield from _tensors(child, where, f"{prefix}{name}.", depth + 1)
+def _layers(encoder: Any) -> dict[str, Any]:
+    """An encoder's modules by name; those that only matter in training are not counted."""
+    found = {n: m for n, m in children(encoder).items() if class_of(m) not in REGULARISERS}
+    convnet = children(found.pop("convnet", None)).values()
+    kept = [module for module in convnet if class_of(module) not in REGULARISERS]
+    return found | {f"convnet.{place}": module for place, module in enumerate(kept)}
 
 
-def _children(module: Any) -> Mapping[str, Any]:
-    state = module.state if isinstance(module, Inert) else None
-    return mapping(mapping(state).get("_modules"))
+def _modules(module: Any, part: str) -> dict[str, Any]:
+    if part == "encoder":
+        return _layers(module)
+    found = dict(children(module))
+    if joint := found.pop("QS", None):
+        found |= {"Q1": joint, "Q2": joint}
+    return found
 
 
-def _is_network(node: Any) -> bool:
-    """Whether an attribute is a module with parameters somewhere; optimizers are none."""
-    state = mapping(node.state) if isinstance(node, Inert) else {}
-    return "_modules" in state and bool(
-        mapping(state.get("_parameters")) or any(map(_is_network, _children(node).values()))
-    )
+def _activation(encoder: Any) -> str:
+    """The first one's name in a config; whether the others are like it is looked at later."""
+    kinds = map(class_of, _layers(encoder).values())
+    return next((ACTIVATIONS[kind] for kind in kinds if kind in ACTIVATIONS), "relu")
 
 
-def _activation(parts: Mapping[str, Any], where: str) -> str:
-    """The activation between the layers, as a config names it; raises FormatError for several."""
-    modules = [
-        *_children(_children(parts["encoder"]).get("convnet")).values(),
-        *_children(_children(parts["actor"]).get("policy")).values(),
-    ]
-    named = {m.path.rpartition(".")[2] for m in modules if isinstance(m, Inert)}
-    found = named - {"Conv2d", "Linear", *REGULARISERS}
-    if len(found) != 1 or not found <= ACTIVATIONS.keys():
-        raise FormatError(
-            f"{where} does not fit the architecture drqv2: it has {', '.join(sorted(found))} "
-            f"between its layers, needed one of {', '.join(ACTIVATIONS)}"
-        )
-    return ACTIVATIONS[found.pop()]
+def _other_modules(
+    state: Mapping[str, Any], parts: Iterable[str], config: Mapping[str, Any]
+) -> dict[str, str]:
+    """The parts whose modules compute something else than ours with their tensors, and where."""
+    with torch.device("meta"):
+        own = DrQV2Agent.from_config(config)
+    found = {}
+    for part in parts:
+        needed = dict(own.get_submodule(part).named_children())
+        needed.pop("squash", None)  # a function in the reference
+        if part == "encoder":
+            convnet = needed.pop("convnet").named_children()
+            needed |= {f"convnet.{name}": module for name, module in convnet}
+        if other := difference(_modules(state[part], part), needed, f"{part}/"):
+            found[part] = other
+    return found

@@ -55,8 +55,8 @@ class _Unpickler(pickle.Unpickler):
         path = f"{module}.{name}"
         if path not in KNOWN:
             raise UnsafeFileError(
-                f"{self._where} asks for {path!r}, which no checkpoint known here has: "
-                "refused, nothing of it was run"
+                f"{self._where} names {path!r}, which is no part of an agent read here "
+                "(docs/import.md): not read, and nothing of it was run"
             )
         return self._classes.setdefault(path, type("Stranger", (Inert,), {"path": path}))
 

@@ -10,6 +10,7 @@ _AGENT_MODULES = (
     *("drqv2", "agents.drqv2", "algos.drqv2", "agents.taco", "algos.svea", "algos.sgqn"),
     *("agents.drm", "agents.drm_mw", "agents.drm_adroit", "agent.ddpg", "agent.aps", "agent.diayn"),
     *("agent.disagreement", "agent.icm", "agent.icm_apt", "agent.proto", "agent.rnd", "agent.smm"),
+    *("bcagent", "cql"),
 )
 """drqv2 (also V-D4RL's and A-LIX's), TACO, RL-ViGen, DrM, url_benchmark."""
 _AGENT_CLASSES = (
@@ -18,6 +19,7 @@ _AGENT_CLASSES = (
     *("AttributionDecoder", "DDPGAgent", "APSAgent", "CriticSF", "APS", "DIAYNAgent", "DIAYN"),
     *("DisagreementAgent", "Disagreement", "ICMAgent", "ICM", "ICMAPTAgent", "ProtoAgent"),
     *("Projector", "RNDAgent", "RND", "SMMAgent", "SMM", "VAE"),
+    *("BCAgent", "CQLAgent"),
 )
 
 _OTHERS = {
@@ -50,9 +52,9 @@ _OTHERS = {
         *("IntStorage", "ByteStorage", "BoolStorage", "Size", "device"),
     ),
     "collections": ("OrderedDict", "defaultdict"),
-    "numpy": ("dtype",),
-    "numpy.core.multiarray": ("scalar",),
-    "numpy._core.multiarray": ("scalar",),
+    "numpy": ("dtype", "ndarray"),
+    "numpy.core.multiarray": ("scalar", "_reconstruct"),
+    "numpy._core.multiarray": ("scalar", "_reconstruct"),
     "_codecs": ("encode",),
     # Settings that hydra made stay in the agents of A-LIX and url_benchmark.
     "omegaconf.listconfig": ("ListConfig",),

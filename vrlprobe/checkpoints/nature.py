@@ -1,7 +1,7 @@
 """Networks with a NatureCNN, by the names that Stable-Baselines3 and CleanRL give their parts."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,8 +112,9 @@ def _image_size(n_features: int, width: int, where: str) -> int:
 
 def find_names(arrays: Arrays) -> Names | None:
     """Whose state dict it is; None where it is nobody's known here."""
-    for find in (_dqn, _sac_or_td3, _actor_critic, _cleanrl, _own):
-        if names := find(arrays):
+    tops = {name.partition(".")[0] for name in arrays}
+    for find, modules in FINDERS.items():
+        if tops <= set(modules) and (names := find(arrays)):
             return names
     return None
 
@@ -201,3 +202,16 @@ def _chain(arrays: Arrays, prefix: str) -> list[str]:
         if (number := name[len(prefix) + 1 : -len(".weight")]).isdecimal()
     ]
     return [f"{prefix}.{number}" for number in sorted(numbers)]
+
+
+FINDERS: dict[Callable[[Arrays], Names | None], tuple[str, ...]] = {
+    _dqn: ("q_net", "q_net_target"),
+    _sac_or_td3: ("actor", "actor_target", "critic", "critic_target"),
+    _actor_critic: (
+        *("features_extractor", "pi_features_extractor", "vf_features_extractor"),
+        *("mlp_extractor", "action_net", "value_net", "log_std"),
+    ),
+    _cleanrl: ("network", "actor", "critic"),
+    _own: ("encoder", "actor"),
+}
+"""What a state dict may hold at its top; more makes another network of it (an LSTM)."""

@@ -6,13 +6,23 @@ from vrlprobe.checkpoints.archive import Archive, is_zip
 from vrlprobe.checkpoints.checkpoint import Checkpoint
 from vrlprobe.checkpoints.drqv2 import agent_checkpoint, find_agent
 from vrlprobe.checkpoints.sb3 import POLICY, sb3_checkpoint
-from vrlprobe.checkpoints.statedict import load_safetensors, state_dict, state_dict_checkpoint
-from vrlprobe.checkpoints.torchfile import load_torch
+from vrlprobe.checkpoints.statedict import (
+    EXPORTED,
+    load_safetensors,
+    state_dict,
+    state_dict_checkpoint,
+    stated,
+)
+from vrlprobe.checkpoints.torchfile import beside, load_torch
 from vrlprobe.errors import FormatError
 
 
 def read_checkpoint(
-    path: Path, *, architecture: str | None = None, image_size: int | None = None
+    path: Path,
+    *,
+    architecture: str | None = None,
+    image_size: int | None = None,
+    activation: str | None = None,
 ) -> Checkpoint:
     """Read the agent out of a file, without running anything that the file holds.
 
@@ -21,27 +31,38 @@ def read_checkpoint(
             Stable-Baselines3, or a plain state dict of torch or safetensors.
         architecture: of a plain state dict, where its names do not tell.
         image_size: height and width of the images where the shapes leave a choice.
+        activation: between the layers of a plain state dict that does not say it.
 
     Raises:
         FormatError: no such file, damaged, or no agent of a known architecture.
         UnsafeFileError: it asks for what no such file has.
     """
     where = str(path)
+    if path.is_dir():
+        raise FormatError(f"{where}: a folder, needed one file of a checkpoint")
     if not path.is_file():
         raise FormatError(f"{where}: no such file")
-    found = _read(path, where, architecture, image_size)
-    if architecture not in (None, found.config["architecture"]):
-        raise FormatError(f"{where}: a {found.kind}, not of the architecture {architecture}")
+    found = _read(path, where, architecture, image_size, activation)
+    for key, wanted in (("architecture", architecture), ("activation", activation)):
+        if wanted not in (None, found.config.get(key)):
+            raise FormatError(f"{where}: {found.kind}, whose {key} is {found.config.get(key)}")
     return found
 
 
-def _read(path: Path, where: str, architecture: str | None, image_size: int | None) -> Checkpoint:
+def _read(
+    path: Path,
+    where: str,
+    architecture: str | None,
+    image_size: int | None,
+    activation: str | None,
+) -> Checkpoint:
     if path.suffix == ".safetensors":
-        arrays = load_safetensors(path)
-        return state_dict_checkpoint(arrays, where, architecture, image_size)
-    if is_zip(path) and POLICY in (archive := Archive(path, where)).names:
+        arrays, told = load_safetensors(path)
+    elif is_zip(path) and POLICY in (archive := Archive(path, where)).names:
         return sb3_checkpoint(archive, image_size)
-    root = load_torch(path, where)
-    if agent := find_agent(root):
-        return agent_checkpoint(root, agent, where, image_size)
-    return state_dict_checkpoint(state_dict(root, where), where, architecture, image_size)
+    else:
+        root = load_torch(path, where)
+        if agent := find_agent(root):
+            return agent_checkpoint(root, agent, where, image_size)
+        arrays, told = state_dict(root, where), stated(beside(root, EXPORTED))
+    return state_dict_checkpoint(arrays, where, architecture, image_size, activation, told)

@@ -14,7 +14,7 @@ from vrlprobe.checkpoints.archive import Archive
 from vrlprobe.checkpoints.checkpoint import Checkpoint
 from vrlprobe.checkpoints.nature import find_names, nature_checkpoint
 from vrlprobe.checkpoints.statedict import state_dict
-from vrlprobe.checkpoints.torchfile import load_torch
+from vrlprobe.checkpoints.torchfile import load_torch, whole_number
 from vrlprobe.errors import FormatError
 
 POLICY = "policy.pth"
@@ -35,31 +35,37 @@ def sb3_checkpoint(archive: Archive, image_size: int | None = None) -> Checkpoin
     where = archive.where
     arrays = state_dict(load_torch(io.BytesIO(archive.read(POLICY)), where), where)
     told = _told(archive)
-    options = told.get("policy_kwargs")
+    options = (told or {}).get("policy_kwargs")
     options = options if isinstance(options, dict) else {}
     if str(options.get("normalize_images", True)) == "False":
         raise FormatError(f"{where}: trained without dividing pixels by 255; such are not read")
     if (names := find_names(arrays)) is None:
         raise FormatError(f"{where}: {_why_not(arrays)}")
-    steps = told.get("num_timesteps")
+    if names.output == "mean" and options.get("squash_output") is True:
+        names = replace(names, output="mu")  # gSDE's actions go through a tanh
     made = nature_checkpoint(
         arrays,
         names,
         where,
         image_size=image_size,
-        image_shape=_image_shape(told),
+        image_shape=_image_shape(told or {}),
         activation=_activation(options, where) if names.hidden else None,
     )
-    return replace(made, steps=steps if isinstance(steps, int) and steps >= 0 else None)
+    unread = "its settings (`data`) cannot be read: image size, activation and steps are guessed"
+    return replace(
+        made,
+        steps=whole_number((told or {}).get("num_timesteps")),
+        notes=() if told is not None else (unread,),
+    )
 
 
-def _told(archive: Archive) -> Mapping[str, Any]:
-    """The plain part of `data`; empty where it is not JSON."""
+def _told(archive: Archive) -> Mapping[str, Any] | None:
+    """The plain part of `data`; None where there is none, or it is not JSON."""
     try:
-        found = json.loads(archive.read("data")) if "data" in archive.names else {}
+        found = json.loads(archive.read("data")) if "data" in archive.names else None
     except (ValueError, RecursionError):
-        found = {}
-    return found if isinstance(found, dict) else {}
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _image_shape(told: Mapping[str, Any]) -> list[int] | None:

@@ -1,12 +1,15 @@
 """Plain state dicts: tensors by name, in torch's format or in safetensors'."""
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vrlprobe.agents import drqv2, nature
 from vrlprobe.checkpoints.checkpoint import Checkpoint, check_fit
 from vrlprobe.checkpoints.drqv2 import ACTION_REPEAT, drqv2_config
 from vrlprobe.checkpoints.nature import find_names, nature_checkpoint
@@ -15,7 +18,10 @@ from vrlprobe.errors import FormatError
 from vrlprobe.format.architectures import architecture as find_architecture
 
 ARCHITECTURES = ("drqv2", "nature")
+ACTIVATIONS = tuple({**drqv2.ACTIVATIONS, **nature.ACTIVATIONS})
 DRQV2_PARTS = ("encoder", "actor", "critic", "critic_target")
+EXPORTED = "vrlprobe"
+"""Where a `.pt` of `vrlprobe export` keeps what it states, in the state dict's `_metadata`."""
 MAX_DEPTH = 4
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -31,20 +37,33 @@ def state_dict(root: Any, where: str, prefix: str = "", depth: int = 0) -> Array
     return found
 
 
-def load_safetensors(path: Path) -> Arrays:
-    """The tensors of a safetensors file by name, as float32.
+def load_safetensors(path: Path) -> tuple[Arrays, Mapping[str, Any]]:
+    """The tensors of a safetensors file by name, as float32, and what it states of itself.
 
     Raises:
         FormatError: damaged, or no such file.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
 
     try:
-        return {name: tensor.float().numpy() for name, tensor in load_file(path).items()}
+        with safe_open(path, "pt") as file:
+            names = file.keys()
+            arrays = {name: file.get_tensor(name).float().numpy() for name in names}
+            return arrays, stated(file.metadata())
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
         line = " ".join(str(error).split())
         raise FormatError(f"{path}: damaged, or no safetensors file ({line})") from None
+
+
+def stated(told: Any) -> Mapping[str, Any]:
+    """What `vrlprobe export` wrote beside the tensors: a run's config, and `frame`."""
+    found = mapping(told)
+    try:
+        config = json.loads(str(found.get("config")))
+        frame = int(str(found.get("frame")))
+    except (ValueError, RecursionError):
+        return {}
+    return {**config, "frame": frame} if isinstance(config, dict) and frame >= 0 else {}
 
 
 def state_dict_checkpoint(
@@ -52,6 +71,8 @@ def state_dict_checkpoint(
     where: str,
     architecture: str | None = None,
     image_size: int | None = None,
+    activation: str | None = None,
+    told: Mapping[str, Any] | None = None,
 ) -> Checkpoint:
     """The agent that a state dict holds.
 
@@ -60,25 +81,43 @@ def state_dict_checkpoint(
         where: begins every error's message.
         architecture: one of `ARCHITECTURES`, or a registered one; told by the names if None.
         image_size: height and width of the images, where the shapes leave a choice.
+        activation: between the layers; what the file states, or the usual one, if None.
+        told: what the file states of itself (`stated`).
 
     Raises:
         FormatError: its names are those of no agent known here, or its tensors do not fit.
     """
+    told = told or {}
+    image_size = image_size or told.get("image_size")
+    activation = told.get("activation", activation)
     if architecture not in (None, *ARCHITECTURES):
-        return _own(find_architecture({"architecture": architecture}, where), arrays, where)
+        own = find_architecture({"architecture": architecture}, where)
+        return _at(_own(own, arrays, where), told)
     dotted = {name.replace("/", ".", 1): array for name, array in arrays.items()}
     names = find_names(dotted)
     if architecture is None:
         architecture = "nature" if names else "drqv2"
     if architecture == "nature" and names:
-        return nature_checkpoint(dotted, names, where, image_size=image_size)
+        found = nature_checkpoint(
+            dotted, names, where,
+            image_size=image_size, image_shape=told.get("image_shape"), activation=activation,
+        )  # fmt: skip
+        return _at(found, told)
     if architecture == "drqv2" and "encoder.convnet.0.weight" in dotted:
-        return _drqv2(dotted, where, image_size)
+        return _at(_drqv2(dotted, where, image_size, activation or "relu"), told)
     seen = ", ".join(sorted(arrays)[:3]) or "no tensor"
     raise FormatError(
         f"{where}: no agent known here: it holds {seen} …; needed the names of "
         f"{' or '.join(ARCHITECTURES)} (docs/import.md), or an architecture of your own"
     )
+
+
+def _at(found: Checkpoint, told: Mapping[str, Any]) -> Checkpoint:
+    """A checkpoint at the frame that its file states."""
+    repeat = told.get("action_repeat", found.action_repeat)
+    if "frame" not in told or not isinstance(repeat, int) or repeat < 1:
+        return found
+    return replace(found, steps=told["frame"] // repeat, action_repeat=repeat)
 
 
 def _own(kind: Any, arrays: Mapping[str, NDArray[Any]], where: str) -> Checkpoint:
@@ -92,12 +131,14 @@ def _own(kind: Any, arrays: Mapping[str, NDArray[Any]], where: str) -> Checkpoin
     return Checkpoint(f"state dict of {architecture}", config, found)
 
 
-def _drqv2(dotted: Mapping[str, NDArray[Any]], where: str, image_size: int | None) -> Checkpoint:
+def _drqv2(
+    dotted: Mapping[str, NDArray[Any]], where: str, image_size: int | None, activation: str
+) -> Checkpoint:
     found = {
         name.replace(".", "/", 1): array
         for name, array in dotted.items()
         if name.partition(".")[0] in DRQV2_PARTS
     }
-    config = drqv2_config(found, where, image_size)
+    config = {**drqv2_config(found, where, image_size), "activation": activation}
     check_fit(config, found, where)
     return Checkpoint("DrQ-v2 state dict", config, found, action_repeat=ACTION_REPEAT)

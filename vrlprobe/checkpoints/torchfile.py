@@ -4,6 +4,7 @@ Both formats are read here, the zip archive of torch 1.6 and later and the strea
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,6 +178,25 @@ def _view(
     return np.array(view, np.float32 if view.dtype.kind == "f" else view.dtype, order="C")
 
 
+def whole_number(node: Any) -> int | None:
+    """A described count, of Python's or of numpy's; None where it is none, or below 0."""
+    if isinstance(node, Inert) and node.path.endswith("multiarray.scalar"):
+        node = _scalar(node)
+    if isinstance(node, bool) or not isinstance(node, int) or node < 0:
+        return None
+    return node
+
+
+def _scalar(node: Inert) -> int | None:
+    """A whole number of numpy's: its type, and its bytes, which Python 2's pickles have as text."""
+    match node.args:
+        case (Inert(args=(str(code), *_)), Inert(args=(str(text), *_)) | bytes(text)):
+            data = text.encode("latin1") if isinstance(text, str) else text
+            if re.fullmatch("[iu][1248]", code) and len(data) == int(code[1]):
+                return int.from_bytes(data, "little", signed=code[0] == "i")
+    return None
+
+
 def mapping(node: Any) -> Mapping[str, Any]:
     """A described dict or OrderedDict as a dict of the entries whose keys are texts."""
     entries = node.items if isinstance(node, Inert) else node
@@ -186,3 +206,9 @@ def mapping(node: Any) -> Mapping[str, Any]:
     if not isinstance(entries, dict):
         return {}
     return {key: value for key, value in entries.items() if isinstance(key, str)}
+
+
+def beside(root: Any, key: str) -> Any:
+    """What a described state dict's `_metadata` holds under a key, None where it has none."""
+    state = root.state if isinstance(root, Inert) else None
+    return mapping(mapping(state).get("_metadata")).get(key)

@@ -9,12 +9,17 @@ from vrlprobe.errors import VrlprobeError
 
 
 class CleanGroup(click.Group):
-    """A group whose commands end with one line and exit 1 on a `VrlprobeError` or `OSError`."""
+    """A group whose commands end with one line on a mistake in their options or their input."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a mistake in its input prints one line and exits with 1."""
+        """Run the command; a mistake exits with 2 if it is in the options, with 1 elsewhere."""
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            command = error.ctx.command_path if error.ctx else ctx.command_path
+            text = " ".join(error.format_message().split()).rstrip(".")
+            click.echo(f"{command}: {text} (see {command} --help)", err=True)
+            sys.exit(error.exit_code)
         except VrlprobeError as error:
             click.echo(f"{ctx.info_name}: {error}", err=True)
             sys.exit(1)

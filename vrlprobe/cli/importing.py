@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from vrlprobe.checkpoints.statedict import ARCHITECTURES
+from vrlprobe.checkpoints.statedict import ACTIVATIONS, ARCHITECTURES
 from vrlprobe.cli.common import FILE, Session, check_writable, parse_frames, progress
 from vrlprobe.cli.table import aligned
 from vrlprobe.studies.importing import EPISODES, Imported, import_checkpoints
@@ -45,6 +45,11 @@ from vrlprobe.studies.importing import EPISODES, Imported, import_checkpoints
     help="Height and width of its images.  [default: the even one that its shapes allow]",
 )  # fmt: skip
 @click.option(
+    "--activation", type=click.Choice(ACTIVATIONS),
+    help="Between the layers of a plain state dict that does not say it.  [default: relu, or tanh "
+    "for PPO and A2C]",
+)  # fmt: skip
+@click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the played episodes."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the checkpoints as a JSON list.")
@@ -58,6 +63,7 @@ def import_(
     architecture: str | None,
     action_repeat: int | None,
     image_size: int | None,
+    activation: str | None,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -90,6 +96,7 @@ def import_(
             architecture=architecture,
             action_repeat=action_repeat,
             image_size=image_size,
+            activation=activation,
             seed=seed,
             track=partial(progress, what="playing"),
         )

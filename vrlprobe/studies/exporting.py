@@ -2,11 +2,13 @@
 
 import json
 import os
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vrlprobe.checkpoints.statedict import EXPORTED
 from vrlprobe.errors import FormatError
 from vrlprobe.format.filesystem import check_new, replaced_whole
 from vrlprobe.format.reader import Run
@@ -20,8 +22,8 @@ def export_checkpoint(run: Run, frame: int, output: str | os.PathLike[str]) -> d
     Args:
         run: an open run.
         frame: of the checkpoint.
-        output: `.pt`, a dict of tensors that torch loads with `weights_only`, or `.safetensors`,
-            which also says in its metadata which checkpoint it is; must not exist.
+        output: `.pt`, a dict of tensors that torch loads with `weights_only`, or `.safetensors`;
+            must not exist. Either says in its metadata which checkpoint it is.
 
     Returns:
         Numbers in each part.
@@ -62,11 +64,13 @@ def _save(
     import torch
     from safetensors.torch import save_file
 
-    tensors = {
-        name.replace("/", ".", 1): torch.from_numpy(np.asarray(array, order="C"))
+    tensors = OrderedDict(
+        (name.replace("/", ".", 1), torch.from_numpy(np.asarray(array, order="C")))
         for name, array in arrays.items()
-    }
+    )
     if suffix == ".pt":
+        # A module's own state dict carries its metadata in the same attribute.
+        tensors._metadata = {EXPORTED: told}  # type: ignore[attr-defined]
         torch.save(tensors, path)
     else:
         save_file(tensors, path, told)

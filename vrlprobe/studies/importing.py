@@ -54,6 +54,7 @@ def import_checkpoints(
     action_repeat: int | None = None,
     architecture: str | None = None,
     image_size: int | None = None,
+    activation: str | None = None,
     seed: int = 0,
     track: Track = iter,
 ) -> list[Imported]:
@@ -73,6 +74,7 @@ def import_checkpoints(
         action_repeat: environment frames an action lasts; 2 for DrQ-v2 and 1 elsewhere if None.
         architecture: of a plain state dict, where its names do not tell.
         image_size: height and width of the images, where the shapes leave a choice.
+        activation: between the layers of a plain state dict that does not say it.
         seed: of the played episodes.
         track: wraps the episodes of a checkpoint, for instance to show progress.
 
@@ -90,7 +92,9 @@ def import_checkpoints(
         raise FormatError(f"{len(frames)} frames for {len(files)} files: give each its own")
 
     def read(path: Path) -> Checkpoint:
-        found = read_checkpoint(path, architecture=architecture, image_size=image_size)
+        found = read_checkpoint(
+            path, architecture=architecture, image_size=image_size, activation=activation
+        )
         return replace(found, action_repeat=action_repeat or found.action_repeat)
 
     order = _in_order(files, frames, read)

@@ -1,0 +1,90 @@
+"""Pickled torch modules, as the description of a pickle has them: children, tensors, options."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from vrlprobe.checkpoints.inert import Inert
+from vrlprobe.checkpoints.torchfile import is_tensor, mapping, tensor_array
+from vrlprobe.errors import FormatError
+
+MAX_DEPTH = 8
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "Conv2d": ("stride", "padding", "dilation", "groups", "padding_mode"),
+    "LayerNorm": ("eps",),
+    "LeakyReLU": ("negative_slope",),
+}
+"""What a module computes beside its tensors, by its class; the shapes of tensors say the rest."""
+SAME = {"DenseParallel": "Linear"}
+"""Classes of one's own that compute what another does: A-LIX's two linear maps in one tensor."""
+
+
+def class_of(module: Any) -> str:
+    """The name of a described object's class, without its module's."""
+    return module.path.rpartition(".")[2] if isinstance(module, Inert) else type(module).__name__
+
+
+def children(module: Any) -> Mapping[str, Any]:
+    """A described module's children by name, in its order."""
+    state = module.state if isinstance(module, Inert) else None
+    found = mapping(mapping(state).get("_modules"))
+    return {name: child for name, child in found.items() if child is not None}
+
+
+def tensors(
+    module: Any, where: str, prefix: str = "", depth: int = 0
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """A described module's parameters by dotted name, in its order."""
+    if depth > MAX_DEPTH:
+        raise FormatError(f"{where}: modules nested deeper than any agent's")
+    state = module.state if isinstance(module, Inert) else None
+    for name, node in mapping(mapping(state).get("_parameters")).items():
+        if is_tensor(node):
+            yield prefix + name, tensor_array(node, f"{where}: {prefix}{name}")
+    for name, child in children(module).items():
+        yield from tensors(child, where, f"{prefix}{name}.", depth + 1)
+
+
+def is_network(node: Any) -> bool:
+    """Whether a described object is a module with parameters somewhere; optimizers are none."""
+    state = mapping(node.state) if isinstance(node, Inert) else {}
+    return "_modules" in state and bool(
+        mapping(state.get("_parameters")) or any(map(is_network, children(node).values()))
+    )
+
+
+def difference(found: Mapping[str, Any], own: Mapping[str, nn.Module], prefix: str) -> str | None:
+    """The first place where described modules compute something else than our own, in words.
+
+    Tensors and their shapes are not looked at: `check_fit` does that. What a class's own `forward`
+    does with its modules stands in no pickle and cannot be seen.
+
+    Args:
+        found: described modules by name.
+        own: those they should be.
+        prefix: of the names in the answer.
+    """
+    for name, module in own.items():
+        if name not in found:
+            return f"it has no {prefix}{name}, needed {class_of(module)}"
+    for name, module in found.items():
+        if name not in own:
+            return f"{prefix}{name} ({class_of(module)}) is no layer of it"
+        if inside := _differs(module, own[name], f"{prefix}{name}"):
+            return inside
+    return None
+
+
+def _differs(module: Any, own: nn.Module, name: str) -> str | None:
+    kind, needed = class_of(module), class_of(own)
+    if SAME.get(kind, kind) != needed:
+        return f"{name} is {kind}, needed {needed}"
+    state = mapping(module.state)
+    for option in OPTIONS.get(needed, ()):
+        wanted = getattr(own, option)
+        if (given := state.get(option, wanted)) != wanted:
+            return f"{name} has {option} {given}, needed {wanted}"
+    return difference(children(module), dict(own.named_children()), f"{name}.")
