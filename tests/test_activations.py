@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from vrlprobe.activations import (
     extract_activations,
     feature_major_activations,
-    layer_sizes,
     probed_layers,
 )
 from vrlprobe.agents.drqv2 import DrQV2Agent
+from vrlprobe.agents.own import ModuleAgent
 from vrlprobe.errors import SampleError, UnknownLayerError
 
 SIZES = {
@@ -87,12 +88,40 @@ def test_a_module_that_works_in_place_does_not_change_the_layer_before_it(observ
     np.testing.assert_array_equal(np.maximum(found["before"], 0), found["after"])
 
 
-def test_the_forward_stops_at_the_last_layer_asked_for(agent, observations, monkeypatch):
-    def never(*_):
-        raise AssertionError("the actor was run")
+def test_only_the_first_forward_goes_beyond_the_last_layer_asked_for(
+    agent, observations, monkeypatch
+):
+    calls = []
+    forward = agent.actor.forward
+    monkeypatch.setattr(agent.actor, "forward", lambda *x: calls.append(x) or forward(*x))
+    extract_activations(agent, observations, ["cnn0", "cnn4"], batch_size=2)
+    assert len(observations) > 2
+    assert len(calls) == 1
 
-    monkeypatch.setattr(agent.actor, "forward", never)
-    assert set(extract_activations(agent, observations, ["cnn0", "cnn4"])) == {"cnn0", "cnn4"}
+
+@pytest.mark.parametrize("layers", [["used"], ["used", "last"], None])
+def test_a_module_that_runs_twice_is_no_layer(layers):
+    act = nn.ReLU()
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), act, nn.Linear(4, 4), act)
+    agent = ModuleAgent(network, {"used": "2", "last": "3"}, (3, 2, 2))
+    with pytest.raises(UnknownLayerError, match="layer 'used': its module runs more than once"):
+        extract_activations(agent, np.zeros((5, 3, 2, 2), np.uint8), layers, batch_size=2)
+
+
+def test_modules_that_do_not_run_or_give_no_tensor():
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.spare, self.memory = nn.Linear(1, 1), nn.LSTM(4, 3)
+
+        def forward(self, images):
+            return self.memory(images.flatten(1))[0]
+
+    images = np.zeros((2, 1, 2, 2), np.uint8)
+    for name, words in (("spare", "does not run"), ("memory", "gives a tuple, needed a tensor")):
+        agent = ModuleAgent(Network(), {name: name}, (1, 2, 2))
+        with pytest.raises(UnknownLayerError, match=f"layer '{name}': its module {words}"):
+            extract_activations(agent, images)
 
 
 def test_the_agent_is_left_as_it_was(agent, observations):
@@ -104,10 +133,6 @@ def test_the_agent_is_left_as_it_was(agent, observations):
     assert not agent.actor.training
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in agent.modules())
     assert agent(torch.from_numpy(observations)).requires_grad
-
-
-def test_sizes(agent):
-    assert layer_sizes(agent, ["cnn0", "mlp0"]) == {"cnn0": 3600, "mlp0": 10}
 
 
 def test_an_unknown_layer_names_those_there_are(agent, observations):

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from vrlprobe.errors import FormatError
-from vrlprobe.results import load_result, provenance, save_result, written_at_once
+from vrlprobe.results import combine, load_result, provenance, save_result, written_at_once
 
 
 @pytest.fixture
@@ -73,3 +73,29 @@ def test_provenance_names_versions_and_arguments():
     attributes = provenance("probe", {"b": 1, "a": [1, 2]})
     assert attributes["arguments"] == '{"a": [1, 2], "b": 1}'
     assert {"vrlprobe", "torch", "python"} <= set(json.loads(attributes["versions"]))
+
+
+class TestCombine:
+    def other(self, dataset, **arguments):
+        made = provenance("probe", {"max_atoms": 5, **arguments})
+        return dataset.assign_coords(run=["seed4"]).assign_attrs(made)
+
+    def test_runs_come_one_after_the_other(self, dataset):
+        whole = combine({"a": dataset, "b": self.other(dataset, frames="all", device="cuda")})
+        assert whole["run"].values.tolist() == ["seed3", "seed4"]
+
+    @pytest.mark.parametrize("changed", [{"max_atoms": 6}, {"probe": "ridge"}])
+    def test_other_options_are_refused(self, dataset, changed):
+        (option,) = changed
+        with pytest.raises(FormatError, match=f"a was made with {option} .*, b with"):
+            combine({"a": dataset, "b": self.other(dataset, **changed)})
+
+    def test_another_number_of_samples_is_refused(self, dataset):
+        one, other = dataset.assign_attrs(n_samples=10), self.other(dataset)
+        with pytest.raises(FormatError, match="with n_samples 10, b with 20"):
+            combine({"a": one, "b": other.assign_attrs(n_samples=20)})
+
+    def test_controls_in_one_only_are_refused(self, dataset):
+        other = self.other(dataset).expand_dims(control=["none", "blank"])
+        with pytest.raises(FormatError, match="different controls"):
+            combine({"a": dataset, "b": other})

@@ -1,5 +1,6 @@
 """Sample sets: episodes stay whole, the digest holds, what does not fit is said."""
 
+import shutil
 from collections import Counter
 from dataclasses import replace
 
@@ -77,6 +78,14 @@ def test_shares_of_the_split(sizes, seed):
         if size >= 10:  # a large source lies in all three sets
             assert set(split[origin == source]) == {0, 1, 2}
     np.testing.assert_array_equal(split, split_episodes(origin, seed))
+
+
+def test_a_run_given_twice_would_be_in_several_sets(runs, tmp_path):
+    shutil.copy(runs[0].path, tmp_path / "copy.h5")
+    with open_run(tmp_path / "copy.h5") as copy:
+        for again in (runs[0], copy):
+            with pytest.raises(SampleError, match=f"{runs[0].path.name} and .* are one run"):
+                make_samples([*runs, again])
 
 
 def test_a_source_is_known_again_under_any_name(runs, make_run, tmp_path):

@@ -82,7 +82,8 @@ def extract_activations(
         asked for are not computed.
 
     Raises:
-        UnknownLayerError: the agent has no layer of that name.
+        UnknownLayerError: the agent has no layer of that name, or its module gives no tensor, or
+            does not run just once in a forward pass.
         SampleError: the observations do not have the shape or type that the agent takes, or
             there are none.
     """
@@ -124,14 +125,6 @@ def feature_major_activations(
     return {name: found[name] for name in names}
 
 
-def layer_sizes(agent: Agent, layers: Sequence[str] | None = None) -> dict[str, int]:
-    """Number of features of each layer, from a forward pass of one black image."""
-    blank = np.zeros((1, *agent.image_shape), np.uint8)
-    return {
-        name: values.shape[1] for name, values in extract_activations(agent, blank, layers).items()
-    }
-
-
 def _forward(
     agent: Any,
     observations: Observations,
@@ -141,7 +134,9 @@ def _forward(
 ) -> None:
     """Hand every layer's float32 (n_batch, n_features) to ``keep``, with the rows it is for.
 
-    At once: the next module may work in place on the tensor that ``keep`` was given.
+    At once: the next module may work in place on the tensor that ``keep`` was given. The first
+    pass runs to its end, so that a module which runs again is found out whichever layers are asked
+    for; the others stop at the last of the layers.
     """
     total = observations.shape[0]
     device = device_of(agent)
@@ -150,22 +145,31 @@ def _forward(
         batch = torch.from_numpy(np.ascontiguousarray(observations[rows])).to(device)
         missing = set(names)
 
-        def pass_on(
-            name: str, value: Tensor, rows: slice = rows, missing: set[str] = missing
-        ) -> None:
+        def pass_on(name: str, value: Any, rows: slice = rows, missing: set[str] = missing) -> None:
+            if name not in missing:
+                raise UnknownLayerError(
+                    f"layer {name!r}: its module runs more than once in a forward pass: give each "
+                    "use a module of its own (torch.nn.Identity behind it will do)"
+                )
+            if not isinstance(value, Tensor):
+                raise UnknownLayerError(
+                    f"layer {name!r}: its module gives a {type(value).__name__}, needed a tensor"
+                )
             keep(name, rows, value.detach().float().flatten(1))
             missing.discard(name)
-            if not missing:
+            if not missing and rows.start:
                 raise _Enough
 
         with _hooked(agent, names, pass_on), suppress(_Enough):
             agent(batch)
+        if missing:
+            raise UnknownLayerError(
+                f"layer {min(missing)!r}: its module does not run in a forward pass"
+            )
 
 
 @contextmanager
-def _hooked(
-    agent: Any, names: tuple[str, ...], keep: Callable[[str, Tensor], None]
-) -> Iterator[None]:
+def _hooked(agent: Any, names: tuple[str, ...], keep: Callable[[str, Any], None]) -> Iterator[None]:
     """Hooks on the named layers for a forward pass without gradients; the agent is left as was."""
     training = {module: module.training for module in agent.modules()}
     with ExitStack() as stack, torch.no_grad():
@@ -179,7 +183,7 @@ def _hooked(
                 module.training = mode
 
 
-def _hook(agent: Any, name: str, keep: Callable[[str, Tensor], None]) -> Any:
+def _hook(agent: Any, name: str, keep: Callable[[str, Any], None]) -> Any:
     """A hook that hands the layer's tensor on; the input layer is what enters the encoder."""
     path = agent.layers[name]
     if not path:

@@ -19,6 +19,9 @@ from vrlprobe.format.filesystem import replaced_whole
 
 PACKAGES = ("vrlprobe", "numpy", "scipy", "torch", "h5py", "xarray")
 
+CHANGES_NOTHING = {"frames", "device"}
+"""Arguments in which results that are compared may differ."""
+
 
 @contextmanager
 def written_at_once(path: str | Path) -> Iterator[Path]:
@@ -85,7 +88,8 @@ def combine(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
         results: by the name of their file, at least one.
 
     Raises:
-        FormatError: a run is in two of them, or they differ in samples, layers or components.
+        FormatError: a run is in two of them, or they differ in samples, layers, components or in
+            an option that changes their numbers.
     """
     (first_name, first), *others = results.items()
     origin = dict.fromkeys(first["run"].values.tolist(), first_name)
@@ -94,9 +98,13 @@ def combine(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
             if run in origin:
                 raise FormatError(f"the run {run} is in {origin[run]} and in {name}: give one")
             origin[run] = name
-        for dim in ("layer", "component"):
-            if dim in first.dims and list(first[dim].values) != list(result[dim].values):
+        for dim in ("layer", "component", "control"):
+            mine, its = (
+                list(part[dim].values) if dim in part.dims else None for part in (first, result)
+            )
+            if mine != its:
                 raise FormatError(f"{first_name} and {name} have different {dim}s: make them alike")
+        _check_made_alike(first_name, first, name, result)
         if result.attrs.get("samples") != first.attrs.get("samples"):
             raise FormatError(
                 f"{first_name} and {name} were made on different samples, so they cannot be "
@@ -115,6 +123,20 @@ def combine(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
     for part in results.values():
         configs |= json.loads(part.attrs.get("configs", "{}"))
     return whole.sortby("frame").assign_attrs(configs=json.dumps(configs))
+
+
+def _check_made_alike(first_name: str, first: xr.Dataset, name: str, other: xr.Dataset) -> None:
+    """Raise FormatError where two results differ in an option that changes their numbers."""
+    options, others = (
+        {**json.loads(part.attrs.get("arguments", "{}")), "n_samples": part.attrs.get("n_samples")}
+        for part in (first, other)
+    )
+    for option in sorted((options | others).keys() - CHANGES_NOTHING):
+        if options.get(option) != others.get(option):
+            raise FormatError(
+                f"{first_name} was made with {option} {options.get(option)}, {name} with "
+                f"{others.get(option)}: make them alike"
+            )
 
 
 def blank_value(values: xr.DataArray) -> Any:

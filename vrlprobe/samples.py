@@ -299,6 +299,15 @@ def _recorded(run: "Run") -> list[int]:
 def _check_alike(runs: "Sequence[Run]") -> None:
     """Raise SampleError where runs differ in what a common set needs to share."""
     first = runs[0]
+    seen: dict[str, str] = {}
+    for run in runs:
+        digest = run.digest(int(run.frames[-1])) if len(run.frames) else ""
+        if digest and digest in seen:
+            raise SampleError(
+                f"{seen[digest]} and {_name(run)} are one run: its episodes would be in several "
+                "of the sets; give it once"
+            )
+        seen[digest] = _name(run)
     for run in runs[1:]:
         for key, one, other in (
             ("task", first.config.get("task"), run.config.get("task")),

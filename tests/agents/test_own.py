@@ -79,6 +79,35 @@ def test_it_is_probed_measured_and_written_out(own_run, net):
     assert kept["hidden"].shape == (90, 10)
 
 
+class Leaky(Net):
+    """The same parameters, another activation."""
+
+    def __init__(self):
+        super().__init__()
+        self.head[1] = nn.LeakyReLU()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"layers": {**LAYERS, "hidden": "head.0"}},
+        {"prepare": lambda pixels: pixels.float() / 100},
+        {"make": Leaky},
+    ],
+    ids=["layer", "prepare", "network"],
+)
+def test_kept_parts_of_a_network_that_worked_otherwise_are_not_taken(own_run, tmp_path, change):
+    options = {"layers": ["hidden"], "keep_own": True, "kind": "ridge"}
+    first = probe(own_run, [own_run], cache=tmp_path / "cache", **options)
+    given = {"make": Net, "layers": LAYERS, "image_shape": (4, 20, 20), **change}
+    register_agent("small", **given)
+    with open_run(own_run.path) as run:
+        kept = probe(run, [run], cache=tmp_path / "cache", **options)
+        anew = probe(run, [run], **options)
+    np.testing.assert_array_equal(kept["test_mse"], anew["test_mse"])
+    assert (kept["test_mse"] != first["test_mse"]).any()
+
+
 def test_other_processes_know_it(own_run):
     one = probe(own_run, [own_run], keep_own=True, max_atoms=3)
     two = probe(own_run, [own_run], keep_own=True, max_atoms=3, n_jobs=2, controls=["blank"])

@@ -8,6 +8,7 @@ checkpoint, those of the raw input and of the blank network, are made once.
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import torch
 from joblib import Parallel, delayed, parallel_config
 from torch import Tensor
 
-from vrlprobe.activations import feature_major_activations, layer_sizes
+from vrlprobe.activations import extract_activations, feature_major_activations
 from vrlprobe.errors import SampleError
 from vrlprobe.format.architectures import register, registered
 from vrlprobe.format.reader import Run, open_run
@@ -31,8 +32,6 @@ CONTROLS = ("shuffled", "blank")
 """Baselines: the states of other episodes, and an untrained network of the same architecture."""
 GROUP_BYTES = 600 << 20
 """Layers are read together up to this many bytes of activations."""
-SHAPING = ("architecture", "activation", "frame_stack")
-"""What a run's config says of its networks beside the parameters."""
 
 
 class Rows:
@@ -118,13 +117,21 @@ class Fit:
 
 
 class Planner:
-    """Names every fit of a run by a key, and packs those that are missing into jobs."""
+    """Names every fit of a run by a key, and packs those that are missing into jobs.
 
-    def __init__(self, run: Run, frame: int, rows: Rows, settings: ProbeSettings) -> None:
+    A key says what the network computes, not only its parameters: what the run's blank network
+    makes of one image of noise, so that another activation, another module under a layer's name or
+    another preparation of the pixels is another fit.
+    """
+
+    def __init__(self, run: Run, rows: Rows, settings: ProbeSettings) -> None:
         self.run, self.rows, self.settings = run, rows, settings
-        agent = run.agent(frame)
+        agent = run.blank_agent()
+        noise = np.random.default_rng(0).integers(0, 256, (1, *agent.image_shape), np.uint8)
+        found = extract_activations(agent, noise)
         self.inputs = {name for name, path in agent.layers.items() if not path}
-        self.sizes = layer_sizes(agent)
+        self.sizes = {name: values.shape[1] for name, values in found.items()}
+        self._computed = {name: sha256(values.data).hexdigest() for name, values in found.items()}
         self._blank: str | None = None
 
     def fit(self, frame: int, layer: str, control: str | None = None) -> Fit:
@@ -133,7 +140,7 @@ class Planner:
         shuffled = control == "shuffled"
         made_from = {
             "network": self._identity(network, layer),
-            "shape": {key: self.run.config.get(key) for key in SHAPING},
+            "computes": self._computed[layer],
             "layer": layer,
             "samples": self.rows.samples.digest,
             "without": self.rows.without,

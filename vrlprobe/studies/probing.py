@@ -133,10 +133,7 @@ def probe(
             stacklevel=2,
         )
     settings = ProbeSettings(kind, max_atoms, min_active, device)
-    planners = [
-        Planner(run, found[0], part, settings)
-        for run, found, part in zip(runs, chosen, rows, strict=True)
-    ]
+    planners = [Planner(run, part, settings) for run, part in zip(runs, rows, strict=True)]
     fits = _fits(planners, labels, chosen, names, controls)
     parts = Parts(None if cache is None else Path(cache) / "probe")
     _compute(planners, [fit for _, fit in fits], parts, n_jobs if device == "cpu" else 1, track)
