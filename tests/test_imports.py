@@ -32,6 +32,8 @@ def imported(file: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             found.add(node.module or "")
+            if node.module == "vrlprobe":
+                found |= {f"vrlprobe.{alias.name}" for alias in node.names}
     return found
 
 

@@ -138,9 +138,11 @@ def final_deviation(curves: npt.ArrayLike, last: int = LAST_EVALUATIONS) -> floa
         last: evaluations taken.
 
     Returns:
-        NaN where no evaluation is common to all runs.
+        NaN for a single run, and where no evaluation is common to all.
     """
     found = np.asarray(curves, np.float64)
+    if len(found) < 2:
+        return float("nan")
     common = found[:, np.isfinite(found).all(axis=0)][:, -last:]
     return float(common.std(axis=0).mean()) if common.size else float("nan")
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from vrlprobe.errors import SampleError
 from vrlprobe.format.episode import Episode
+from vrlprobe.format.record import refuse_twice
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Rollout, Run
@@ -198,6 +199,7 @@ def make_samples(
     """
     if not runs:
         raise SampleError("a sample set needs at least one run")
+    refuse_twice(runs)
     _check_alike(runs)
     found = [_recorded(run) for run in runs]
     recorded = [(run, which) for run, group in zip(runs, found, strict=True) for which in group]
@@ -299,15 +301,6 @@ def _recorded(run: "Run") -> list[int]:
 def _check_alike(runs: "Sequence[Run]") -> None:
     """Raise SampleError where runs differ in what a common set needs to share."""
     first = runs[0]
-    seen: dict[str, str] = {}
-    for run in runs:
-        digest = run.digest(int(run.frames[-1])) if len(run.frames) else ""
-        if digest and digest in seen:
-            raise SampleError(
-                f"{seen[digest]} and {_name(run)} are one run: its episodes would be in several "
-                "of the sets; give it once"
-            )
-        seen[digest] = _name(run)
     for run in runs[1:]:
         for key, one, other in (
             ("task", first.config.get("task"), run.config.get("task")),

@@ -31,6 +31,22 @@ def test_classes_verdicts_and_aggregates(call, runs, tmp_path) -> None:
     assert saved["class"].values.tolist() == ["good", "middle", "bad"]
 
 
+def test_a_run_and_its_record_are_one(call, runs, tmp_path) -> None:
+    (tmp_path / "kept").mkdir()
+    call("cohort", "a.h5", "--record", "kept")
+    (record,) = (tmp_path / "kept").iterdir()
+    failed(call("cohort", *runs, record), "a.h5", record.name, "are one run: give it once")
+
+
+def test_a_run_that_is_not_finished_is_named(call, runs, make_run) -> None:
+    config = {**CONFIG, "eval_every_frames": 1000}
+    make_run("young.h5", frames=FRAMES[:4], seed=5, config=config, log=log_of([0.5] * 4))
+    found = call("cohort", *runs, "young.h5")
+    assert "not finished" in found.stdout.splitlines()[4]
+    assert "the last checkpoint that there is: young" in found.stderr
+    assert found.stdout.count("not finished") == 1
+
+
 def test_thresholds_override_the_profiles(call, runs) -> None:
     result = call("cohort", *runs, "--good", 15, "--bad", 1)
     assert "3 runs: 2 good, 1 middle, 0 bad" in result.stdout

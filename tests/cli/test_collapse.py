@@ -16,8 +16,9 @@ FIXTURES = Path(__file__).parents[2] / "fixtures"
 
 @pytest.fixture
 def runs(make_run):
-    for name, spread in {"stuck": STUCK, "escapes": ESCAPES}.items():
-        make_run(f"{name}.h5", frames=FRAMES, episodes=3, config=WINDOW, log=log_of(spread))
+    for seed, (name, spread) in enumerate({"stuck": STUCK, "escapes": ESCAPES}.items()):
+        log = log_of(spread)
+        make_run(f"{name}.h5", seed=seed, frames=FRAMES, episodes=3, config=WINDOW, log=log)
     return ["stuck.h5", "escapes.h5"]
 
 

@@ -48,6 +48,28 @@ def test_what_is_written_comes_back(run, tmp_path: Path) -> None:
     assert [item.name for item in tmp_path.iterdir() if item.suffix != ".h5"] == ["seed3.json"]
 
 
+def test_columns_of_several_coordinates_come_back(run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    log = xr.Dataset(
+        {
+            "loss": ("frame", rng.random(3)),
+            "norm": (("frame", "layer"), rng.random((3, 2))),
+            "share": (("frame", "head"), rng.random((3, 4))),
+            "both": (("frame", "head", "layer"), rng.random((3, 4, 2))),
+        },
+        coords={"frame": list(FRAMES), "layer": ["mlp0", "mlp1"], "head": list("abcd")},
+    )
+    write_record(replace(make_record(run), log=log), tmp_path / "a.json")
+    xr.testing.assert_allclose(read_record(tmp_path / "a.json").log, log, rtol=1e-5)
+
+
+def test_records_of_before_are_read() -> None:
+    kept = Path(__file__).parents[2] / "docs/study/runs/walker_walk-desk-seed1-1e8806ec.json"
+    log = read_record(kept).log
+    assert log["grad_norm"].dims == ("frame", "layer")
+    assert log["action_spread"].dims == ("frame",)
+
+
 def test_runs_and_records_open_by_one_name(run, tmp_path: Path) -> None:
     write_record(make_record(run), tmp_path / "seed3.json")
     for path in (run.path, tmp_path / "seed3.json"):

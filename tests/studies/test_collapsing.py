@@ -23,8 +23,10 @@ def open_made(make_run):
     opened = []
 
     def make(**logs):
-        for name, log in logs.items():
-            path = make_run(f"{name}.h5", frames=FRAMES, episodes=3, config=WINDOW, log=log)
+        for seed, (name, log) in enumerate(logs.items()):
+            path = make_run(
+                f"{name}.h5", seed=seed, frames=FRAMES, episodes=3, config=WINDOW, log=log
+            )
             opened.append(open_run(path))
         return opened[-len(logs) :]
 
@@ -121,3 +123,9 @@ class TestRule:
         assert not found["decided"].item()
         assert found["judged"].item() == "open"
         assert "p" not in found
+
+    def test_a_window_with_too_few_readings_could_only_fire(self, open_made) -> None:
+        runs = open_made(escapes=log_of(ESCAPES))
+        with pytest.raises(SampleError, match=r"has 3 readings of grad_norm\[mlp1\] in the first"):
+            rule(runs, window=3000)
+        assert rule(runs, window=3000, consecutive=3)["fired"].item() == 3000

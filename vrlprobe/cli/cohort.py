@@ -96,10 +96,12 @@ def describe(found: xr.Dataset) -> str:
                 "run": str(found["run"].values[at]),
                 "task": row["task"],
                 "seed": str(row["seed"]),
-                "return": f"{row['final_return']:.0f}",
+                "return": f"{row['final_return']:.0f}"
+                + ("" if row["finished"] else " (not finished)"),
                 "class": row["class"],
                 "verdict": f"{row['verdict']}{since}",
                 "attempts": str(row["attempts"]),
+                "": "" if row["finished"] else "not finished",
             }
         )
     tables = [aligned(rows), *([_groups(found)] if "group" in found.dims else [])]

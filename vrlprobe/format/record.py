@@ -7,7 +7,7 @@ digest of the run's settings, so that a sweep knows which runs are done already.
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vrlprobe.errors import FormatError
+from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.format.filesystem import replaced_whole
 from vrlprobe.format.reader import Run, open_run
 
@@ -125,6 +125,7 @@ def write_record(record: Record, path: Path) -> None:
             for name, values in record.log.coords.items()
             if name != "frame"
         },
+        "dims": {str(name): list(item.dims[1:]) for name, item in record.log.data_vars.items()},
         "log": log,
         "sections": dict(record.sections),
     }
@@ -148,7 +149,8 @@ def read_record(path: Path) -> Record:
         if content["vrlprobe_record"] != VERSION:
             raise FormatError(f"{path}: record version {content['vrlprobe_record']}, not {VERSION}")
         frames = np.array(content["frames"], np.int64)
-        dims = dict.fromkeys(content["log"], ("frame", *content["coords"]))
+        # Records of before `dims` have one coordinate, which scalar columns lack.
+        dims = content.get("dims", dict.fromkeys(content["log"], tuple(content["coords"])))
         columns = {name: _array(values) for name, values in content["log"].items()}
         record = Record(
             path,
@@ -156,7 +158,10 @@ def read_record(path: Path) -> Record:
             frames,
             content["config"],
             xr.Dataset(
-                {name: (dims[name][: column.ndim], column) for name, column in columns.items()},
+                {
+                    name: (("frame", *dims[name])[: column.ndim], column)
+                    for name, column in columns.items()
+                },
                 coords={"frame": frames, **content["coords"]},
             ),
             _array(content["returns"]),
@@ -177,6 +182,21 @@ def read_record(path: Path) -> Record:
 def open_logged(path: Path) -> Run | Record:
     """A run file, or the record of one (`.json`): both have frames, config, log and returns."""
     return read_record(path) if path.suffix == ".json" else open_run(path)
+
+
+def refuse_twice(runs: Sequence[Run | Record]) -> None:
+    """Raise SampleError where a run is there twice, under another name or as its record, too.
+
+    It would count double in an average, and in a sample set its episodes would be in several sets.
+    """
+    seen: dict[str, Path] = {}
+    for run in runs:
+        if not len(run.frames):
+            continue
+        last = run.checkpoint if isinstance(run, Record) else run.digest(int(run.frames[-1]))
+        if last in seen:
+            raise SampleError(f"{seen[last]} and {run.path} are one run: give it once")
+        seen[last] = run.path
 
 
 def plain(values: NDArray[Any]) -> Any:

@@ -20,7 +20,7 @@ from vrlprobe.collapse import (
     success_probability,
 )
 from vrlprobe.errors import SampleError
-from vrlprobe.format.record import Record
+from vrlprobe.format.record import Record, refuse_twice
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import run_labels, samples_for
 from vrlprobe.studies.measuring import metrics
@@ -136,6 +136,7 @@ def rule(
     Raises:
         SampleError: a run without checkpoints, window, or readings of the metric.
     """
+    refuse_twice(runs)
     rows: list[dict[str, Any]] = []
     attempts: list[int] = []
     for run in runs:
@@ -146,6 +147,7 @@ def rule(
             near = ", ".join(sorted(first.values))
             raise SampleError(f"{run.path.name} has no readings of {sign.name}: there are {near}")
         applied = Rule(rule_window(run, window), sign, consecutive)
+        _check_readings(run, applied, first)
         attempts.append(applied.attempts(int(run.config.get("total_frames", run.frames[-1]))))
         verdict = judge(first.frames, first.values, applied.window, signs)
         rows.append(_applied(applied, first, verdict))
@@ -165,6 +167,18 @@ def rule(
             result[name] = value
         result["p"], result["n"] = stuck / len(decided), shortest
     return result
+
+
+def _check_readings(run: "Run | Record", applied: Rule, first: Readings) -> None:
+    """Raise SampleError where a window that is over has too few readings to keep any attempt."""
+    inside = first.frames <= applied.window
+    count = int(np.isfinite(first.values[applied.sign.name][inside]).sum())
+    if first.frames[-1] >= applied.window and count < applied.consecutive:
+        raise SampleError(
+            f"{run.path.name} has {count} readings of {applied.sign.name} in the first "
+            f"{applied.window:,} frames, the rule wants {applied.consecutive} in a row: it would "
+            "reset whatever happens (--window, --consecutive)"
+        )
 
 
 def _applied(applied: Rule, first: Readings, verdict: Verdict) -> dict[str, Any]:

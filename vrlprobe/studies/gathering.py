@@ -1,5 +1,6 @@
 """Runs taken together, with the classes and verdicts of each."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from vrlprobe.cohort import (
 )
 from vrlprobe.errors import SampleError
 from vrlprobe.format.reader import Run
-from vrlprobe.format.record import Record
+from vrlprobe.format.record import Record, is_finished, refuse_twice
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.collapsing import judged
 from vrlprobe.studies.common import all_frames, blank, run_attributes
@@ -32,6 +33,7 @@ PER_RUN: Mapping[str, tuple[tuple[str, ...], Any, str]] = {
     "verdict": (("run",), "", "on action collapse: healthy, escaped, stuck or undecided"),
     "since": (("run",), -1, "frame of the escape, or since which it is stuck"),
     "attempts": (("run",), 1, "trainings from scratch in the run"),
+    "finished": (("run",), True, "whether it has its last checkpoint"),
     "episode_return": (("run", "frame"), np.nan, "mean return of the checkpoint's rollout"),
 }
 
@@ -59,7 +61,8 @@ def cohort(
         Dims (run,) and (run, frame): the variables of `PER_RUN`. Dims (statistic, bound): `final`,
         the mean and the interquartile mean of the final returns with the ends of their 95%
         bootstrap intervals. Scalars: `percentile_5`, `percentile_95` of the final returns,
-        `deviation`, the standard deviation across runs averaged over the last ten evaluations.
+        `deviation`, the standard deviation across the runs of a task averaged over the last ten
+        evaluations, and over tasks.
         With `by`, what `vrlprobe.studies.comparing.grouped` adds.
 
     Raises:
@@ -67,6 +70,7 @@ def cohort(
     """
     if not runs:
         raise SampleError("a cohort needs at least one run")
+    refuse_twice(runs)
     labels = run_labels(runs)
     frames = all_frames([run.frames.tolist() for run in runs])
     result = blank({"run": labels, "frame": frames}, PER_RUN)
@@ -81,10 +85,16 @@ def cohort(
             "verdict": verdict.word,
             "since": -1 if verdict.frame is None else verdict.frame,
             "attempts": int(read.attempts[-1]),
+            "finished": isinstance(run, Record) or is_finished(run),
         }
         for name, value in values.items():
             result[name].loc[label] = value
         result["episode_return"].loc[label, run.frames] = returns
+    if young := result["run"].values[~result["finished"].values].tolist():
+        warnings.warn(
+            f"not finished, and counted by the last checkpoint that there is: {', '.join(young)}",
+            stacklevel=2,
+        )
     arguments = {"good": good, "bad": bad, "window": window, "by": by, "seed": seed}
     attributes = run_attributes("cohort", runs, arguments)
     result = result.assign(_aggregates(result, seed)).assign_attrs(attributes)
@@ -119,10 +129,15 @@ def _aggregates(result: xr.Dataset, seed: int) -> dict[str, Any]:
         for statistic in statistics.values()
     ]
     low, high = percentiles(final)
+    curves = result["episode_return"]
+    spreads = [
+        final_deviation(curves[[task == one for one in tasks]].values, LAST_EVALUATIONS)
+        for task in dict.fromkeys(tasks)
+    ]
     coords = {"statistic": list(statistics), "bound": ["estimate", "low", "high"]}
     return {
         "final": xr.DataArray(rows, coords, ("statistic", "bound")),
         "percentile_5": low,
         "percentile_95": high,
-        "deviation": final_deviation(result["episode_return"].values, LAST_EVALUATIONS),
+        "deviation": mean(spreads),
     }

@@ -9,7 +9,7 @@ from scipy import stats
 
 from vrlprobe.errors import SampleError
 from vrlprobe.format.reader import Run
-from vrlprobe.format.record import Record
+from vrlprobe.format.record import Record, refuse_twice
 from vrlprobe.results import last_checkpoint
 from vrlprobe.studies.common import Variables, blank, run_attributes
 from vrlprobe.studies.gathering import run_class
@@ -64,6 +64,7 @@ def predict(
     Raises:
         SampleError: fewer than three inits with runs.
     """
+    refuse_twice(runs)
     digests = [str(run.config.get("init_digest", "")) for run in runs]
     parts = [last_checkpoint(probed, label) for label in probed["run"].values.tolist()]
     members = {
