@@ -9,49 +9,52 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import xarray as xr
 
 from vrlprobe.errors import FormatError
 from vrlprobe.format import guard
 from vrlprobe.format.filesystem import replaced_whole
+from vrlprobe.format.schema import FORMAT
 
 PACKAGES = ("vrlprobe", "numpy", "scipy", "torch", "h5py", "xarray")
 
+SAMPLES = "vrlprobe-samples"
+"""The `format` of a sample set's file."""
+KEPT = {FORMAT: "a run", SAMPLES: "a sample set"}
+"""Files that no result takes the place of, by their `format`."""
 CHANGES_NOTHING = {"frames", "device"}
 """Arguments in which results that are compared may differ."""
 
 
 @contextmanager
-def written_at_once(path: str | Path) -> Iterator[Path]:
+def written_at_once(path: str | Path, but: str = "") -> Iterator[Path]:
     """A temporary path beside ``path`` that replaces it when the block ends without an error.
+
+    Runs and sample sets are not replaced, save those whose format is ``but``.
 
     Nothing is left behind after an error, and a reader sees the old file or the whole new one.
     """
     path = Path(path)
     if not path.parent.is_dir():
         raise FormatError(f"cannot write {path}: there is no folder {path.parent}")
-    refuse_to_replace(path)
+    refuse_to_replace(path, but)
     with replaced_whole(path) as temporary:
         yield temporary
 
 
-def refuse_to_replace(path: Path) -> None:
-    """Raise FormatError where an output would take the place of a folder or of a training run."""
+def refuse_to_replace(path: Path, but: str = "") -> None:
+    """Raise FormatError where an output would take the place of something that is not its like.
+
+    Args:
+        path: of the output.
+        but: of `KEPT`, what it may replace.
+    """
     if path.is_dir():
         raise FormatError(f"cannot write {path}: it is a folder")
-    if path.is_file() and _is_run(path):
-        raise FormatError(f"cannot write {path}: it is a run, choose another name")
-
-
-def _is_run(path: Path) -> bool:
-    try:
-        with h5py.File(path, "r", swmr=True) as file:
-            guard.format_version(file, path)
-    except (OSError, FormatError):
-        return False
-    return True
+    kind = guard.format_name(path) if path.is_file() else ""
+    if kind in KEPT and kind != but:
+        raise FormatError(f"cannot write {path}: it is {KEPT[kind]}, choose another name")
 
 
 def save_result(dataset: xr.Dataset, path: str | Path) -> None:

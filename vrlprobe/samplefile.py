@@ -11,11 +11,17 @@ import numpy.typing as npt
 
 from vrlprobe.errors import FormatError, IntegrityError, UnsafeFileError
 from vrlprobe.format.filesystem import consistency_flags
-from vrlprobe.format.guard import MAX_DEFLATE_RATIO, open_dataset, read_json, read_region
+from vrlprobe.format.guard import (
+    MAX_DEFLATE_RATIO,
+    format_name,
+    open_dataset,
+    read_json,
+    read_region,
+)
+from vrlprobe.results import SAMPLES as FORMAT
 from vrlprobe.results import written_at_once
 from vrlprobe.samples import SampleSet, Source
 
-FORMAT = "vrlprobe-samples"
 FORMAT_VERSION = 1
 RANKS = {"images": 4, "index": 2, "states": 2, "episodes": 1, "split": 1, "origin": 1}
 DTYPES = {"images": "|u1", "states": "<f8"}
@@ -26,11 +32,7 @@ VERSIONS = ("v110", "v110")  # readable by every HDF5 since 1.10
 def is_sample_file(path: str | Path) -> bool:
     """Whether a file says that it is a sample set; raises FormatError where it is no HDF5 file."""
     consistency_flags(Path(path))
-    try:
-        with h5py.File(path, "r", swmr=True) as file:
-            return _text(file, "format") == FORMAT
-    except OSError:
-        return False
+    return format_name(Path(path)) == FORMAT
 
 
 def save_samples(samples: SampleSet, path: str | Path) -> None:
@@ -46,7 +48,10 @@ def save_samples(samples: SampleSet, path: str | Path) -> None:
         "seed": samples.seed,
         "digest": samples.digest,
     }
-    with written_at_once(path) as temporary, h5py.File(temporary, "x", libver=VERSIONS) as file:
+    with (
+        written_at_once(path, but=FORMAT) as temporary,
+        h5py.File(temporary, "x", libver=VERSIONS) as file,
+    ):
         file.attrs["format"] = np.bytes_(FORMAT)
         file.attrs["format_version"] = FORMAT_VERSION
         _store(file, "header", np.frombuffer(json.dumps(header).encode(), np.uint8))

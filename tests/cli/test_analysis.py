@@ -194,6 +194,14 @@ class TestProbe:
         failed(call("probe", runs[0], "-o", "."), "it is a folder")
         assert (tmp_path / runs[0]).read_bytes() == before
 
+    def test_no_result_takes_the_place_of_the_samples(self, call, runs, sample_set, tmp_path):
+        before = (tmp_path / sample_set).read_bytes()
+        for command in ("probe", "metrics", "activations"):
+            made = call(command, runs[0], "--samples", sample_set, "-o", sample_set)
+            failed(made, "it is a sample set, choose another name")
+        assert (tmp_path / sample_set).read_bytes() == before
+        assert call("samples", runs[0], "--insist", "-o", sample_set).exit_code == 0
+
     def test_an_empty_list_is_a_mistake(self, call, runs):
         for option in ("--layers", "--components", "--frames"):
             failed(call("probe", runs[0], option, ","), "needs a name", code=2)

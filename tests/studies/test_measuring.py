@@ -31,6 +31,19 @@ def other(make_run):
         yield opened
 
 
+def test_a_checkpoint_that_diverged_has_no_metrics_and_spoils_no_other(run, other, monkeypatch):
+    agent = run.agent(2000)
+    agent.actor.policy[0].bias.data[3] = np.nan
+    monkeypatch.setattr(
+        run, "agent", lambda frame: agent if frame == 2000 else type(run).agent(run, frame)
+    )
+    with pytest.warns(UserWarning, match="NaN or infinite activations.*: seed1 at 2000$"):
+        found = metrics(run, [other])
+    whole = np.isfinite(found["numerical_rank"].squeeze("run").values)
+    assert whole.tolist() == [[True] * 3, [True] * 3, [True, False, False]]
+    assert np.isfinite(found["action_spread"].values).tolist() == [[True, True, False]]
+
+
 def test_the_numbers_are_those_of_the_activations(run, other) -> None:
     samples = make_samples([other])
     found = metrics(run, samples, frames=[1000], n_samples=100)

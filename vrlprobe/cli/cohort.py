@@ -96,8 +96,7 @@ def describe(found: xr.Dataset) -> str:
                 "run": str(found["run"].values[at]),
                 "task": row["task"],
                 "seed": str(row["seed"]),
-                "return": f"{row['final_return']:.0f}"
-                + ("" if row["finished"] else " (not finished)"),
+                "return": f"{row['final_return']:.0f}",
                 "class": row["class"],
                 "verdict": f"{row['verdict']}{since}",
                 "attempts": str(row["attempts"]),

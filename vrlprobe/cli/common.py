@@ -132,12 +132,15 @@ def result_path(given: Path | None, runs: Sequence[Path], kind: str) -> Path:
     return runs[0].with_name(f"{runs[0].stem}.{kind}.nc")
 
 
-def check_writable(path: Path) -> None:
-    """Raise FormatError where a file cannot be written, before the work is done."""
+def check_writable(path: Path, but: str = "") -> None:
+    """Raise FormatError where a file cannot be written, before the work is done.
+
+    ``but`` is what it may replace, see `refuse_to_replace`.
+    """
     folder = path.parent
     if not folder.is_dir():
         raise FormatError(f"cannot write {path}: there is no folder {folder}")
-    refuse_to_replace(path)
+    refuse_to_replace(path, but)
     if not os.access(folder, os.W_OK):
         raise FormatError(f"cannot write {path}: no permission in {folder} (-o takes another)")
 

@@ -7,6 +7,7 @@ import click
 from vrlprobe.cli.common import FILE, Session, check_writable
 from vrlprobe.cli.table import aligned
 from vrlprobe.errors import SampleError
+from vrlprobe.results import SAMPLES
 from vrlprobe.samplefile import save_samples
 from vrlprobe.samples import DEFAULT_SAMPLES, SPLITS, SampleSet, make_samples, weak_runs
 
@@ -34,7 +35,7 @@ def samples(runs: tuple[Path, ...], output: Path, number: int, seed: int, insist
     """
     with Session() as session:
         opened = session.runs(runs)
-        check_writable(output)
+        check_writable(output, but=SAMPLES)
         weak = weak_runs(opened)
         if weak and not insist:
             raise SampleError(

@@ -76,6 +76,16 @@ def format_version(file: h5py.File, path: Path) -> int:
     return int(version)
 
 
+def format_name(path: Path) -> str:
+    """The `format` that an HDF5 file of this package states of itself; "" for any other file."""
+    try:
+        with h5py.File(path, "r", swmr=True) as file:
+            found = _attribute(file, "format", "S")
+    except OSError:
+        return ""
+    return found.decode(errors="replace") if isinstance(found, bytes) else ""
+
+
 def _attribute(file: h5py.File, name: str, kind: str) -> Any:
     """A small scalar root attribute of numpy kind `kind`, or None; nothing else is decoded."""
     if not h5py.h5a.exists(file.id, name.encode()):

@@ -209,17 +209,21 @@ class Job:
         found = feature_major_activations(agent, observations, list(self.wanted))
         for layer, fits in self.wanted.items():
             values = found.pop(layer)
-            try:
-                refuse_not_finite("it", values)
-            except ValueError:
-                raise SampleError(
-                    f"layer {layer} of {self.network} has NaN or infinite activations, so it "
-                    "cannot be probed"
-                ) from None
+            refuse_diverged(layer, str(self.network), values)
             parts = self.rows.cut(values)
             for key, shuffled in fits:
                 scores = fit_layer(parts, self.rows.states(shuffled), self.settings)
                 yield key, {**scores, "n_features": np.asarray(len(values))}
+
+
+def refuse_diverged(layer: str, network: str, values: Tensor) -> None:
+    """Raise SampleError for activations (n_features, n_samples) that are not finite."""
+    try:
+        refuse_not_finite("it", values)
+    except ValueError:
+        raise SampleError(
+            f"layer {layer} of {network} has NaN or infinite activations, so it cannot be probed"
+        ) from None
 
 
 def run_jobs(jobs: Sequence[Job], n_jobs: int, parts: Parts) -> Iterator[str]:

@@ -13,7 +13,7 @@ from vrlprobe.samples import SampleSet
 from vrlprobe.selection import check_runs, resolve_frames, run_labels, samples_for
 from vrlprobe.studies.common import Variables, blank, run_attributes, sample_attributes
 from vrlprobe.studies.fitting import ProbeSettings, Sets, r_squared, sparse_path
-from vrlprobe.studies.jobs import Rows
+from vrlprobe.studies.jobs import Rows, refuse_diverged
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
@@ -76,7 +76,9 @@ def atoms(
     }
     result = blank(coords, ATOMS)
     for name in names:
-        parts = rows.cut(found.pop(name))
+        values = found.pop(name)
+        refuse_diverged(name, f"{run.path.name} at frame {at}", values)
+        parts = rows.cut(values)
         sets = {split: (parts[split], states[split]) for split in parts}
         _fill(result.sel(layer=name), sets, settings, fields[name])
     picture = samples.observations(rows.rows["test"][len(rows.rows["test"]) // 2 :][:1])

@@ -1,5 +1,6 @@
 """How collapsed the layers and actions of checkpoints are."""
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -116,6 +117,7 @@ def metrics(
         stages = dict(zip(run.frames.tolist(), stage_labels(readings(run)), strict=True))
         result["stage"].loc[label, found] = [stages[frame] for frame in found]
     jobs = [(place, frame) for place, found in enumerate(chosen) for frame in found]
+    diverged = []
     for place, frame in track(jobs):
         run = runs[place]
         values = checkpoint_metrics(
@@ -123,6 +125,12 @@ def metrics(
         )
         for name, value in values.items():
             result[name].loc[labels[place], frame] = value
+        if np.isnan(values["numerical_rank"]).any():
+            diverged.append(f"{labels[place]} at {frame}")
+    if diverged:
+        warnings.warn(
+            f"NaN or infinite activations, so no metrics: {', '.join(diverged)}", stacklevel=2
+        )
     arguments = {"frames": frames, "dormant_threshold": dormant_threshold}
     return result.assign_attrs({**source.attributes(runs, arguments), "n_samples": source.count})
 
@@ -148,14 +156,17 @@ def checkpoint_metrics(
     norms = gradient_norms(run, frame, agent) or logged_norms(run, frame)
     rows = []
     for layer in layers:
-        row = measure.layer_metrics(found[layer], dormant_threshold=dormant_threshold)
+        if np.isfinite(found[layer]).all():
+            row = measure.layer_metrics(found[layer], dormant_threshold=dormant_threshold)
+        else:
+            row = dict.fromkeys(LAYERED, np.nan)
         if not _is_relu(agent, layer):
             row |= dict.fromkeys(ZEROS, np.nan)
         rows.append(row | {"grad_norm": norms.get(layer, np.nan)})
     actions = found.get(OUTPUT)
     return {
         **{name: [row[name] for row in rows] for name in LAYERED},
-        **(action_metrics(actions) if actions is not None else {}),
+        **(action_metrics(actions) if actions is not None and np.isfinite(actions).all() else {}),
         "episode_return": run.rollout(frame).mean_return,
         "checkpoint": run.digest(frame),
     }
