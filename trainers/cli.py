@@ -162,14 +162,14 @@ def resume(path: Path, scratch: Path | None) -> None:
     """Continue a run that was stopped or killed from its last checkpoint, as if unbroken."""
     from trainers.process import prepare
     from trainers.progress import progress_of
-    from trainers.run import last_result
+    from trainers.run import config_of, last_result
     from trainers.run import resume as go_on
     from trainers.scratch import deliver, place_to_resume
     from vrlprobe.format.reader import open_run
 
     place = place_to_resume(path, scratch)
     with open_run(place) as opened:
-        config = TrainConfig.restored(opened.config)
+        config = config_of(opened)
     prepare()
     with progress_of(config, path, scratch) as progress:
         worked = go_on(place, progress)

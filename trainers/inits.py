@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.profiles import TrainConfig
+from trainers.profiles import CHOICES, TrainConfig
 from vrlprobe.agents.drqv2 import DrQV2Agent
 from vrlprobe.errors import TransplantError
 from vrlprobe.format.reader import open_run
@@ -59,10 +59,13 @@ def read_init(path: Path) -> Init:
         frame = int(run.frames[-1])
         made = run.provenance.get("transplant", {})
         digest, parameters = run.digest(frame), run.parameters(frame)
+        settings = dict(run.config)
+        if settings.get("render") not in CHOICES["render"]:
+            settings.pop("render", None)  # an import that was not played: it is not known
         label = str(made.get("label") or f"{path.stem}@{frame}")
         return Init(
             path,
-            replace(TrainConfig.restored(run.config), init=label, init_digest=digest),
+            replace(TrainConfig.restored(settings), init=label, init_digest=digest),
             parameters,
             _blank_names(made.get("pieces", {}), parameters),
             {"file": path.name, "frame": frame, "checkpoint": digest, **made},

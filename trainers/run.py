@@ -158,7 +158,7 @@ def resume(path: Path, progress: Progress) -> bool:
         ResumeError: the run is being written, has no checkpoint, or its state is missing.
     """
     with _stopped_run(path) as run:
-        config, frame = TrainConfig.restored(run.config), int(run.frames[-1])
+        config, frame = config_of(run), int(run.frames[-1])
         parameters, digest = run.parameters(frame), run.digest(frame)
     folder = resume_folder(path)
     if frame >= config.evaluation_frames[-1]:
@@ -173,6 +173,16 @@ def resume(path: Path, progress: Progress) -> bool:
             _train(training, writer, folder, progress)
     _finish(path, folder)
     return True
+
+
+def config_of(run: Run) -> TrainConfig:
+    """The settings of a training; raises ResumeError for a run that vrltrain did not write."""
+    if "total_frames" not in run.config:
+        raise ResumeError(
+            f"{run.path} is no training of vrltrain, nothing can be continued; a new one can "
+            "begin with its networks (vrltrain run --init)"
+        )
+    return TrainConfig.restored(run.config)
 
 
 def _finish(path: Path, folder: Path) -> None:

@@ -24,7 +24,7 @@ def test_a_checkpoint_is_written(make_run, call, tmp_path):
 
 def test_episodes_of_all_checkpoints_become_a_dataset(call, monkeypatch, tmp_path):
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
-    done = call("export", f"{FIXTURE}@all", "--minari", "cartpole/all-v0")
+    done = call("export", f"{FIXTURE}@all", FIXTURE, "--minari", "cartpole/all-v0")
     assert done.exit_code == 0, done.output
     assert "minari.load_dataset('cartpole/all-v0')" in done.stderr
     dataset = minari.load_dataset("cartpole/all-v0")

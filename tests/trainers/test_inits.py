@@ -9,13 +9,14 @@ from click.testing import CliRunner
 
 from tests.trainers.tiny import TINY, quiet, same_runs
 from trainers.cli import main
-from trainers.inits import read_init
+from trainers.inits import brought, read_init
 from trainers.run import begin, record_path, resume
 from trainers.sweep import Job, is_done, jobs_from, work
 from vrlprobe.errors import TransplantError, VrlprobeError
 from vrlprobe.format.reader import open_run
 from vrlprobe.format.record import read_record, write_record
-from vrlprobe.studies import cohort, transplant
+from vrlprobe.studies import cohort, import_checkpoints, transplant
+from vrlprobe.studies.exporting import export_checkpoint
 
 CONFIG = replace(TINY, total_frames=3001, seed=1)
 
@@ -47,6 +48,25 @@ def test_it_begins_with_the_donors_networks_alone(trained: Path, tmp_path: Path)
         assert log["updates"].values.tolist() == donor.log["updates"].values.tolist()
         assert log["noise_std"].values.tolist() == donor.log["noise_std"].values.tolist()
         assert log["step"].values.tolist() == donor.log["step"].values.tolist()
+
+
+def test_an_import_that_was_not_played_is_trained_on_but_not_resumed(
+    trained: Path, tmp_path: Path
+) -> None:
+    with open_run(trained) as donor:
+        export_checkpoint(donor, 3000, tmp_path / "x.pt")
+        parameters = donor.parameters(3000)
+    path = tmp_path / "imported.h5"
+    import_checkpoints(tmp_path / "x.pt", path, task="cartpole_balance", episodes=0)
+    init = read_init(path)
+    config = replace(TINY, **brought(init), total_frames=1)
+    begin(config, tmp_path / "run.h5", quiet, quiet, init)
+    with open_run(tmp_path / "run.h5") as run:
+        for name, array in parameters.items():
+            np.testing.assert_array_equal(run.parameters(0)[name], array)
+    result = CliRunner().invoke(main, ["resume", str(path)])
+    assert result.exit_code == 1
+    assert "is no training of vrltrain" in result.stderr
 
 
 def test_blank_pieces_are_drawn_with_the_seed(trained: Path, tmp_path: Path) -> None:

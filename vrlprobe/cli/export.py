@@ -8,7 +8,7 @@ import click
 from vrlprobe.cli.common import FILE, Session, check_writable, progress
 from vrlprobe.cli.table import aligned
 from vrlprobe.selection import resolve_frames
-from vrlprobe.studies.datasets import ALL, check_dataset, export_dataset
+from vrlprobe.studies.datasets import ALL, check_dataset, distinct, export_dataset
 from vrlprobe.studies.exporting import check_export, export_checkpoint
 from vrlprobe.studies.naming import frame_at, parse_at, split_name
 
@@ -62,11 +62,12 @@ def _dataset(checkpoints: tuple[str, ...], dataset_id: str) -> None:
     wanted = [at if at == ALL else parse_at(at) for _, at in named]
     with Session() as session:
         runs = session.runs([Path(name) for name, _ in named])
-        chosen = [
+        found = [
             (run, frame)
             for run, at in zip(runs, wanted, strict=True)
             for frame in (resolve_frames(run, ALL) if at == ALL else [frame_at(run, at)[0]])
         ]
+        chosen = distinct(found)
         folder = export_dataset(chosen, dataset_id, track=partial(progress, what="writing"))
         rows = [
             {

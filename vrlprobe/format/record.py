@@ -189,14 +189,15 @@ def refuse_twice(runs: Sequence[Run | Record]) -> None:
 
     It would count double in an average, and in a sample set its episodes would be in several sets.
     """
-    seen: dict[str, Path] = {}
+    seen: dict[tuple[str, str], Path] = {}
     for run in runs:
         if not len(run.frames):
             continue
         last = run.checkpoint if isinstance(run, Record) else run.digest(int(run.frames[-1]))
-        if last in seen:
-            raise SampleError(f"{seen[last]} and {run.path} are one run: give it once")
-        seen[last] = run.path
+        key = last, config_digest(run.config)
+        if key in seen:
+            raise SampleError(f"{seen[key]} and {run.path} are one run: give it once")
+        seen[key] = run.path
 
 
 def plain(values: NDArray[Any]) -> Any:

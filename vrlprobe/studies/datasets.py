@@ -37,7 +37,8 @@ def export_dataset(
     is truncated. Images are stored as they are, not as JPEG.
 
     Args:
-        checkpoints: open runs and the frames of their checkpoints, of one task and image size.
+        checkpoints: open runs and the frames of their checkpoints, of one task and image size; one
+            that is there twice is written once.
         dataset_id: `namespace/name-v0`; `minari.load_dataset(dataset_id)` finds it.
         track: wraps the episodes, for instance to show progress.
 
@@ -51,6 +52,7 @@ def export_dataset(
         RenderError: images must be rendered, and there is no OpenGL library.
     """
     folder = check_dataset(dataset_id)
+    checkpoints = distinct(checkpoints)
     where = [(run, frame, i) for run, frame in checkpoints for i in range(len(run.rollout(frame)))]
     if not where:
         raise SampleError(
@@ -64,6 +66,11 @@ def export_dataset(
     with _complete(folder, dataset_id) as staged:
         _write(staged, where, dataset_id, bound, track)
     return folder
+
+
+def distinct(checkpoints: Sequence[tuple[Run, int]]) -> list[tuple[Run, int]]:
+    """Each checkpoint once, by its run's file and its frame."""
+    return list({(run.path.resolve(), frame): (run, frame) for run, frame in checkpoints}.values())
 
 
 def _action_bound(where: Episodes) -> float:
@@ -111,7 +118,6 @@ def check_dataset(dataset_id: str) -> Path:
 
 def _minari() -> Any:
     try:
-        import h5py  # noqa: F401  what minari's storage needs
         import minari
     except ImportError as error:
         raise FormatError(
