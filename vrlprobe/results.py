@@ -147,6 +147,15 @@ def blank_value(values: xr.DataArray) -> Any:
     return {"f": np.nan, "b": False}.get(values.dtype.kind, -1 if values.dtype.kind == "i" else "")
 
 
+PROBES = {"omp": "sparse linear", "ridge": "ridge", "mlp": "nonlinear (MLP)"}
+"""Kinds of probe, in words."""
+
+
+def probe_kind(result: xr.Dataset) -> str:
+    """Of `PROBES`, the kind of probe that a result was made with."""
+    return str(json.loads(result.attrs.get("arguments", "{}")).get("probe", "omp"))
+
+
 def last_checkpoint(result: xr.Dataset, run: str) -> xr.Dataset:
     """One run's part of a result at the last frame that it has."""
     part = result.sel(run=run)

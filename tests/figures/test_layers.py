@@ -25,6 +25,14 @@ def test_the_cells_hold_r2_and_sparsity() -> None:
     assert [text.get_text() for text in ax.texts] == expected
 
 
+def test_other_probes_have_no_atoms() -> None:
+    result = probed(frames=(6000,)).assign_attrs(arguments='{"probe": "ridge"}')
+    figure = draw(result)
+    assert len(figure.axes[0].texts) == len(COMPONENTS) * len(LAYERS)
+    assert "ridge probe" in figure.axes[-1].get_ylabel()
+    assert "number of atoms" in draw(probed(frames=(6000,))).axes[-1].get_ylabel()
+
+
 def test_the_best_layer_of_each_component_is_framed() -> None:
     result = probed(frames=(6000,))
     ax = draw(result).axes[0]

@@ -139,7 +139,8 @@ def test_twenty_runs_of_the_papers_size_stay_under_ten_megabytes(paths) -> None:
         "layers": [f"cnn{i}" for i in range(8)],
         "components": [f"orientations[{i}]" for i in range(25)],
         "r2": rng.uniform(-1, 1, shape).round(2).tolist(),
-        "sparsity": rng.integers(0, 50, shape).tolist(),
+        "atoms": rng.integers(0, 50, shape).tolist(),
+        "probe": "sparse linear",
         "samples": "abc",
         "n_test": 600,
     }

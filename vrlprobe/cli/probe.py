@@ -73,7 +73,10 @@ CONTROL_NOTES = {
 )
 @samples_option
 @click.option("--keep-own", is_flag=True, help="Test runs on episodes of their own too.")
-@click.option("-o", "--output", type=FILE, help="Result file.  [default: RUN.probe.nc]")
+@click.option(
+    "-o", "--output", type=FILE,
+    help="Result file.  [default: RUN.probe.nc; RUN.probe-ridge.nc, RUN.probe-mlp.nc]",
+)  # fmt: skip
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
@@ -119,7 +122,7 @@ def probe(
     own mean. Several RUNS are probed on the same samples into one result, named by -o.
     An interrupted call goes on where it stopped; a second one finds everything fitted.
     """
-    output = result_path(output, runs, "probe")
+    output = result_path(output, runs, "probe" if kind == "omp" else f"probe-{kind}")
     with Session() as session:
         opened = session.runs(runs)
         check_writable(output)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from vrlprobe.figures.style import FULL_WIDTH, OPTIONS, thousands
-from vrlprobe.results import last_checkpoint
+from vrlprobe.results import PROBES, last_checkpoint, probe_kind
 
 BEST = "#d62728"
 CELL = 0.39
@@ -24,14 +24,15 @@ ACROSS = 2
 def draw(result: xr.Dataset, components: Sequence[str] | None = None) -> Figure:
     """R² on the test samples at each run's last frame: components down, layers across.
 
-    A panel a run. The small number in a cell is the sparsity; the best layer of each component is
-    framed. Below 0, worse than the test samples' own mean, the cell is grey.
+    A panel a run. The small number in a cell is a sparse probe's number of atoms; the best layer of
+    each component is framed. Below 0, worse than the test samples' own mean, the cell is grey.
 
     Args:
         result: what `vrlprobe.probe` returns.
         components: which to draw; all if None.
     """
     names = list(components or result["component"].values)
+    sparse = (kind := probe_kind(result)) == "omp"
     runs, layers = result["run"].values, result["layer"].values
     columns = min(len(runs), ACROSS)
     rows = -(-len(runs) // columns)
@@ -46,17 +47,19 @@ def draw(result: xr.Dataset, components: Sequence[str] | None = None) -> Figure:
         for ax, name in zip(axes, runs, strict=True):
             last = last_checkpoint(result, str(name)).sel(component=names)
             last = last.transpose("component", "layer", ...)
-            mesh = _heat(ax, last["test_r2"].values, last["sparsity"].values)
+            atoms = last["sparsity"].values if sparse else None
+            mesh = _heat(ax, last["test_r2"].values, atoms)
             ax.set_title(_title(last), loc="left")
             ax.set_xticks(range(len(layers)), layers)
             ax.set_yticks(range(len(names)), names)
         bar = figure.colorbar(mesh, ax=list(grid), aspect=30, pad=0.015, fraction=0.05)
-        bar.set_label("R² on test episodes; small: number of atoms")
+        told = "small: number of atoms" if sparse else f"{PROBES[kind]} probe"
+        bar.set_label(f"R² on test episodes; {told}")
         bar.outline.set_visible(False)
     return figure
 
 
-def _heat(ax: Axes, values: np.ndarray, sparsity: np.ndarray) -> Any:
+def _heat(ax: Axes, values: np.ndarray, atoms: np.ndarray | None) -> Any:
     cmap = mpl.colormaps["cividis"].with_extremes(under="#dddddd", bad="white")
     values = np.where((values < 0) & (values > -0.005), 0.0, values)  # what rounds to 0 is 0
     mesh = ax.imshow(values, cmap=cmap, norm=Normalize(0, 1), aspect="auto", interpolation="none")
@@ -64,10 +67,11 @@ def _heat(ax: Axes, values: np.ndarray, sparsity: np.ndarray) -> Any:
         value = values[row, col]
         ink = "w" if 0 <= value < 0.55 else "k"
         text = "-" if np.isnan(value) else "<0" if value < 0 else f"{value:.2f}"
-        at = 0.0 if text == "-" else -0.13
+        numbered = atoms is not None and text != "-"
+        at = -0.13 if numbered else 0.0
         ax.text(col + at, row, text, ha="center", va="center_baseline", fontsize=6.5, color=ink)
-        if text != "-":
-            count = f"{sparsity[row, col]}"
+        if atoms is not None and numbered:
+            count = f"{atoms[row, col]}"
             ax.text(col + 0.43, row + 0.06, count, ha="right", va="center", fontsize=4.2, color=ink)
     for row, line in enumerate(values):
         if np.isfinite(line).any() and np.nanmax(line) >= 0.005:

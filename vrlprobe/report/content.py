@@ -15,7 +15,7 @@ from vrlprobe.collapse import Verdict, spans
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record, config_digest
 from vrlprobe.report.curves import BOTTOM, LEFT, RIGHT, TOP, Axis, Chart, chart, rounded
-from vrlprobe.results import package_versions
+from vrlprobe.results import PROBES, package_versions, probe_kind
 from vrlprobe.studies.reading import Readings, readings, stage_labels
 
 LARGEST, QUALITY = 96, 80
@@ -150,13 +150,15 @@ def _heat(result: xr.Dataset) -> dict[str, Any]:
     """R² and sparsity by frame, component and layer, rounded for the page."""
     there = result.isel(frame=np.flatnonzero(result["checkpoint"].values != ""))
     r2 = there["test_r2"].transpose("frame", "component", "layer").values
+    kind = probe_kind(result)
     sparsity = there["sparsity"].transpose("frame", "component", "layer").values
     return {
         "frames": there["frame"].values.tolist(),
         "layers": there["layer"].values.tolist(),
         "components": there["component"].values.tolist(),
         "r2": [[rounded(line, 3) for line in frame.round(2)] for frame in r2],
-        "sparsity": sparsity.tolist(),
+        "atoms": sparsity.tolist() if kind == "omp" else None,
+        "probe": PROBES[kind],
         "samples": result.attrs["samples"],
         "n_test": int(result["n_test"]),
     }

@@ -31,7 +31,7 @@
     ].filter(Boolean).join(" ");
     cell.style.setProperty("--v", none ? 0 : Math.min(Math.max(r2, 0), 1));
     cell.textContent = none ? "-" : r2 < 0 ? "<0" : r2.toFixed(2);
-    if (!none) {
+    if (!none && atoms !== null) {
       const small = document.createElement("small");
       small.textContent = atoms;
       cell.append(" ", small);
@@ -46,7 +46,7 @@
       const best = Math.max(...values.filter((value) => value !== null));
       const chosen = best > 0 ? values.indexOf(best) : -1;
       row.querySelectorAll("td").forEach((cell, layer) => {
-        showCell(cell, values[layer], heat.sparsity[at][component][layer], layer === chosen);
+        showCell(cell, values[layer], heat.atoms && heat.atoms[at][component][layer], layer === chosen);
       });
     });
   }
