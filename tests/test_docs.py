@@ -1,10 +1,15 @@
 """The pages: their code runs as it stands, and what they point to is there."""
 
 import re
+import shlex
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
+
+from trainers.cli import main as vrltrain
+from vrlprobe.cli.main import main as vrlprobe
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("fixtures/*.md")])
@@ -16,6 +21,44 @@ def test_every_link_leads_to_a_file_of_the_repository(page: Path) -> None:
     # a file that git leaves out is not there in a clean checkout
     for link in LINK.findall(page.read_text()):
         assert (page.parent / link).exists(), link
+
+
+def commands(text: str) -> list[tuple[str, bool]]:
+    """Every call of the two commands in a page, and whether it is whole: the indented blocks.
+
+    Those between backquotes in a sentence may leave out what they are given.
+    """
+    text = text.replace("\\\n", " ")
+    call = r"(?:vrlprobe|vrltrain) "
+    whole = re.findall(rf"^ {{4,}}(?:\.venv/bin/)?({call}.*)$", text, re.MULTILINE)
+    return [(c, True) for c in whole] + [(c, False) for c in re.findall(rf"`({call}[^`]*)`", text)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_and_option_on_a_page_is_known(page: Path) -> None:
+    for line, whole in commands(page.read_text()):
+        words = shlex.split(line, comments=True)
+        ends = [words.index(word) for word in ("|", "&&", ">", "…") if word in words]
+        name, *given = words[: min(ends, default=len(words))]
+        command: click.Command = {"vrlprobe": vrlprobe, "vrltrain": vrltrain}[name]
+        context = click.Context(command, info_name=name)
+        while isinstance(command, click.Group) and given and not given[0].startswith("-"):
+            found = command.get_command(context, given[0])
+            assert found is not None, line
+            command, given = found, given[1:]
+            context = click.Context(command, info_name=command.name, parent=context)
+        try:
+            command.make_context(command.name, list(given), parent=context)
+        except click.exceptions.Exit:  # --help
+            pass
+        except click.UsageError as error:
+            incomplete = (
+                click.MissingParameter,
+                click.BadOptionUsage,
+                click.exceptions.NoArgsIsHelpError,
+            )
+            if whole or not isinstance(error, incomplete):
+                pytest.fail(f"{line}: {error.format_message()}")
 
 
 def code(name: str) -> str:

@@ -13,6 +13,9 @@ from trainers.replay import Batch
 from vrlprobe.agents.drqv2 import NORM_LAYERS, DrQV2Agent, add_noise
 from vrlprobe.device import device_of
 
+TENSOR_CORES = (8, 0)
+"""CUDA capability from which a GPU multiplies bfloat16 (Ampere)."""
+
 
 def resolve_precision(name: str, device: str = "cpu") -> str:
     """`float32` or `bfloat16`; `auto` takes bfloat16 where the processor or GPU multiplies it.
@@ -30,10 +33,6 @@ def resolve_precision(name: str, device: str = "cpu") -> str:
     if name not in ("float32", "bfloat16"):
         raise ValueError(f"precision is auto, float32 or bfloat16, not {name!r}")
     return name
-
-
-TENSOR_CORES = (8, 0)
-"""CUDA capability from which a GPU multiplies bfloat16 (Ampere)."""
 
 
 class Learner:

@@ -30,9 +30,9 @@ def resolve_frames(run: "Run", frames: str | Sequence[int]) -> list[int]:
     if frames == "all":
         return list(there)
     if frames == "best":
-        returns = [run.rollout(frame).mean_return for frame in there]
+        returns = run.returns
         if np.isnan(returns).all():
-            raise SampleError(f"{run.path.name} has no rollouts, so it has no best checkpoint")
+            raise SampleError(f"{run.path.name} has no returns, so it has no best checkpoint")
         return [there[int(np.nanargmax(returns))]]
     if isinstance(frames, str):
         near = difflib.get_close_matches(frames, ["last", "all", "best"], 1)

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vrlprobe.figures.style import FULL_WIDTH, OPTIONS
+from vrlprobe.studies.ordering import LEVEL
 
-LEVEL = 0.05
 ACROSS = 3
 
 

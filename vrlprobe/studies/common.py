@@ -22,6 +22,8 @@ CONFIG_KEYS = (
     *("good_return", "bad_return", "rule_window"),
 )
 
+BOUNDS = ("estimate", "low", "high")
+"""Of an estimate with the ends of its interval."""
 Variables = Mapping[str, tuple[tuple[str, ...], Any, str]]
 """A result's variables: name to dimensions, the value where nothing was computed, and meaning."""
 

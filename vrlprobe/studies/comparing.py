@@ -10,11 +10,10 @@ from vrlprobe.cohort import wilson_interval
 from vrlprobe.errors import SampleError
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record
-from vrlprobe.studies.common import Variables, blank
+from vrlprobe.studies.common import BOUNDS, Variables, blank
 
 SCRATCH = "scratch"
 """The group of runs that began with no transplant, when runs are grouped by `init`."""
-BOUNDS = ("estimate", "low", "high")
 PER_GROUP: Variables = {
     "runs": (("group",), 0, "number of runs"),
     "successes": (("group",), 0, "runs of the class good"),

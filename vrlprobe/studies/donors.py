@@ -270,7 +270,8 @@ class Pool:
             frame, which = frame_at(run, wish.at)
         except UnknownFrameError as error:
             raise UnknownFrameError(f"a donor is missing: {error}") from error
-        label = wish.word or f"{run.path.stem}@{frame}"
+        stem = run.path.stem.replace("-", "_")  # a cell's label is its donors' joined by hyphens
+        label = wish.word or f"{stem}@{frame}"
         if wish.word and wish.at != "last":
             label = f"{wish.word}@{wish.at}"
         return Donor(label, run, frame, self.seed, f"{why}; {which}")

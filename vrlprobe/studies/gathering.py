@@ -22,7 +22,7 @@ from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record, is_finished, refuse_twice
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.collapsing import judged
-from vrlprobe.studies.common import all_frames, blank, run_attributes
+from vrlprobe.studies.common import BOUNDS, all_frames, blank, run_attributes
 from vrlprobe.studies.comparing import grouped
 
 PER_RUN: Mapping[str, tuple[tuple[str, ...], Any, str]] = {
@@ -134,7 +134,7 @@ def _aggregates(result: xr.Dataset, seed: int) -> dict[str, Any]:
         final_deviation(curves[[task == one for one in tasks]].values, LAST_EVALUATIONS)
         for task in dict.fromkeys(tasks)
     ]
-    coords = {"statistic": list(statistics), "bound": ["estimate", "low", "high"]}
+    coords = {"statistic": list(statistics), "bound": list(BOUNDS)}
     return {
         "final": xr.DataArray(rows, coords, ("statistic", "bound")),
         "percentile_5": low,

@@ -11,12 +11,11 @@ from vrlprobe.errors import SampleError
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record, refuse_twice
 from vrlprobe.results import last_checkpoint
-from vrlprobe.studies.common import Variables, blank, run_attributes
+from vrlprobe.studies.common import BOUNDS, Variables, blank, run_attributes
 from vrlprobe.studies.gathering import run_class
 
 Floats = npt.NDArray[np.float64]
 MEASURES = ("success", "return")
-BOUNDS = ("estimate", "low", "high")
 RESAMPLES = 2000
 MEAN = "mean"
 """The component that stands for the mean over all of them."""
