@@ -85,6 +85,11 @@ def test_what_cannot_be_done(call, runs, make_run, tmp_path) -> None:
     assert call("report", *runs).exit_code == 2
 
 
+def test_the_group_alone_shows_its_commands(call) -> None:
+    assert "Commands:" in call().stderr
+    assert "layers" in call("plot").stderr
+
+
 def test_every_command_of_the_group_answers_help(call) -> None:
     for name in main.list_commands(None):
         assert call(name, "--help").exit_code == 0

@@ -15,6 +15,8 @@ class CleanGroup(click.Group):
         """Run the command; a mistake exits with 2 if it is in the options, with 1 elsewhere."""
         try:
             return super().invoke(ctx)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
         except click.UsageError as error:
             command = error.ctx.command_path if error.ctx else ctx.command_path
             text = " ".join(error.format_message().split()).rstrip(".")
