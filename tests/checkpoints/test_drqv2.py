@@ -140,6 +140,63 @@ def test_the_critic_of_an_agent_that_encodes_actions_is_left_out(tmp_path, obser
     np.testing.assert_allclose(found.agent().act(observations), agent.act(observations), atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda a: a.critic.trunk.pop(1), "it has no critic/trunk.1.weight, needed (10,)"),
+        (
+            lambda a: a.critic.Q1.__setitem__(0, nn.Linear(19, 16)),
+            "critic/Q1.0.weight is (16, 19), needed (16, 16)",
+        ),
+        (lambda a: a.critic.Q1[0].bias.data.fill_(np.nan), "critic/Q1.0.bias holds NaN"),
+        (lambda a: a.critic.Q2.__setitem__(1, nn.Tanh()), "critic/Q2.1 is Tanh, needed ReLU"),
+    ],
+)
+def test_a_critic_of_another_kind_is_left_out_and_said(tmp_path, observations, change, words):
+    agent = broken(change)
+    found = read_checkpoint(save(tmp_path / "a.pt", agent))
+    assert {name.split("/")[0] for name in found.parameters} == {"encoder", "actor"}
+    assert words in found.notes[-1]
+    assert str(tmp_path) not in found.notes[-1]
+    np.testing.assert_allclose(found.agent().act(observations), agent.act(observations), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "std"),
+    [
+        ("linear(1.0,0.1,100000)", 0.55),
+        ("linear( 1, 0.1 , 1e5 )", 0.55),
+        ("linear(1.0,0.1,5e4)", 0.1),
+        ("step_linear(1.0,0.5,10,0.1,20)", None),
+        ("linear(1.0,0.1,1e)", None),
+    ],
+)
+def test_the_noise_is_what_the_schedule_had_reached(tmp_path, schedule, std):
+    agent = DrQV2Agent()
+    agent.stddev_schedule = schedule
+    noise = read_checkpoint(save(tmp_path / "a.pt", agent)).noise
+    assert noise == (pytest.approx((std, 0.3)) if std else None)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("padding", 0), ("padding", "valid"), ("stride", [1, 1]), ("dilation", 1)],
+)
+def test_an_option_may_be_written_in_another_way(tmp_path, option, value):
+    agent = DrQV2Agent()
+    setattr(agent.encoder.convnet[2], option, value)
+    assert not read_checkpoint(save(tmp_path / "a.pt", agent)).notes
+
+
+def test_a_count_of_steps_beyond_any_training_is_none(tmp_path):
+    assert read_checkpoint(save(tmp_path / "a.pt", DrQV2Agent(), step=1 << 60)).steps is None
+
+
+def turned(layers):
+    """The same layers under the same names, in another order."""
+    layers._modules = dict(reversed(layers._modules.items()))
+
+
 def leaky(agent, slope):
     for place in (1, 3, 5, 7):
         agent.encoder.convnet[place] = nn.LeakyReLU(slope)
@@ -166,7 +223,6 @@ def broken(change):
             lambda a: a.actor.policy.append(nn.Linear(6, 6)),
             "actor/policy.5.weight (6, 6) is no layer of it",
         ),
-        (lambda a: a.critic.trunk.pop(1), "has no critic/trunk.1.weight, needed (10,)"),
         (
             lambda a: a.encoder.convnet.__setitem__(1, nn.Tanh()),
             "encoder/convnet.1 is Tanh, needed ReLU",
@@ -211,6 +267,22 @@ def broken(change):
         (
             lambda a: setattr(a.actor.trunk[1], "eps", 1e-2),
             "actor/trunk.1 has eps 0.01, needed 1e-05",
+        ),
+        (
+            lambda a: turned(a.actor.policy),
+            "the modules of actor/policy come in another order",
+        ),
+        (
+            lambda a: a.encoder.register_buffer("mean", torch.zeros(3)),
+            "encoder has mean of its own",
+        ),
+        (
+            lambda a: a.encoder.convnet.register_buffer("mean", torch.zeros(3)),
+            "encoder/convnet has mean of its own",
+        ),
+        (
+            lambda a: a.actor.policy[1].register_buffer("scale", torch.ones(1)),
+            "actor/policy.1 has scale of its own",
         ),
         (
             lambda a: leaky(a, 0.3),

@@ -174,8 +174,40 @@ def test_a_tensor_with_fewer_numbers_than_it_says(tmp_path):
 def test_modules_that_hold_themselves(tmp_path):
     agent = DrQV2Agent()
     agent.actor._modules["again"] = agent.actor
+    with pytest.raises(FormatError, match="more than 1000 modules"):
+        read_checkpoint(save(tmp_path / "a.pt", agent))
+
+
+def test_modules_in_modules(tmp_path):
+    agent = DrQV2Agent()
+    for _ in range(10):
+        agent.actor.trunk = torch.nn.Sequential(agent.actor.trunk)
     with pytest.raises(FormatError, match="nested deeper"):
         read_checkpoint(save(tmp_path / "a.pt", agent))
+
+
+def test_modules_beside_the_networks_that_are_in_each_other_many_times(tmp_path):
+    """Few modules by name, 2**60 by path: looked at once each."""
+    agent = DrQV2Agent()
+    module = torch.nn.Sequential()
+    for _ in range(60):
+        outer = torch.nn.Sequential()
+        outer._modules = {"0": module, "1": module}
+        module = outer
+    agent.own = module
+    assert not read_checkpoint(save(tmp_path / "a.pt", agent)).notes
+
+
+def test_anything_else_that_a_file_makes_go_wrong_is_one_line(tmp_path, monkeypatch):
+    from vrlprobe.checkpoints import reading
+
+    def stumble(*_):
+        raise KeyError("two\nlines")
+
+    monkeypatch.setattr(reading, "find_agent", stumble)
+    with pytest.raises(FormatError, match=r"damaged, or no checkpoint \(KeyError") as error:
+        read_checkpoint(save(tmp_path / "a.pt", DrQV2Agent()))
+    assert "\n" not in str(error.value)
 
 
 def test_a_zip_bomb(tmp_path):

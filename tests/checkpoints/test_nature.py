@@ -169,6 +169,11 @@ def recurrent():
             r"actor/logits.weight is \(5, 16\), needed \(5, 17\)",
         ),
         (nn.ModuleDict(), {}, "its policy has no parameters"),
+        (
+            baselines.dqn()[0],
+            {"policy_kwargs": {"features_extractor_class": "<class 'mine.NatureCNN'>"}},
+            "a features extractor of its own .mine.NatureCNN.",
+        ),
         (recurrent(), {}, "an algorithm or with an option that is not read here"),
     ],
 )  # fmt: skip

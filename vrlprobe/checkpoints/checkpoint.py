@@ -72,7 +72,7 @@ def _shapes(kind: Any, config: Mapping[str, Any], where: str) -> dict[str, tuple
         with torch.device("meta"):
             named = kind.from_config(config).named_tensors()
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise FormatError(f"{where}: {error}") from None
+        raise FormatError(f"{where}: {str(error).splitlines()[0][:200]}") from None
     return {name: tuple(tensor.shape) for name, tensor in named.items()}
 
 

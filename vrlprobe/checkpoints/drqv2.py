@@ -11,11 +11,19 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from vrlprobe.agents.drqv2 import PARTS, DrQV2Agent
 from vrlprobe.checkpoints.checkpoint import Checkpoint, check_fit, shape_of
 from vrlprobe.checkpoints.inert import Inert
-from vrlprobe.checkpoints.modules import children, class_of, difference, is_network, tensors
+from vrlprobe.checkpoints.modules import (
+    children,
+    class_of,
+    difference,
+    is_network,
+    own_tensors,
+    tensors,
+)
 from vrlprobe.checkpoints.torchfile import mapping, whole_number
 from vrlprobe.errors import FormatError
 
@@ -28,7 +36,8 @@ REGULARISERS = (
     *("NonLearnableParameterizedRegWrapper", "DummyParameterizedRegWrapper"),
 )
 """Modules that do nothing outside training, or something that no action shows (A-LIX)."""
-LINEAR = re.compile(r"linear\(([\d.]+),([\d.]+),([\d.]+)\)")
+NUMBER = r"\s*(\d+\.?\d*(?:e[+-]?\d+)?)\s*"
+LINEAR = re.compile(rf"linear\({NUMBER},{NUMBER},{NUMBER}\)")
 """A noise schedule: from, to, over so many agent steps."""
 ACTION_REPEAT = 2
 """Of the reference, in every task."""
@@ -57,36 +66,55 @@ def agent_checkpoint(
     Raises:
         FormatError: its networks are not those of DrQ-v2; layer and both shapes are named.
     """
-    own = [why for name, why in OWN_CRITICS.items() if name in agent.state]
-    parts = [part for part in PARTS if part in agent.state and (part in NEEDED or not own)]
-    arrays = {
-        f"{part}/{name}": array
-        for part in parts
-        for name, array in _networks(agent.state[part], part, where).items()
-    }
-    more = [name for name, node in agent.state.items() if name not in PARTS and is_network(node)]
-    notes = [f"left out: {', '.join(more)}"] if more else []
-    activation = _activation(agent.state["encoder"])
+    state = mapping(agent.state)
+    arrays = _arrays(state, NEEDED, where)
+    more = [name for name, node in state.items() if name not in PARTS and is_network(node)]
+    notes = [f"left out: {', '.join(ascii(name)[1:-1] for name in more)}"] if more else []
+    activation = _activation(state["encoder"])
     config = {**drqv2_config(arrays, where, image_size), "activation": activation}
     check_fit(config, arrays, where)
-    others = _other_modules(agent.state, parts, config)
-    for part in NEEDED:
-        if part in others:
-            raise FormatError(f"{where} does not fit the architecture drqv2: {others[part]}")
-    if others:
-        own.append(next(iter(others.values())))
-        arrays = {name: array for name, array in arrays.items() if name.split("/")[0] in NEEDED}
-    notes += [f"left out: critic ({why})" for why in own]
+    if other := _other_module(state, NEEDED, config):
+        raise FormatError(f"{where} does not fit the architecture drqv2: {other}")
+    critics, why = _critics(state, config, where)
+    notes += [f"left out: critic ({why})"] if why else []
     steps = whole_number(mapping(root).get("_global_step"))
     return Checkpoint(
         f"DrQ-v2 agent ({agent.path})",
         config,
-        arrays,
+        arrays | critics,
         steps,
         tuple(notes),
-        _noise(agent.state, steps),
+        _noise(state, steps),
         ACTION_REPEAT,
     )
+
+
+def _critics(
+    state: Mapping[str, Any], config: Mapping[str, Any], where: str
+) -> tuple[dict[str, NDArray[np.float32]], str | None]:
+    """Tensors of the critic and its target; none and why, where an agent's is another one."""
+    if why := next((why for name, why in OWN_CRITICS.items() if name in state), None):
+        return {}, why
+    parts = [part for part in PARTS if part in state and part not in NEEDED]
+    found = _arrays(state, parts, where)
+    try:
+        check_fit(config, found, where)
+    except FormatError as error:
+        told = str(error).removeprefix(where)
+        return {}, told.removeprefix(" does not fit the architecture drqv2").removeprefix(": ")
+    why = _other_module(state, parts, config)
+    return {} if why else found, why
+
+
+def _arrays(
+    state: Mapping[str, Any], parts: Iterable[str], where: str
+) -> dict[str, NDArray[np.float32]]:
+    """The tensors of parts by 'part/name'."""
+    return {
+        f"{part}/{name}": array
+        for part in parts
+        for name, array in _networks(state[part], part, where).items()
+    }
 
 
 def _noise(state: Mapping[str, Any], steps: int | None) -> tuple[float, float] | None:
@@ -158,6 +186,8 @@ def _from_parallel(arrays: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArr
     """A-LIX's critic, whose two Q functions lie in one tensor (2, n_in, n_out), as two."""
     found = {name: array for name, array in arrays.items() if not name.startswith("QS.")}
     for name in arrays.keys() - found.keys():
+        if arrays[name].ndim != 3 or len(arrays[name]) != 2:
+            raise FormatError(f"critic/{name} is {arrays[name].shape}, needed two Q functions")
         for which, values in enumerate(arrays[name]):
             both = f"Q{which + 1}.{name.removeprefix('QS.')}"
             turned = values.T if name.endswith("weight") else values.ravel()
@@ -188,19 +218,22 @@ def _activation(encoder: Any) -> str:
     return next((ACTIVATIONS[kind] for kind in kinds if kind in ACTIVATIONS), "relu")
 
 
-def _other_modules(
+def _other_module(
     state: Mapping[str, Any], parts: Iterable[str], config: Mapping[str, Any]
-) -> dict[str, str]:
-    """The parts whose modules compute something else than ours with their tensors, and where."""
+) -> str | None:
+    """The first place where parts compute something else than ours with their tensors, in words."""
     with torch.device("meta"):
         own = DrQV2Agent.from_config(config)
-    found = {}
-    for part in parts:
-        needed = dict(own.get_submodule(part).named_children())
-        needed.pop("squash", None)  # a function in the reference
-        if part == "encoder":
-            convnet = needed.pop("convnet").named_children()
-            needed |= {f"convnet.{name}": module for name, module in convnet}
-        if other := difference(_modules(state[part], part), needed, f"{part}/"):
-            found[part] = other
-    return found
+    found = (_differs(state[part], own.get_submodule(part), part) for part in parts)
+    return next(filter(None, found), None)
+
+
+def _differs(module: Any, own: nn.Module, part: str) -> str | None:
+    needed, inside = dict(own.named_children()), None
+    needed.pop("squash", None)  # a function in the reference
+    if part == "encoder":
+        convnet = needed.pop("convnet")
+        needed |= {f"convnet.{name}": layer for name, layer in convnet.named_children()}
+        inside = own_tensors(children(module).get("convnet"), convnet, "encoder/convnet")
+    other = own_tensors(module, own, part) or inside
+    return other or difference(_modules(module, part), needed, f"{part}/")

@@ -12,6 +12,7 @@ from vrlprobe.checkpoints.torchfile import is_tensor, mapping, tensor_array
 from vrlprobe.errors import FormatError
 
 MAX_DEPTH = 8
+MAX_MODULES = 1000
 OPTIONS: dict[str, tuple[str, ...]] = {
     "Conv2d": ("stride", "padding", "dilation", "groups", "padding_mode"),
     "LayerNorm": ("eps",),
@@ -38,6 +39,8 @@ def tensors(
     module: Any, where: str, prefix: str = "", depth: int = 0
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """A described module's parameters by dotted name, in its order."""
+    if not depth:
+        check_size(module, where)
     if depth > MAX_DEPTH:
         raise FormatError(f"{where}: modules nested deeper than any agent's")
     state = module.state if isinstance(module, Inert) else None
@@ -50,10 +53,26 @@ def tensors(
 
 def is_network(node: Any) -> bool:
     """Whether a described object is a module with parameters somewhere; optimizers are none."""
-    state = mapping(node.state) if isinstance(node, Inert) else {}
-    return "_modules" in state and bool(
-        mapping(state.get("_parameters")) or any(map(is_network, children(node).values()))
-    )
+    waiting, seen = [node], set()
+    while waiting:
+        if id(one := waiting.pop()) in seen:
+            continue
+        seen.add(id(one))
+        state = mapping(one.state) if isinstance(one, Inert) else {}
+        if "_modules" in state and mapping(state.get("_parameters")):
+            return True
+        waiting += children(one).values()
+    return False
+
+
+def check_size(module: Any, where: str) -> None:
+    """Raise FormatError for more modules than any agent has: a module can be in many others."""
+    waiting, count = [module], 0
+    while waiting:
+        count += 1
+        if count > MAX_MODULES:
+            raise FormatError(f"{where}: more than {MAX_MODULES} modules, no agent has so many")
+        waiting += children(waiting.pop()).values()
 
 
 def difference(found: Mapping[str, Any], own: Mapping[str, nn.Module], prefix: str) -> str | None:
@@ -78,13 +97,44 @@ def difference(found: Mapping[str, Any], own: Mapping[str, nn.Module], prefix: s
     return None
 
 
+def _plain(given: Any, wanted: Any) -> Any:
+    """An option as torch keeps it: a pair, whether a number, a list or a word was given."""
+    if not isinstance(wanted, tuple):
+        return given
+    if given == "valid":
+        return (0, 0)
+    if isinstance(given, int):
+        return (given, given)
+    return tuple(given) if isinstance(given, list) else given
+
+
+def own_tensors(module: Any, own: nn.Module, name: str) -> str | None:
+    """A parameter or buffer that a described module has and ours lacks, in words."""
+    extra = _own_tensors(module, own)
+    return f"{name} has {extra} of its own" if extra else None
+
+
+def _own_tensors(module: Any, own: nn.Module) -> str:
+    state = mapping(module.state) if isinstance(module, Inert) else {}
+    known = {*dict(own.named_parameters(recurse=False)), *dict(own.named_buffers(recurse=False))}
+    there = [*mapping(state.get("_parameters")), *mapping(state.get("_buffers"))]
+    return ", ".join(ascii(one)[1:-1][:40] for one in there if one not in known)
+
+
 def _differs(module: Any, own: nn.Module, name: str) -> str | None:
     kind, needed = class_of(module), class_of(own)
     if SAME.get(kind, kind) != needed:
         return f"{name} is {kind}, needed {needed}"
     state = mapping(module.state)
+    if extra := _own_tensors(module, own):
+        return f"{name} has {extra} of its own"
     for option in OPTIONS.get(needed, ()):
         wanted = getattr(own, option)
-        if (given := state.get(option, wanted)) != wanted:
-            return f"{name} has {option} {given}, needed {wanted}"
-    return difference(children(module), dict(own.named_children()), f"{name}.")
+        if _plain(given := state.get(option, wanted), wanted) != wanted:
+            return f"{name} has {option} {ascii(given)[:40]}, needed {wanted}"
+    layers = dict(own.named_children())
+    if inside := difference(children(module), layers, f"{name}."):
+        return inside
+    if isinstance(own, nn.Sequential) and list(children(module)) != list(layers):
+        return f"the modules of {name} come in another order"
+    return None

@@ -14,7 +14,7 @@ from vrlprobe.checkpoints.statedict import (
     stated,
 )
 from vrlprobe.checkpoints.torchfile import beside, load_torch
-from vrlprobe.errors import FormatError
+from vrlprobe.errors import FormatError, VrlprobeError
 
 
 def read_checkpoint(
@@ -42,7 +42,13 @@ def read_checkpoint(
         raise FormatError(f"{where}: a folder, needed one file of a checkpoint")
     if not path.is_file():
         raise FormatError(f"{where}: no such file")
-    found = _read(path, where, architecture, image_size, activation)
+    try:
+        found = _read(path, where, architecture, image_size, activation)
+    except VrlprobeError:
+        raise
+    except Exception as error:  # a stranger's file can make nearly anything raise
+        text = ascii(f"{type(error).__name__}: {error}")[1:-1][:200]
+        raise FormatError(f"{where}: damaged, or no checkpoint ({text})") from None
     for key, wanted in (("architecture", architecture), ("activation", activation)):
         if wanted not in (None, found.config.get(key)):
             raise FormatError(f"{where}: {found.kind}, whose {key} is {found.config.get(key)}")

@@ -18,6 +18,7 @@ from vrlprobe.checkpoints.torchfile import load_torch, whole_number
 from vrlprobe.errors import FormatError
 
 POLICY = "policy.pth"
+NATURE = "torch_layers.NatureCNN"
 ACTIVATIONS = {"ReLU": "relu", "Tanh": "tanh"}
 
 
@@ -39,6 +40,9 @@ def sb3_checkpoint(archive: Archive, image_size: int | None = None) -> Checkpoin
     options = options if isinstance(options, dict) else {}
     if str(options.get("normalize_images", True)) == "False":
         raise FormatError(f"{where}: trained without dividing pixels by 255; such are not read")
+    extractor = _class_name(options.get("features_extractor_class", NATURE))
+    if not extractor.endswith(NATURE):
+        raise FormatError(f"{where}: {_own_extractor(extractor[:120])}")
     if (names := find_names(arrays)) is None:
         raise FormatError(f"{where}: {_why_not(arrays)}")
     if names.output == "mean" and options.get("squash_output") is True:
@@ -79,10 +83,15 @@ def _image_shape(told: Mapping[str, Any]) -> list[int] | None:
 def _activation(options: Mapping[str, Any], where: str) -> str | None:
     if "activation_fn" not in options:
         return None
-    name = str(options["activation_fn"]).rstrip("'>").rpartition(".")[2]
+    name = _class_name(options["activation_fn"]).rpartition(".")[2]
     if name not in ACTIVATIONS:
         raise FormatError(f"{where}: activation {name}, needed one of {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]
+
+
+def _class_name(told: Any) -> str:
+    """`module.Name` of a class that stands in the JSON as `<class 'module.Name'>`."""
+    return ascii(str(told))[1:-1].removeprefix("<class '").removesuffix("'>")
 
 
 def _why_not(arrays: Mapping[str, Any]) -> str:
@@ -96,7 +105,11 @@ def _why_not(arrays: Mapping[str, Any]) -> str:
             "a CnnPolicy of an algorithm or with an option that is not read here; read are DQN, "
             "PPO, A2C, SAC, TD3 and DDPG with NatureCNN, without use_sde in SAC"
         )
+    return _own_extractor(extractors[0])
+
+
+def _own_extractor(name: str) -> str:
     return (
-        f"a features extractor of its own ({extractors[0]}); read is NatureCNN. Rebuild the module "
+        f"a features extractor of its own ({name}); read is NatureCNN. Rebuild the module "
         "and probe it as your own network (docs/own-network.md)"
     )

@@ -29,6 +29,7 @@ DTYPES = {
 }
 MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """A stream of torch before 1.6 begins with a pickle of this number."""
+MOST_STEPS = 1 << 48
 LFS = b"version https://git-lfs"
 
 
@@ -182,7 +183,7 @@ def whole_number(node: Any) -> int | None:
     """A described count, of Python's or of numpy's; None where it is none, or below 0."""
     if isinstance(node, Inert) and node.path.endswith("multiarray.scalar"):
         node = _scalar(node)
-    if isinstance(node, bool) or not isinstance(node, int) or node < 0:
+    if isinstance(node, bool) or not isinstance(node, int) or not 0 <= node < MOST_STEPS:
         return None
     return node
 
