@@ -18,7 +18,8 @@ ORDER = (
         "activations",
         "receptive",
     ),
-    *("samples", "samplefile", "selection", "probes", "metrics", "collapse", "cohort", "studies"),
+    *("samples", "samplefile", "selection", "probes", "metrics", "collapse", "cohort"),
+    *("foretell", "studies"),
     *("figures", "report", "cli"),
 )
 FILES = sorted([*ROOT.glob("vrlprobe/**/*.py"), *ROOT.glob("trainers/*.py")])

@@ -96,4 +96,4 @@ def test_predict_wants_probes_and_runs_of_them(call, pool):
     assert done.exit_code == 0, done.output
     failed(call("predict", "cells.nc", "runs/a.h5", "--good", "20"), "0 of the 9 probed inits")
     call("metrics", "runs/a.h5", "--samples", "set.h5", "-o", "m.nc")
-    failed(call("predict", "m.nc", "runs/a.h5"), "is a result of `vrlprobe metrics`")
+    failed(call("predict", "m.nc", "runs/a.h5"), "is a result of metrics")

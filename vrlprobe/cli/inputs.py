@@ -1,4 +1,4 @@
-"""What a figure is drawn from: results by the command that makes them, runs by their names."""
+"""What figures and tables are made of: results by the command that makes them, runs by name."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -14,6 +14,7 @@ MAKERS = {
     "probe": "vrlprobe probe {run} --frames all -o {stem}.probe.nc",
     "metrics": "vrlprobe metrics {run} -o {stem}.metrics.nc",
     "cohort": "vrlprobe cohort RUN… -o {stem}.cohort.nc",
+    "foretell": "vrlprobe foretell RUN… -o {stem}.nc",
     "atoms": "vrlprobe plot atoms RUN --data {stem}.nc",
 }
 """How each kind of result is made."""
@@ -44,12 +45,12 @@ def result(paths: Sequence[Path], kind: str, runs: Sequence[str] | None = None) 
 def _result(path: Path, kind: str) -> xr.Dataset:
     if path.is_file() and _is_run(path):
         maker = MAKERS[kind].format(run=path, stem=path.stem)
-        raise FormatError(f"{path} is a run; this figure draws results, made by: {maker}")
+        raise FormatError(f"{path} is a run, needed is a result, made by: {maker}")
     found = load_result(path)
     maker = MAKERS[kind].format(run="RUN…", stem=path.stem)
     if (there := found.attrs["vrlprobe"]) != kind:
         raise FormatError(
-            f"{path} is a result of {there}; this figure draws results of {kind}: {maker}"
+            f"{path} is a result of {there}, needed is one of {kind}, made by: {maker}"
         )
     if kind in LATER and LATER[kind] not in found.variables:
         raise FormatError(f"{path} lacks {LATER[kind]!r}, an older vrlprobe made it: {maker}")

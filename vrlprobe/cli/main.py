@@ -19,6 +19,7 @@ COMMANDS = (
     "transplant",
     "grid",
     "predict",
+    "foretell",
     "plot",
     "film",
     "report",

@@ -21,6 +21,7 @@ from vrlprobe.cli.inputs import chosen, is_result, result, results
 from vrlprobe.errors import SampleError, VrlprobeError
 from vrlprobe.figures import atoms as atoms_figure
 from vrlprobe.figures import cohort as cohort_figure
+from vrlprobe.figures import foretell as foretell_figure
 from vrlprobe.figures import layers as layers_figure
 from vrlprobe.figures import metrics as metrics_figure
 from vrlprobe.figures import order as order_figure
@@ -258,6 +259,25 @@ def transplant(inputs: tuple[Path, ...], output: Path, data: Path | None) -> Non
             f"{inputs[0]} is not grouped: make it with vrlprobe cohort --by init RUN… -o FILE"
         )
     finish(transplant_figure.draw(drawn), output, drawn, data)
+
+
+@plot.command(short_help="How early a run's end can be told.")
+@figure_options
+@click.option("--metrics", "names", help="Comma-separated metrics.  [default: the best four]")
+def foretell(inputs: tuple[Path, ...], output: Path, data: Path | None, names: str | None) -> None:
+    """How early a run's end can be told from which metric, and what stopping on it saves.
+
+    INPUTS is one result of `vrlprobe foretell RUN… -o foretell.nc`.
+    """
+    check_output(output, data)
+    if len(inputs) > 1:
+        raise click.UsageError("this figure shows one set of runs: foretell them together")
+    (drawn,) = results(inputs, "foretell").values()
+    lines = chosen(
+        split_list(names), drawn["metric"].values.tolist(), "metric",
+        foretell_figure.best_metrics(drawn),
+    )  # fmt: skip
+    finish(foretell_figure.draw(drawn, lines), output, drawn, data)
 
 
 @plot.command(short_help="Where in the image the chosen units look.")

@@ -6,9 +6,10 @@ import click
 import xarray as xr
 
 from vrlprobe.cli.common import FILE, Session, check_writable, class_options
+from vrlprobe.cli.inputs import results
 from vrlprobe.cli.table import aligned
 from vrlprobe.errors import FormatError
-from vrlprobe.results import load_result, save_result
+from vrlprobe.results import save_result
 from vrlprobe.studies.predicting import MEAN, MEASURES
 from vrlprobe.studies.predicting import predict as study
 
@@ -42,9 +43,7 @@ def predict(
     vrltrain sweep grid/*.h5 --seeds 0-19
     vrlprobe predict grid.probe.nc grid-runs/*.h5
     """
-    errors = load_result(probed)
-    if (kind := errors.attrs["vrlprobe"]) != "probe":
-        raise FormatError(f"{probed} is a result of `vrlprobe {kind}`, needed `vrlprobe probe`")
+    errors = results([probed], "probe")[str(probed)]
     if output:
         check_writable(output)
     with Session() as session:

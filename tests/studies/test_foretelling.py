@@ -1,0 +1,121 @@
+"""Runs' ends foretold from their logs: what is read, what is left out, what is refused."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from tests.studies.logs import ESCAPES, FRAMES, STUCK, WINDOW, N, log_of
+from vrlprobe.errors import SampleError
+from vrlprobe.foretell import separation
+from vrlprobe.format.reader import open_run
+from vrlprobe.format.record import make_record
+from vrlprobe.samples import make_samples
+from vrlprobe.studies import foretell, metrics
+from vrlprobe.studies.foretelling import BLIND
+
+LOSS = [3.0, 1.0, 2.0, 5.0, 4.0, 0.5]
+
+
+@pytest.fixture
+def runs(make_run):
+    """Three runs that stay stuck, and three that come out at 5,000 frames."""
+    opened = []
+    for seed, loss in enumerate(LOSS):
+        spread = STUCK if seed < 3 else ESCAPES
+        path = make_run(
+            f"seed{seed}.h5",
+            seed=seed,
+            frames=FRAMES,
+            episodes=3,
+            config={**WINDOW, "total_frames": 12_000},
+            log={**log_of(spread), "critic_loss": [loss] * N, "frames_per_second": [50.0] * N},
+        )
+        opened.append(open_run(path))
+    yield opened
+    for run in opened:
+        run.close()
+
+
+def test_what_comes_out_is_told_once_it_is_out(runs) -> None:
+    found = foretell(runs)
+    spread = found.sel(metric="action_spread")
+    assert found["ends_badly"].values.tolist() == [True] * 3 + [False] * 3
+    assert found["frame"].values.tolist() == list(FRAMES[1:])
+    np.testing.assert_array_equal(spread["accuracy"].sel(frame=slice(5000, None)), 1.0)
+    np.testing.assert_array_equal(spread["accuracy"].sel(frame=slice(None, 4000)), 0.5)
+    at = spread.sel(frame=6000)
+    assert (at["found"].item(), at["false"].item(), at["n_runs"].item()) == (3, 0, 6)
+    assert not at["bad_above"].item()
+    assert at["threshold"].item() == pytest.approx(np.sqrt(1e-5 * 0.5))
+    assert at["separation"].item() == 0.0
+    assert at["saved"].item() == pytest.approx(3 * (11_000 - 6000) / (6 * 11_000))
+
+
+def test_a_metric_that_tells_little_has_its_own_figures(runs) -> None:
+    found = foretell(runs).sel(metric="critic_loss")
+    expected = separation(LOSS, [True] * 3 + [False] * 3)
+    np.testing.assert_allclose(found["separation"], expected)
+
+
+def test_the_best_metric_is_chosen_by_the_others_and_clocks_are_no_metrics(runs) -> None:
+    found = foretell(runs)
+    names = found["metric"].values.tolist()
+    assert names[-1] == BLIND
+    assert "frames_per_second" not in names
+    assert "updates" not in names
+    blind = found.sel(metric=BLIND)
+    np.testing.assert_array_equal(blind["accuracy"].sel(frame=slice(5000, None)), 1.0)
+    assert np.isnan(blind["threshold"]).all()
+
+
+def test_records_give_what_runs_give(runs) -> None:
+    records = [make_record(run) for run in runs]
+    xr.testing.assert_equal(foretell(records), foretell(runs))
+
+
+def test_other_ends(runs, make_run) -> None:
+    rich = [
+        make_run(f"rich{n}.h5", seed=20 + n, frames=FRAMES, reward=5.0, episodes=3,
+                 config=WINDOW, log=log_of(ESCAPES))
+        for n in range(2)
+    ]  # fmt: skip
+    with open_run(rich[0]) as first, open_run(rich[1]) as second:
+        found = foretell([*runs, first, second], outcome="not good", good=100.0, bad=5.0)
+    assert found["ends_badly"].values.tolist() == [True] * 6 + [False] * 2
+    assert found.attrs["outcome"] == "not good"
+    with pytest.raises(SampleError, match="0 of 6 runs end bad: at least 2 of either end"):
+        foretell(runs, outcome="bad")
+
+
+def test_a_run_that_ends_early_is_left_out_where_it_has_no_reading(runs, make_run) -> None:
+    config = {**WINDOW, "total_frames": 9000}
+    log = {name: column[:9] for name, column in log_of(ESCAPES).items()}
+    path = make_run("short.h5", seed=9, frames=FRAMES[:9], episodes=3, config=config, log=log)
+    with open_run(path) as short:
+        found = foretell([*runs, short]).sel(metric="action_spread")
+    assert found["n_runs"].sel(frame=8000).item() == 7
+    assert found["n_runs"].sel(frame=9000).item() == 6
+
+
+def test_metrics_of_the_same_runs_are_tried_too(runs) -> None:
+    samples = make_samples(runs[-1:])
+    measured = metrics(runs, samples, n_samples=20)
+    found = foretell(runs, measured)
+    rank = found.sel(metric="numerical_rank[mlp1]", frame=4000)
+    values = measured["numerical_rank"].sel(layer="mlp1", frame=4000).values
+    assert rank["separation"].item() == separation(values, [True] * 3 + [False] * 3)
+    assert "grad_norm[mlp1]" in found["metric"].values
+    assert found["frame"].values.tolist() == list(FRAMES[1:])
+    changed = measured.copy(deep=True)
+    changed["checkpoint"].loc["seed2", 11_000] = "another"
+    with pytest.raises(SampleError, match="seed2 is not among the runs"):
+        foretell(runs, changed)
+    with pytest.raises(SampleError, match="seed0 is not among the runs"):
+        foretell(runs, measured.isel(run=slice(1, None)))
+
+
+def test_runs_with_resets_are_refused(runs, make_run) -> None:
+    log = log_of(STUCK, [1] * 9 + [2] * 3)
+    path = make_run("reset.h5", seed=7, frames=FRAMES, episodes=3, config=WINDOW, log=log)
+    with open_run(path) as reset, pytest.raises(SampleError, match="reset was reset"):
+        foretell([*runs, reset])

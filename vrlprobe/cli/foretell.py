@@ -1,0 +1,119 @@
+"""`vrlprobe foretell`: how early a run's end can be told, and from which metric."""
+
+from pathlib import Path
+
+import click
+import numpy as np
+import xarray as xr
+
+from vrlprobe.cli.common import FILE, Session, check_writable, class_options, window_option
+from vrlprobe.cli.inputs import chosen, results
+from vrlprobe.cli.table import aligned
+from vrlprobe.results import save_result
+from vrlprobe.studies.foretelling import BLIND, OUTCOMES, Outcome
+from vrlprobe.studies.foretelling import foretell as study
+
+ROWS = 16
+"""Frames in the table, evenly spaced, the first and the last among them."""
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=FILE)
+@click.option(
+    "--outcome", type=click.Choice(OUTCOMES), default=OUTCOMES[0], show_default=True,
+    help="The end that is foretold.",
+)  # fmt: skip
+@click.option(
+    "--metrics", "measured", type=FILE, metavar="FILE",
+    help="Result of `vrlprobe metrics` on the same runs: try its metrics, too.",
+)  # fmt: skip
+@click.option("--metric", help="Show this metric at each frame, not the best one.")
+@class_options
+@window_option
+@click.option("-o", "--output", type=FILE, help="Result file (NetCDF).")
+def foretell(
+    runs: tuple[Path, ...],
+    outcome: Outcome,
+    measured: Path | None,
+    metric: str | None,
+    good: float | None,
+    bad: float | None,
+    window: int | None,
+    output: Path | None,
+) -> None:
+    """Tell how early, and from what, it shows which RUNS will end stuck.
+
+    RUNS are finished run files or records, trained without the reset rule. Every logged metric is
+    tried at every frame, each run by the threshold that the others give.
+    """
+    if output:
+        check_writable(output)
+    table = results([measured], "metrics")[str(measured)] if measured else None
+    with Session() as session:
+        found = study(
+            session.logged(runs), table, outcome=outcome, good=good, bad=bad, window=window
+        )
+    if metric:
+        chosen([metric], found["metric"].values.tolist(), "metric")
+    if output:
+        save_result(found, output)
+        click.echo(f"wrote {output}", err=True)
+    click.echo(describe(found, outcome, metric))
+
+
+def describe(found: xr.Dataset, outcome: str, metric: str | None = None) -> str:
+    """A row a frame: the best metric there, or one, and what telling by it would have done."""
+    badly = int(found["ends_badly"].sum())
+    counts = [f"{badly} of {found.sizes['run']} runs end {outcome}"]
+    last = found.sizes["frame"] - 1
+    rows = [
+        _row(found.isel(frame=at), outcome, metric)
+        for at in np.unique(np.linspace(0, last, min(ROWS, last + 1)).round().astype(int))
+    ]
+    notes = [
+        f"told: of those that end {outcome}, each by the threshold of the others; false: of the",
+        "others. saved: share of all frames, had what was rightly told been stopped there.",
+        f"{BLIND}: told by the metric that is best on the other runs, whichever that is.",
+    ]
+    return "\n\n".join([*counts, aligned(rows), "\n".join(notes)])
+
+
+def _row(here: xr.Dataset, outcome: str, metric: str | None) -> dict[str, str]:
+    blind = here.sel(metric=BLIND)
+    named = here.drop_sel(metric=BLIND)
+    known = named["accuracy"].notnull().any().item()
+    best = int(np.argmax(named["accuracy"].fillna(-1).values))
+    name = metric or str(named["metric"].values[best])
+    one = here.sel(metric=name)
+    return {
+        "frame": f"{here['frame'].item():,}",
+        "metric": name if known else "",
+        f"{outcome} if": _threshold(one),
+        "told": _told(one),
+        "false": _false(one),
+        "accuracy": _number(one["accuracy"].item(), ".2f"),
+        "saved": _number(one["saved"].item(), ".0%"),
+        f"{BLIND}: told": _told(blind),
+        f"{BLIND}: false": _false(blind),
+        f"{BLIND}: accuracy": _number(blind["accuracy"].item(), ".2f"),
+    }
+
+
+def _told(one: xr.Dataset) -> str:
+    return f"{one['found'].item()} of {one['n_bad'].item()}" if one["n_runs"].item() else ""
+
+
+def _false(one: xr.Dataset) -> str:
+    others = one["n_runs"].item() - one["n_bad"].item()
+    return f"{one['false'].item()} of {others}" if one["n_runs"].item() else ""
+
+
+def _threshold(one: xr.Dataset) -> str:
+    value = one["threshold"].item()
+    if np.isnan(value):
+        return ""
+    return f"{'over' if one['bad_above'].item() else 'under'} {value:.2g}"
+
+
+def _number(value: float, form: str) -> str:
+    return "" if np.isnan(value) else format(value, form)

@@ -1,0 +1,66 @@
+"""How early a run's end can be told, metric by metric."""
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from vrlprobe.figures.style import FAINT, FULL_WIDTH, INK, OPTIONS, ROLES, frame_axis
+from vrlprobe.studies.foretelling import BLIND
+
+LINES = 4
+"""Metrics drawn where none are named: those that tell best, on average over the frames."""
+
+
+def draw(found: xr.Dataset, metrics: Sequence[str] | None = None) -> Figure:
+    """Left: how often the end is told right, by frame; right: what stopping on it would save.
+
+    Black is the metric that is best on the other runs, chosen anew for each; dotted is chance.
+
+    Args:
+        found: what `vrlprobe.studies.foretell` returns.
+        metrics: those drawn beside it; the four that tell best on average if None.
+    """
+    names = best_metrics(found) if metrics is None else list(metrics)
+    badly, outcome = int(found["ends_badly"].sum()), found.attrs["outcome"]
+    with mpl.rc_context(OPTIONS):
+        figure = Figure(figsize=(FULL_WIDTH, 2.7), layout="constrained")
+        told, saved = figure.subplots(1, 2)
+        for place, name in enumerate(names):
+            _line(told, found["accuracy"], name, ROLES[place % len(ROLES)], 1.1)
+            _line(saved, found["saved"], name, ROLES[place % len(ROLES)], 1.1)
+        for ax, variable in ((told, "accuracy"), (saved, "saved")):
+            _line(ax, found[variable], BLIND, INK, 1.8)
+            frame_axis(ax)
+        told.axhline(0.5, color=FAINT, ls=":", lw=1)
+        told.set_ylim(0, 1.04)
+        told.set_ylabel("balanced accuracy")
+        told.set_title(f"told which runs end {outcome}", loc="left")
+        saved.set_ylim(bottom=0)
+        saved.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        saved.set_ylabel("share of all frames")
+        saved.set_title("saved by stopping what is told, and does", loc="left")
+        told.legend(loc="lower right", frameon=False)
+        figure.supxlabel(
+            f"{badly} of {found.sizes['run']} runs end {outcome}; each is told by thresholds that "
+            f"the others give; {BLIND}: by the metric that is best on the others",
+            fontsize=6.5,
+        )
+    return figure
+
+
+def best_metrics(found: xr.Dataset, count: int = LINES) -> list[str]:
+    """The metrics with the largest mean accuracy over the frames at which it is known."""
+    named = found["accuracy"].drop_sel(metric=BLIND)
+    named = named.sel(metric=named.notnull().any("frame"))
+    order = np.argsort(-named.mean("frame").values, kind="stable")
+    return [str(name) for name in named["metric"].values[order[:count]]]
+
+
+def _line(ax: Axes, values: xr.DataArray, name: str, colour: str, width: float) -> None:
+    there = values.sel(metric=name).dropna("frame")
+    ax.plot(there["frame"].values, there.values, color=colour, lw=width, label=name)

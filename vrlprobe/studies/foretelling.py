@@ -1,0 +1,224 @@
+"""How early, and from which metric, a run's end can be told: stuck or slow?"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from vrlprobe.errors import SampleError
+from vrlprobe.foretell import balanced_accuracy, best_cut, leave_one_out, separation
+from vrlprobe.format.record import Record, refuse_twice
+from vrlprobe.selection import run_labels
+from vrlprobe.studies.collapsing import judged
+from vrlprobe.studies.common import Variables, all_frames, blank, run_attributes
+from vrlprobe.studies.gathering import run_class
+from vrlprobe.studies.reading import Readings
+
+if TYPE_CHECKING:
+    from vrlprobe.format.reader import Run
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Outcome = Literal["stuck", "not good", "bad"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+
+BLIND = "any"
+"""Stands for the best metric at each frame, chosen without the run that it is then tried on."""
+FEWEST = 2
+"""Runs of either end that are needed, so that one can be left out."""
+OF_NO_NETWORK = frozenset(
+    (
+        *("step", "updates", "attempt", "rule_streak", "perturb_factor", "noise_std"),
+        *("frames_per_second", "elapsed_seconds"),
+    )
+)
+"""Columns that are the same in every run, or say nothing of the networks."""
+
+VARIABLES: Variables = {
+    "separation": (
+        ("metric", "frame"), np.nan,
+        "chance that of two runs the one that ends badly has the larger value",
+    ),
+    "accuracy": (
+        ("metric", "frame"), np.nan,
+        "mean of the shares of either end told right, each run by a cut that the others give",
+    ),
+    "found": (("metric", "frame"), 0, "runs that end badly and are told so, each by the others"),
+    "false": (("metric", "frame"), 0, "other runs that are told to end badly"),
+    "threshold": (("metric", "frame"), np.nan, "the best cut on all runs"),
+    "bad_above": (("metric", "frame"), False, "whether runs above the threshold end badly"),
+    "saved": (
+        ("metric", "frame"), np.nan,
+        "share of all frames saved by stopping what is told to end badly, and does",
+    ),
+    "n_runs": (("metric", "frame"), 0, "runs with a reading"),
+    "n_bad": (("metric", "frame"), 0, "of them that end badly"),
+}  # fmt: skip
+PER_RUN: Variables = {
+    "ends_badly": (("run",), False, "what is foretold"),
+    "verdict": (("run",), "", "on action collapse at the end"),
+    "final_return": (("run",), np.nan, "mean return of the last checkpoint's episodes"),
+    "last_frame": (("run",), 0, "of the run"),
+}
+
+
+def foretell(
+    runs: "Sequence[Run | Record]",
+    measured: xr.Dataset | None = None,
+    *,
+    outcome: Outcome = "stuck",
+    good: float | None = None,
+    bad: float | None = None,
+    window: int | None = None,
+) -> xr.Dataset:
+    """Try every logged metric at every frame on how the runs end, cross-validated over runs.
+
+    Args:
+        runs: finished runs or records, trained without resets.
+        measured: result of `vrlprobe.studies.metrics` on the same runs: its metrics, too.
+        outcome: which end is foretold: the verdict `stuck`, or a final return that is not good, or
+            bad.
+        good, bad: thresholds of the classes; each run's own profile's if None.
+        window: see `vrlprobe.studies.collapse`.
+
+    Returns:
+        Dims (metric, frame): the variables of `VARIABLES`, at the frames after the first update;
+        the metric `any` is at each frame the one that is best on the other runs, so that its
+        figures are not those of the luckiest of many metrics. Dims (run,): those of `PER_RUN`.
+
+    Raises:
+        SampleError: fewer than two runs of either end, a run with resets, metrics of other runs.
+    """
+    refuse_twice(runs)
+    labels = run_labels(runs)
+    read = [judged(run, window=window) for run in runs]
+    result = blank({"run": labels}, PER_RUN)
+    for label, run, (_, verdict) in zip(labels, runs, read, strict=True):
+        final = float(run.returns[-1])
+        if outcome == "stuck":
+            badly = verdict.word == "stuck"
+        else:
+            kind = run_class(run, final, good, bad)
+            badly = kind == "bad" if outcome == "bad" else kind != "good"
+        for name, value in zip(PER_RUN, (badly, str(verdict), final, run.frames[-1]), strict=True):
+            result[name].loc[label] = value
+    _check_ends(result["ends_badly"].values, outcome)
+    values = _logged(labels, [whole for whole, _ in read])
+    if measured is not None:
+        values = xr.concat([values, _measured(measured, runs, labels)], "metric", join="outer")
+    values = values.dropna("frame", how="all")
+    metrics, frames = values["metric"].values.tolist(), values["frame"].values.tolist()
+    found = blank({"metric": [*metrics, BLIND], "frame": frames}, VARIABLES)
+    for frame in frames:
+        for metric, scores in _at_frame(values.sel(frame=frame), result, frame):
+            for name, value in scores.items():
+                found[name].loc[metric, frame] = value
+    arguments = {"outcome": outcome, "good": good, "bad": bad, "window": window}
+    attributes = {**run_attributes("foretell", runs, arguments), "outcome": outcome}
+    return found.merge(result).assign_attrs(attributes)
+
+
+def _check_ends(badly: Bools, outcome: str) -> None:
+    """Raise SampleError where leaving one run out would leave one end without any."""
+    count, others = int(badly.sum()), int((~badly).sum())
+    if min(count, others) < FEWEST:
+        raise SampleError(
+            f"{count} of {count + others} runs end {outcome}: at least {FEWEST} of either end are "
+            "needed to learn from the others"
+        )
+
+
+def _logged(labels: Sequence[str], read: Sequence[Readings]) -> xr.DataArray:
+    """Logged columns, dims (run, metric, frame); NaN where a run has no reading.
+
+    Raises:
+        SampleError: a run with resets.
+    """
+    frames = all_frames([whole.frames.tolist() for whole in read])
+    names = list(dict.fromkeys(name for whole in read for name in whole.values))
+    names = [name for name in names if name not in OF_NO_NETWORK]
+    values = xr.DataArray(
+        np.full((len(labels), len(names), len(frames)), np.nan),
+        {"run": list(labels), "metric": names, "frame": frames},
+        ("run", "metric", "frame"),
+    )
+    for label, whole in zip(labels, read, strict=True):
+        if len(set(whole.attempts.tolist())) > 1:
+            raise SampleError(f"{label} was reset: foretelling needs runs without the rule")
+        for name in set(names) & whole.values.keys():
+            column = whole.values[name]
+            values.loc[label, name, whole.frames] = np.where(np.isfinite(column), column, np.nan)
+    return values
+
+
+def _measured(
+    measured: xr.Dataset, runs: "Sequence[Run | Record]", labels: Sequence[str]
+) -> xr.DataArray:
+    """The layers' metrics of a result for these runs after the first update, as `_logged`.
+
+    Raises:
+        SampleError: a run is not in the result, or its last checkpoint there is another one.
+    """
+    for label, run in zip(labels, runs, strict=True):
+        last = int(run.frames[-1])
+        digest = run.checkpoint if isinstance(run, Record) else run.digest(last)
+        here = label in measured["run"].values and last in measured["frame"].values
+        if not here or measured["checkpoint"].sel(run=label, frame=last).item() != digest:
+            raise SampleError(f"{label} is not among the runs that the metrics were measured on")
+    parts = []
+    for name, item in measured.sel(run=list(labels)).data_vars.items():
+        if item.dims == ("run", "frame", "layer") and name != "grad_norm":
+            stacked = item.transpose("run", "layer", "frame").rename(layer="metric")
+            called = [f"{name}[{layer}]" for layer in stacked["metric"].values]
+            parts.append(stacked.assign_coords(metric=called))
+    found: xr.DataArray = xr.concat(parts, "metric")
+    trained = (measured["stage"].sel(run=list(labels)) != "").any("run")
+    return found.where(trained).dropna("metric", how="all")
+
+
+def _at_frame(
+    values: xr.DataArray, ends: xr.Dataset, frame: int
+) -> Iterator[tuple[str, Mapping[str, float | bool]]]:
+    """Scores by metric at one frame, `BLIND` last; nothing of a metric that too few runs have."""
+    badly, last = ends["ends_badly"].values, ends["last_frame"].values
+    table = values.transpose("run", "metric").values
+    known = np.isfinite(table)
+    for column, name in enumerate(values["metric"].values.tolist()):
+        rows = known[:, column]
+        if _enough(badly[rows]):
+            mine = table[rows, column]
+            cut = best_cut(mine, badly[rows])
+            yield (
+                name,
+                {
+                    "separation": separation(mine, badly[rows]),
+                    "threshold": cut.threshold,
+                    "bad_above": cut.above,
+                    **_scores(leave_one_out(mine, badly[rows]), badly[rows], last[rows], frame),
+                },
+            )
+    there = known.any(axis=1)
+    complete = known[there].all(axis=0)
+    if _enough(badly[there]) and complete.any():
+        told = leave_one_out(table[there][:, complete], badly[there])
+        yield BLIND, _scores(told, badly[there], last[there], frame)
+
+
+def _enough(badly: Bools) -> bool:
+    return min(int(badly.sum()), int((~badly).sum())) >= FEWEST
+
+
+def _scores(
+    told: Bools, badly: Bools, last: npt.NDArray[np.int64], frame: int
+) -> Mapping[str, float]:
+    hits = told & badly
+    return {
+        "accuracy": balanced_accuracy(told, badly),
+        "found": int(hits.sum()),
+        "false": int((told & ~badly).sum()),
+        "saved": float((last - frame)[hits].sum() / last.sum()),
+        "n_runs": len(badly),
+        "n_bad": int(badly.sum()),
+    }
