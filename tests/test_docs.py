@@ -12,7 +12,7 @@ from trainers.cli import main as vrltrain
 from vrlprobe.cli.main import main as vrlprobe
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("fixtures/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("fixtures/*.md")])
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 
 

@@ -196,6 +196,10 @@ def resume(path: Path, scratch: Path | None) -> None:
     "--scheduler", metavar="ADDRESS",
     help="Dask scheduler of a cluster; its workers need this package and the folder.",
 )  # fmt: skip
+@click.option(
+    "--records", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR",
+    help="Skip what a record in DIR shows as done, under whatever name.",
+)  # fmt: skip
 @scratch_option
 @_override_options
 def sweep(
@@ -206,6 +210,7 @@ def sweep(
     folder: Path | None,
     workers: int | None,
     scheduler: str | None,
+    records: Path | None,
     scratch: Path | None,
     **overrides: Any,
 ) -> None:
@@ -220,7 +225,7 @@ def sweep(
     from joblib import cpu_count
 
     from trainers.inits import read_init
-    from trainers.sweep import jobs_from, jobs_of, parse_seeds
+    from trainers.sweep import jobs_from, jobs_of, parse_seeds, recorded
 
     try:
         numbers = parse_seeds(seeds)
@@ -234,7 +239,10 @@ def sweep(
         folder = folder or Path("runs")
         jobs = jobs_of(_config(profile, task, 0, overrides), numbers, folder)
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = [replace(job, scratch=scratch) for job in jobs]
+    done = recorded(jobs, records) if records else {}
+    for path, record in done.items():
+        click.echo(f"{path}: done before, see {record}")
+    jobs = [replace(job, scratch=scratch) for job in jobs if job.path not in done]
     failed = _sweep(jobs, workers or cpu_count(), scheduler)
     if failed:
         sys.exit(1)

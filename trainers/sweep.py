@@ -101,18 +101,35 @@ def is_done(job: Job) -> bool:
     return True
 
 
+def recorded(jobs: Iterable[Job], folder: Path) -> dict[Path, Path]:
+    """By a job's path: the record in `folder` of a finished run of the same settings.
+
+    Raises:
+        VrlprobeError: a file there is no record.
+    """
+    configs = {path: read_record(path).config for path in sorted(folder.glob("*.json"))}
+    return {
+        job.path: path
+        for job in jobs
+        for path, config in configs.items()
+        if _differing(job, config) is None
+    }
+
+
 def _check_settings(job: Job, path: Path, config: Mapping[str, Any]) -> None:
     """Refuse what was found at `path` where its settings are not the job's."""
+    if differing := _differing(job, config):
+        raise VrlprobeError(f"{path} is of other settings ({differing}): choose another folder")
+
+
+def _differing(job: Job, config: Mapping[str, Any]) -> str | None:
+    """The first setting, by name, in which a run's are not the job's, with both values."""
     found = TrainConfig().stored() | dict(config)  # older ones lack new settings
     wanted = job.config.stored() | {"action_dim": found.get("action_dim")}
     if wanted["precision"] == "auto":
         wanted["precision"] = found.get("precision")
-    if differing := sorted(key for key in wanted if wanted[key] != found.get(key)):
-        key = differing[0]
-        raise VrlprobeError(
-            f"{path} is of other settings ({key} {found.get(key)}, wanted {wanted[key]}): "
-            "choose another folder"
-        )
+    differing = (key for key in sorted(wanted) if wanted[key] != found.get(key))
+    return next((f"{key} {found.get(key)}, wanted {wanted[key]}" for key in differing), None)
 
 
 def work(job: Job) -> Result:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.trainers.tiny import OPTIONS, TINY, quiet, same_runs
 from trainers.run import begin, record_path
-from trainers.sweep import Job, is_done, jobs_of, parse_seeds, sweep, work
+from trainers.sweep import Job, is_done, jobs_of, parse_seeds, recorded, sweep, work
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.reader import open_run
 
@@ -70,6 +70,26 @@ def test_a_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
     with pytest.raises(VrlprobeError, match="hidden_dim 16, wanted 17"):
         is_done(other)
     assert work(other).outcome == "failed"
+
+
+def test_what_a_record_elsewhere_shows_as_done_is_skipped(tmp_path: Path) -> None:
+    short = ("--total-frames", "1001")
+    assert call(tmp_path, "--seeds", "1", *short).returncode == 0
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (tmp_path / "runs/seed1.json").rename(kept / "another-name.json")
+    (tmp_path / "runs/seed1.h5").unlink()
+    again = call(tmp_path, "--seeds", "1,2", "--records", "kept", *short)
+    assert again.returncode == 0
+    first, second = again.stdout.splitlines()
+    assert first == "runs/seed1.h5: done before, see kept/another-name.json"
+    assert second.startswith("runs/seed2.h5: 1,000 frames, return")
+    wider = jobs_of(replace(TINY, total_frames=1001, hidden_dim=17), [1], tmp_path)
+    assert not recorded(wider, kept)
+    (kept / "no-record.json").write_text("{}")
+    broken = call(tmp_path, "--seeds", "1,2", "--records", "kept", *short)
+    assert broken.returncode == 1
+    assert "no-record.json is not the record of a run" in broken.stderr
 
 
 def _started(tmp_path: Path, frames: int) -> "subprocess.Popen[str]":
