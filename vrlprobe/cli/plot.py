@@ -21,6 +21,7 @@ from vrlprobe.cli.inputs import chosen, is_result, result, results
 from vrlprobe.errors import SampleError, VrlprobeError
 from vrlprobe.figures import atoms as atoms_figure
 from vrlprobe.figures import cohort as cohort_figure
+from vrlprobe.figures import escape as escape_figure
 from vrlprobe.figures import foretell as foretell_figure
 from vrlprobe.figures import layers as layers_figure
 from vrlprobe.figures import metrics as metrics_figure
@@ -29,6 +30,7 @@ from vrlprobe.figures import probe as probe_figure
 from vrlprobe.figures import transplant as transplant_figure
 from vrlprobe.results import last_checkpoint
 from vrlprobe.studies.averaging import by_class, returns, run_classes
+from vrlprobe.studies.escaping import escapes
 from vrlprobe.studies.fitting import DEFAULT_MAX_ATOMS, ProbeSettings
 from vrlprobe.studies.locating import atoms as atoms_study
 from vrlprobe.studies.ordering import order as order_study
@@ -183,6 +185,20 @@ def metrics(
     there = found["layer"].values.tolist()
     lines = chosen(split_list(layers), there, "layer", metrics_figure.PAPERS_LAYERS)
     finish(metrics_figure.draw(found, columns, lines), output, found, data)
+
+
+@plot.command(short_help="Which metrics switch when a run comes out of collapse.")
+@figure_options
+@runs_option
+def escape(inputs: tuple[Path, ...], output: Path, data: Path | None, runs: str | None) -> None:
+    """Which metrics switch when runs come out of collapse, and when (the paper's section 5.1).
+
+    INPUTS are results of `vrlprobe metrics` on one sample set; runs that stay stuck help to tell
+    collapsed checkpoints from healthy ones.
+    """
+    check_output(output, data)
+    drawn = escapes(result(inputs, "metrics", split_list(runs)))
+    finish(escape_figure.draw(drawn), output, drawn.assign_attrs(vrlprobe="escapes"), data)
 
 
 @plot.command(short_help="Returns of cohorts over training (Figure 5).")

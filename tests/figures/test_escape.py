@@ -1,0 +1,30 @@
+"""When metrics switch: the dots are the dataset's lags."""
+
+import numpy as np
+import xarray as xr
+
+from vrlprobe.figures.escape import DODGE, draw
+
+
+def test_a_row_a_metric_the_best_on_top_a_dot_a_run() -> None:
+    found = xr.Dataset(
+        {
+            "separation": ("metric", [0.9, 0.02, 0.6]),
+            "lag": (("metric", "run"), [[0, 2000], [-2000, 0], [np.nan, 4000]]),
+            "escape": ("run", [12_000, 60_000]),
+        },
+        {"metric": ["cosine", "rank", "zeros"], "run": ["seed1", "seed4"]},
+        {"interval": 2000, "n_collapsed": 20, "n_healthy": 30},
+    )
+    figure = draw(found)
+    dots, bars = figure.axes
+    assert [label.get_text() for label in dots.get_yticklabels()] == ["zeros", "cosine", "rank"]
+    lines = {line.get_label(): line for line in dots.get_lines()}
+    first = lines["seed1, out at 12k"]
+    np.testing.assert_array_equal(first.get_xdata(), [np.nan, 0, -2000])
+    np.testing.assert_allclose(first.get_ydata(), np.arange(3) + DODGE)
+    np.testing.assert_array_equal(lines["seed4, out at 60k"].get_xdata(), [4000, 2000, 0])
+    widths = [bar.get_width() for bar in bars.patches]
+    np.testing.assert_allclose(widths, [0.1, 0.4, 0.48])
+    (strip,) = dots.patches
+    assert (strip.get_x(), strip.get_width()) == (-2000, 4000)
