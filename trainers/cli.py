@@ -299,22 +299,19 @@ def profile(
 
 def _sweep(jobs: list[Any], workers: int, scheduler: str | None) -> int:
     """Run the jobs with progress on stderr, the results on stdout; the number that failed."""
+    from trainers.progress import sweep_progress
     from trainers.sweep import sweep as start
     from trainers.sweep import watched
 
-    totals = {job.path: job.config.evaluation_frames[-1] for job in jobs}
-    failed, ended = 0, 0
-
-    def show(frames: dict[Path, int]) -> None:
-        running = {path: frame for path, frame in frames.items() if frame < totals[path]}
-        parts = [f"{path.stem} {frame / totals[path]:.0%}" for path, frame in running.items()]
-        click.echo(f"{ended} of {len(jobs)} ended; {', '.join(parts) or 'starting'}", err=True)
-
+    failed = 0
     try:
-        with watched(jobs, show):
+        with (
+            sweep_progress({job.path: job.config for job in jobs}) as progress,
+            watched(jobs, progress.show),
+        ):
             for result in start(jobs, workers, scheduler):
-                ended += 1
                 failed += result.outcome == "failed"
+                progress.end(result.job.path)
                 click.echo(f"{result.job.path}: {_ending(result)}")
     except KeyboardInterrupt:
         click.echo("stopped; the same command goes on where it stopped", err=True)

@@ -1,15 +1,18 @@
-"""How a training shows where it stands: a live line on a terminal, else a line a checkpoint."""
+"""How trainings show where they stand: live lines on a terminal, else a line a checkpoint."""
 
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
 from trainers.profiles import TrainConfig
+
+if TYPE_CHECKING:
+    from trainers.sweep import Standing
 
 
 @contextmanager
@@ -55,15 +58,14 @@ def _live_line(console: Any, total: int) -> Iterator[Callable[[Any], None]]:
                 completed=training.frame,
                 returned=returned,
                 rate=speed,
-                attempt=_attempt(training),
+                attempt=_attempt(training.attempt.number),
             )
 
         yield show
 
 
-def _attempt(training: Any) -> str:
+def _attempt(number: int) -> str:
     """Which attempt it is, once the rule has reset one."""
-    number = training.attempt.number
     return f", attempt {number}" if number > 1 else ""
 
 
@@ -78,7 +80,109 @@ def _log_lines(total: int) -> Iterator[Callable[[Any], None]]:
             seen = training.checkpoints
             rate = "" if math.isnan(training.rate) else f", {training.rate:.0f} frames/s"
             returned = f"return {training.last_return:.0f}"
-            line = f"{training.frame:,}/{total:,} frames, {returned}{rate}{_attempt(training)}"
-            click.echo(line, err=True)
+            attempt = _attempt(training.attempt.number)
+            click.echo(f"{training.frame:,}/{total:,} frames, {returned}{rate}{attempt}", err=True)
 
     yield show
+
+
+class SweepProgress(Protocol):
+    """Shows where the runs of a sweep stand, on stderr."""
+
+    def show(self, standings: "Mapping[Path, Standing]") -> None:
+        """Of those that have begun."""
+
+    def end(self, path: Path) -> None:
+        """One is done, or failed."""
+
+
+@contextmanager
+def sweep_progress(
+    configs: Mapping[Path, TrainConfig], console: Any = None
+) -> Iterator[SweepProgress]:
+    """Progress of a sweep, a table on a terminal, else a line whenever something has changed.
+
+    Args:
+        configs: of the runs, by their files.
+        console: where a terminal's table goes; stderr if None.
+    """
+    from rich.console import Console
+
+    console = console or Console(stderr=True)
+    totals = {path: config.evaluation_frames[-1] for path, config in configs.items()}
+    if not console.is_terminal:
+        yield _SweepLines(totals)
+        return
+    table = _SweepTable(totals, console)
+    with table.bars:
+        yield table
+
+
+class _SweepLines:
+    """A line whenever a run has a checkpoint more, for log files."""
+
+    def __init__(self, totals: Mapping[Path, int]) -> None:
+        self.totals, self.ended = totals, set[Path]()
+        self.last = ""
+
+    def show(self, standings: "Mapping[Path, Standing]") -> None:
+        parts = [
+            f"{path.stem} {at.frame / self.totals[path]:.0%}{_attempt(at.attempt)}"
+            for path, at in standings.items()
+            if at.frame < self.totals[path] and path not in self.ended
+        ]
+        line = f"{len(self.ended)} of {len(self.totals)} ended; {'; '.join(parts) or 'starting'}"
+        if line != self.last:
+            click.echo(line, err=True)
+            self.last = line
+
+    def end(self, path: Path) -> None:
+        self.ended.add(path)
+
+
+class _SweepTable:
+    """A bar a run at work, one for all of them below."""
+
+    def __init__(self, totals: Mapping[Path, int], console: Any) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%  {task.fields[told]}"),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            speed_estimate_period=3600,
+            redirect_stdout=sys.stdout.isatty(),  # results go above the table, a pipe gets its own
+        )
+        self.totals, self.frames = totals, dict.fromkeys(totals, 0)
+        self.rows: dict[Path, Any] = {}
+        self.ended: set[Path] = set()
+        self.whole = self.bars.add_task("all", total=sum(totals.values()), told=self._counts())
+
+    def _counts(self) -> str:
+        return f"{len(self.ended)} of {len(self.totals)} ended"
+
+    def show(self, standings: "Mapping[Path, Standing]") -> None:
+        for path, at in standings.items():
+            if path in self.ended:
+                continue
+            if path not in self.rows:
+                total = self.totals[path]
+                self.rows[path] = self.bars.add_task(path.stem, total=total, told="")
+            told = "" if math.isnan(at.returned) else f"return {at.returned:.0f}"
+            told += _attempt(at.attempt)
+            self.bars.update(self.rows[path], completed=at.frame, told=told)
+            self.frames[path] = at.frame
+        self._sum()
+
+    def end(self, path: Path) -> None:
+        self.ended.add(path)
+        self.frames[path] = self.totals[path]
+        if path in self.rows:
+            self.bars.remove_task(self.rows.pop(path))
+        self._sum()
+
+    def _sum(self) -> None:
+        self.bars.update(self.whole, completed=sum(self.frames.values()), told=self._counts())

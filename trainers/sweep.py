@@ -15,7 +15,7 @@ from trainers.profiles import TrainConfig
 from trainers.run import begin, record_path, resume
 from trainers.scratch import deliver, place_of
 from vrlprobe.errors import VrlprobeError
-from vrlprobe.format.reader import open_run
+from vrlprobe.format.reader import Run, open_run
 from vrlprobe.format.record import read_record
 
 Outcome = Literal["done before", "done", "failed"]
@@ -201,14 +201,23 @@ def _backend(scheduler: str | None) -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Where a run is: its last committed frame, the return and the attempt there."""
+
+    frame: int
+    returned: float
+    attempt: int
+
+
 @contextmanager
-def watched(jobs: Sequence[Job], show: Callable[[dict[Path, int]], None]) -> Iterator[None]:
-    """Call `show` every few seconds with the last frame of each run file there is."""
+def watched(jobs: Sequence[Job], show: Callable[[Mapping[Path, Standing]], None]) -> Iterator[None]:
+    """Call `show` every few seconds with where each run stands that has begun."""
     stop = threading.Event()
 
     def watch() -> None:
         while not stop.wait(POLL_SECONDS):
-            show(frames_of(jobs))
+            show(standings(jobs))
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -219,16 +228,24 @@ def watched(jobs: Sequence[Job], show: Callable[[dict[Path, int]], None]) -> Ite
         thread.join()
 
 
-def frames_of(jobs: Iterable[Job]) -> dict[Path, int]:
-    """The last committed frame of each run that has begun."""
+def standings(jobs: Iterable[Job]) -> dict[Path, Standing]:
+    """Where each run stands that has begun, by its job's path."""
     found = {}
     for job in jobs:
         try:
             with open_run(job.place) as run:
-                found[job.path] = int(run.frames[-1]) if len(run.frames) else 0
+                found[job.path] = _standing(run)
         except VrlprobeError:
             continue
     return found
+
+
+def _standing(run: Run) -> Standing:
+    if not len(run.frames):
+        return Standing(0, float("nan"), 1)
+    row = len(run.frames) - 1
+    returned, attempt = (run.read(f"log/{name}", row) for name in ("episode_return", "attempt"))
+    return Standing(int(run.frames[-1]), float(returned), int(attempt))
 
 
 def _end_with_parent() -> None:
