@@ -56,6 +56,8 @@ def test_strata_keep_their_number_of_runs() -> None:
 
 def test_one_run_has_no_interval() -> None:
     assert np.isnan(bootstrap_interval([3.0], mean)).all()
+    assert np.isnan(bootstrap_interval([], mean)).all()
+    assert np.isnan(bootstrap_interval([3.0, 4.0, 9.0], mean, strata=["a", "a", "b"])).all()
 
 
 def test_percentiles_over_runs() -> None:

@@ -80,9 +80,13 @@ def _config(
         TransplantError: the init has another task or size.
     """
     from trainers.inits import brought, check_fit
+    from vrlprobe.collapse import GRADIENT, SPREAD
     from vrlprobe.envs import split_task
 
     given = {name: value for name, value in overrides.items() if value is not None}
+    if "reset_metric" in given:
+        sign = SPREAD if given["reset_metric"] == SPREAD.name else GRADIENT
+        given = {"reset_threshold": sign.threshold, **given}
     split_task(task or TASK)
     try:
         if init is None:
@@ -331,8 +335,8 @@ def _ending(result: Any) -> str:
 
 def _announce(config: TrainConfig, path: Path, size: int) -> None:
     click.echo(
-        f"{path}: {config.task}, seed {config.seed}, profile {config.profile}, "
-        f"{len(config.evaluation_frames)} checkpoints; about {size / 1e9:.2g} GB with its replay",
+        f"{path}: {config.task}, seed {config.seed}, profile {config.profile}; "
+        f"about {size / 1e9:.2g} GB with its replay",
         err=True,
     )
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from vrlprobe.agents.drqv2 import feature_size
+from vrlprobe.collapse import GRADIENT, SPREAD
 
 MEDIUM_TASKS = frozenset(
     (
@@ -36,6 +37,16 @@ POSITIVE = (
     "reset_consecutive",
 )
 """Settings that are at least 1; every other number is at least 0."""
+
+
+AT_MOST: Mapping[str, str | float] = {
+    "bad_return": "good_return",
+    "perturb_min": "perturb_max",
+    "perturb_max": 1.0,
+    "discount": 1.0,
+    "target_tau": 1.0,
+}
+"""Settings that are at most another one, or a number."""
 
 
 def _setting(default: Any, meaning: str) -> Any:
@@ -111,7 +122,11 @@ class TrainConfig:
         0, "frames after which the rule decides; 0: those in which the noise decays, if it does"
     )
     reset_metric: str = _setting("grad_norm[mlp1]", "what the rule reads")
-    reset_threshold: float = _setting(1e-3, "that the metric must exceed")
+    reset_threshold: float = _setting(
+        GRADIENT.threshold,
+        f"value that the metric must exceed; where --reset-metric is given, {SPREAD.threshold:g} "
+        f"for {SPREAD.name} and as here for gradient norms",
+    )
     reset_consecutive: int = _setting(5, "evaluations in a row in which it must")
     reset_parts: str = _setting("all", "networks that start again: all, actor and critic, encoder")
     reset_replay: str = _setting("clear", "whether the replay starts again, too")
@@ -141,12 +156,28 @@ class TrainConfig:
         for name in POSITIVE:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, needed 1 or more")
+        for name, most in AT_MOST.items():
+            limit = getattr(self, most) if isinstance(most, str) else most
+            if getattr(self, name) > limit:
+                called = f"{most} is {limit}" if isinstance(most, str) else f"at most {limit}"
+                raise ValueError(f"{name} is {getattr(self, name)}, but {called}")
         feature_size(self.image_size, self.channels)
-        readings = self.rule_window // self.eval_every_frames
+        self.check_rule(1)
+
+    def check_rule(self, episode_frames: int) -> None:
+        """Raise ValueError for a rule whose window has fewer readings than it asks for in a row.
+
+        Args:
+            episode_frames: length of the task's episodes: evaluations wait for their end.
+        """
+        first = -(-self.seed_frames // episode_frames) * episode_frames
+        due = {-(-f // episode_frames) * episode_frames for f in self.evaluation_frames}
+        readings = sum(first < frame <= self.rule_window for frame in due)
         if self.reset_rule and readings < self.reset_consecutive:
             raise ValueError(
                 f"the reset rule asks for {self.reset_consecutive} evaluations in a row, a window "
-                f"of {self.rule_window} frames has {readings}: every attempt would be reset"
+                f"of {self.rule_window} frames has {readings} after the first update: every "
+                "attempt would be reset"
             )
 
     @property
@@ -158,6 +189,10 @@ class TrainConfig:
     def evaluation_frames(self) -> range:
         """Frames at which a checkpoint and a rollout are written; the run ends with the last."""
         return range(0, self.total_frames, self.eval_every_frames)
+
+    def evaluations(self, episode_frames: int) -> int:
+        """How many evaluations there are: those due within one episode are one."""
+        return len({-(-frame // episode_frames) for frame in self.evaluation_frames})
 
     def noise_std(self, step: int) -> float:
         """Standard deviation of the exploration noise at an agent step: linear, then constant."""
@@ -207,9 +242,9 @@ def desk(task: str) -> TrainConfig:
         batch_size=128,
         n_step=3,
         render="fast",
-        noise_steps=40_000,
+        noise_steps=15_000,
         total_frames=100_001,
-        eval_every_frames=4_000,
+        eval_every_frames=2_000,
         eval_episodes=1,
         final_episodes=16,
         good_return=250.0,

@@ -24,7 +24,12 @@ from trainers.train import LOG, Training
 from vrlprobe.agents.drqv2 import NORM_LAYERS
 from vrlprobe.errors import FormatError, ResumeError, VrlprobeError
 from vrlprobe.format.reader import Run, open_run
-from vrlprobe.format.record import make_record, write_record
+from vrlprobe.format.record import (
+    is_record,
+    make_record,
+    refuse_to_replace_by_record,
+    write_record,
+)
 from vrlprobe.format.salvage import salvage_run
 from vrlprobe.format.writer import RunWriter
 
@@ -65,7 +70,7 @@ def expected_bytes(training: Training) -> int:
     trained = sum(t.nbytes for name, t in tensors.items() if not name.startswith("critic_target/"))
     archives = 2 * 2 * trained  # Adam's two moments, in the archive to come and the one before
     image = 3 * config.image_size**2
-    count = len(config.evaluation_frames)
+    count = config.evaluations(env.episode_steps * config.action_repeat)
     kept = sum(
         images_kept(config.images, config.final_episodes if last else config.eval_episodes, last)
         for last in [False] * (count - 1) + [True]
@@ -129,12 +134,13 @@ def begin(
         init: the networks to begin with; from scratch if None.
 
     Raises:
-        FormatError: the path is taken.
+        FormatError: the path is taken, or that of its record by something else.
         TransplantError: the settings are not those of the networks.
     """
     if init:
         check_fit(config, init)
     folder = resume_folder(path)
+    refuse_to_replace_by_record(record_path(path))
     if path.exists():
         raise FormatError(f"{path} exists: choose another name, or `vrltrain resume {path}`")
     folder.mkdir(parents=True, exist_ok=True)
@@ -188,7 +194,8 @@ def config_of(run: Run) -> TrainConfig:
 def _finish(path: Path, folder: Path) -> None:
     """Leave the record of a complete run beside it, and nothing to resume from."""
     with open_run(path) as run:
-        write_record(make_record(run), record_path(path))
+        if not is_record(record_path(path)):
+            write_record(make_record(run), record_path(path))
     remove_folder(folder)
 
 

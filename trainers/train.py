@@ -87,6 +87,10 @@ class Training:
                 f"n_step is {config.n_step}, but an episode of {config.task} has "
                 f"{self.env.episode_steps} agent steps: nothing could be learned from it"
             )
+        try:
+            config.check_rule(self.env.episode_steps * config.action_repeat)
+        except ValueError as error:
+            raise VrlprobeError(str(error)) from error
         self.agent = self._blank_agent(config.seed).to(config.device)
         if init:
             redraw = config.init_blanks == "redraw"

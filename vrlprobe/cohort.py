@@ -67,12 +67,12 @@ def bootstrap_interval(
         resamples: number of draws.
 
     Returns:
-        Lower and upper end; both NaN with fewer than two runs.
+        Lower and upper end; both NaN where a stratum has fewer than two runs.
     """
     found = np.asarray(values, np.float64)
-    if len(found) < 2:
-        return float("nan"), float("nan")
     labels = np.zeros(len(found)) if strata is None else np.unique(strata, return_inverse=True)[1]
+    if not len(found) or np.unique(labels, return_counts=True)[1].min() < 2:
+        return float("nan"), float("nan")
     rng = np.random.default_rng(seed)
     draws = np.empty((resamples, len(found)), np.int64)
     for stratum in np.unique(labels):

@@ -15,13 +15,16 @@ import xarray as xr
 from vrlprobe.errors import FormatError
 from vrlprobe.format import guard
 from vrlprobe.format.filesystem import replaced_whole
+from vrlprobe.format.record import is_record
 from vrlprobe.format.schema import FORMAT
 
 PACKAGES = ("vrlprobe", "numpy", "scipy", "torch", "h5py", "xarray")
 
 SAMPLES = "vrlprobe-samples"
 """The `format` of a sample set's file."""
-KEPT = {FORMAT: "a run", SAMPLES: "a sample set"}
+RECORD = "vrlprobe-record"
+"""Stands for the format of a record, which is JSON and states none."""
+KEPT = {FORMAT: "a run", SAMPLES: "a sample set", RECORD: "the record of a run"}
 """Files that no result takes the place of, by their `format`."""
 CHANGES_NOTHING = {"frames", "device"}
 """Arguments in which results that are compared may differ."""
@@ -31,7 +34,7 @@ CHANGES_NOTHING = {"frames", "device"}
 def written_at_once(path: str | Path, but: str = "") -> Iterator[Path]:
     """A temporary path beside ``path`` that replaces it when the block ends without an error.
 
-    Runs and sample sets are not replaced, save those whose format is ``but``.
+    Runs, records and sample sets are not replaced, save those whose format is ``but``.
 
     Nothing is left behind after an error, and a reader sees the old file or the whole new one.
     """
@@ -52,7 +55,7 @@ def refuse_to_replace(path: Path, but: str = "") -> None:
     """
     if path.is_dir():
         raise FormatError(f"cannot write {path}: it is a folder")
-    kind = guard.format_name(path) if path.is_file() else ""
+    kind = RECORD if is_record(path) else guard.format_name(path) if path.is_file() else ""
     if kind in KEPT and kind != but:
         raise FormatError(f"cannot write {path}: it is {KEPT[kind]}, choose another name")
 

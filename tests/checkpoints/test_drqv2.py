@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.checkpoints.strangers import ALIXAgent, DrQV2Agent, pretended, save
+from tests.checkpoints.strangers import ALIXAgent, DenseParallel, DrQV2Agent, pretended, save
 from vrlprobe.checkpoints.reading import read_checkpoint
 from vrlprobe.errors import VrlprobeError
 
@@ -140,6 +140,20 @@ def test_the_critic_of_an_agent_that_encodes_actions_is_left_out(tmp_path, obser
     np.testing.assert_allclose(found.agent().act(observations), agent.act(observations), atol=1e-6)
 
 
+def nest(critic, depth):
+    for _ in range(depth):
+        critic.trunk = nn.Sequential(critic.trunk)
+
+
+def test_a_critic_of_three_joint_functions_is_left_out(tmp_path):
+    agent = ALIXAgent()
+    for layer in agent.critic.QS:
+        if isinstance(layer, DenseParallel):
+            layer.weight = nn.Parameter(torch.randn(3, *layer.weight.shape[1:]))
+    (note,) = read_checkpoint(save(tmp_path / "a.pt", agent, bare=True)).notes
+    assert "critic/QS.0.weight is (3, 16, 16), needed two Q functions" in note
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -150,6 +164,7 @@ def test_the_critic_of_an_agent_that_encodes_actions_is_left_out(tmp_path, obser
         ),
         (lambda a: a.critic.Q1[0].bias.data.fill_(np.nan), "critic/Q1.0.bias holds NaN"),
         (lambda a: a.critic.Q2.__setitem__(1, nn.Tanh()), "critic/Q2.1 is Tanh, needed ReLU"),
+        (lambda a: nest(a.critic, 10), "modules nested deeper than any agent's"),
     ],
 )
 def test_a_critic_of_another_kind_is_left_out_and_said(tmp_path, observations, change, words):

@@ -74,6 +74,15 @@ def test_errors_are_one_line(call, runs, make_run) -> None:
     failed(call("collapse", "--rule", "--metric", "rank", "stuck.h5"), "no readings of rank")
 
 
+def test_options_that_would_do_nothing_are_refused(call, runs) -> None:
+    failed(call("collapse", *runs, "--metric", "action_spread"), "give --rule", code=2)
+    failed(call("collapse", *runs, "--consecutive", 3), "give --rule", code=2)
+    failed(call("collapse", *runs, "--rule", "--follow"), "no --follow", code=2)
+    for value in ("nan", "-1", "0", "inf"):
+        wrong = call("collapse", *runs, "--threshold", f"action_spread={value}")
+        failed(wrong, "a value above 0 is needed", code=2)
+
+
 def test_a_growing_run_is_followed_to_its_end(tmp_path) -> None:
     """A training in another process; the command judges each checkpoint and ends with the run."""
     options = (

@@ -3,8 +3,10 @@
 import pytest
 
 from tests.cli.outcome import failed
-from tests.studies.logs import ESCAPES, FRAMES, STUCK, WINDOW, log_of
+from tests.studies.logs import ESCAPES, FRAMES, STUCK, log_of
 from vrlprobe.results import load_result
+
+WHOLE = {"rule_window": 8000, "total_frames": 11_001, "eval_every_frames": 1000}
 
 
 @pytest.fixture
@@ -12,7 +14,7 @@ def runs(make_run):
     """Two runs that stay stuck, two that come out at 5,000 frames, by name."""
     for seed in range(4):
         log = log_of(STUCK if seed < 2 else ESCAPES)
-        make_run(f"seed{seed}.h5", seed=seed, frames=FRAMES, episodes=3, config=WINDOW, log=log)
+        make_run(f"seed{seed}.h5", seed=seed, frames=FRAMES, episodes=3, config=WHOLE, log=log)
     return [f"seed{seed}.h5" for seed in range(4)]
 
 
@@ -25,13 +27,13 @@ def test_a_row_a_frame_with_the_best_metric(call, runs) -> None:
     assert "action_spread" in rows["6,000"]
     assert rows["6,000"].count("2 of 2") == 2
     assert "under 0.0022" in rows["6,000"]
-    assert "any: told by the metric" in notes
+    assert "any: by the metric best for them" in notes
     assert result.stderr == "wrote f.nc\n"
     assert load_result("f.nc").attrs["vrlprobe"] == "foretell"
 
 
 def test_one_metric_and_its_figure(call, runs) -> None:
-    shown = call("foretell", *runs, "--metric", "grad_norm[mlp1]", "-o", "f.nc").stdout
+    shown = call("foretell", *runs, "--show", "grad_norm[mlp1]", "-o", "f.nc").stdout
     assert shown.count("grad_norm[mlp1]") == len(FRAMES) - 1
     drawn = call("plot", "foretell", "f.nc", "--metrics", "grad_norm[mlp1]", "-o", "f.pdf")
     assert drawn.exit_code == 0, drawn.output
@@ -39,7 +41,8 @@ def test_one_metric_and_its_figure(call, runs) -> None:
 
 def test_mistakes_are_one_line(call, runs) -> None:
     failed(call("foretell", *runs[1:]), "1 of 3 runs end stuck: at least 2 of either end")
-    failed(call("foretell", *runs, "--metric", "grad_norm[mpl1]"), "did you mean grad_norm[mlp1]?")
+    failed(call("foretell", *runs, "--show", "grad_norm[mpl1]"), "did you mean grad_norm[mlp1]?")
     failed(call("foretell", *runs, "--metrics", runs[0]), "is a run, needed is a result")
     failed(call("foretell", *runs, "-o", runs[0]), "it is a run, choose another name")
     failed(call("foretell", *runs, runs[0]), "give it once")
+    failed(call("foretell", *runs, "--good", 9), "--outcome", code=2)

@@ -3,8 +3,8 @@
 import numpy as np
 import xarray as xr
 
-from vrlprobe.figures.foretell import best_metrics, draw
-from vrlprobe.studies.foretelling import BLIND
+from vrlprobe.figures.foretell import draw
+from vrlprobe.studies.foretelling import BLIND, best_metrics
 
 METRICS = ["a", "b", "c", "d", "e", BLIND]
 
@@ -28,11 +28,11 @@ def told() -> xr.Dataset:
 
 def test_the_best_four_are_drawn_and_the_blind_choice() -> None:
     found = told()
-    names = best_metrics(found)
+    names = best_metrics(found, 4)
     means = found["accuracy"].mean("frame")
     assert set(names) == {"a", "b", "d", "e"}
     assert np.all(np.diff(means.sel(metric=names).values) <= 0)
-    accuracy, saved = draw(found).axes
+    accuracy, saved = draw(found, names).axes
     for ax, variable in ((accuracy, "accuracy"), (saved, "saved")):
         lines = {line.get_label(): line for line in ax.get_lines()}
         assert {*names, BLIND} <= lines.keys()

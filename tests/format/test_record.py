@@ -12,11 +12,13 @@ from vrlprobe.errors import FormatError
 from vrlprobe.format.reader import open_run
 from vrlprobe.format.record import (
     config_digest,
+    is_finished,
     make_record,
     open_logged,
     read_record,
     write_record,
 )
+from vrlprobe.results import save_result
 
 FRAMES = (0, 1000, 2000)
 LOG = {
@@ -98,6 +100,12 @@ def test_an_unfinished_run_has_no_record(make_run) -> None:
         (lambda c: json.dumps({**c, "vrlprobe_record": 2}), "record version 2"),
         (lambda c: json.dumps({k: v for k, v in c.items() if k != "frames"}), "not the record"),
         (lambda c: json.dumps({**c, "config": {**c["config"], "seed": 9}}), "settings are not"),
+        (lambda c: json.dumps({**c, "config": 3}), "is not the record of a run"),
+        (lambda c: json.dumps({k: v for k, v in c.items() if k != "digest"}), "not the record"),
+        (lambda c: json.dumps({**c, "final_returns": None}), "returns that are not one a frame"),
+        (lambda c: json.dumps({**c, "returns": c["returns"][:1]}), "not one a frame"),
+        (lambda c: json.dumps({**c, "frames": c["frames"][::-1]}), "frames do not ascend"),
+        (lambda c: json.dumps({**c, "log": {"loss": [[[1.0]]]}}), "is not the record of a run"),
     ],
 )
 def test_what_is_no_record_is_refused(change, message, run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -106,6 +114,30 @@ def test_what_is_no_record_is_refused(change, message, run, tmp_path: Path) -> N
     path.write_text(change(json.loads(path.read_text())))
     with pytest.raises(FormatError, match=message):
         read_record(path)
+
+
+def test_a_record_takes_no_other_files_place(run, tmp_path: Path) -> None:
+    path = tmp_path / "seed3.json"
+    path.write_text('{"my": "notes"}')
+    with pytest.raises(FormatError, match="is where the run's record goes, and is none: move it"):
+        write_record(make_record(run), path)
+    assert path.read_text() == '{"my": "notes"}'
+
+
+def test_no_result_takes_a_records_place(run, tmp_path: Path) -> None:
+    path = tmp_path / "seed3.json"
+    write_record(make_record(run), path)
+    with pytest.raises(FormatError, match="it is the record of a run, choose another name"):
+        save_result(xr.Dataset(attrs={"vrlprobe": "probe"}), path)
+    assert read_record(path).name == "seed3"
+
+
+def test_evaluations_that_do_not_divide_the_run(make_run) -> None:
+    """Whole episodes: evaluations are due at 0, 2,500, 5,000, 7,500 and 10,000."""
+    config = {"total_frames": 10_001, "eval_every_frames": 2500}
+    for frames, whole in (((0, 3000, 8000), False), ((0, 3000, 8000, 10_000), True)):
+        with open_run(make_run(f"{len(frames)}.h5", frames=frames, config=config)) as run:
+            assert is_finished(run) == whole
 
 
 def test_a_missing_record_is_said_to_be_missing(tmp_path: Path) -> None:

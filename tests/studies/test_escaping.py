@@ -69,6 +69,26 @@ def test_readings_that_are_missing_are_passed_over() -> None:
     assert found["lag"].item() == 1000
 
 
+def test_another_run_evaluated_at_other_frames_changes_no_lag() -> None:
+    rank = [[9, 1, 1, 5, 5, 5, 6, 6, 7, 7], [9, *[1.5] * 9]]
+    alone = measured(rank, rank)
+    other = alone.isel(run=[1]).assign_coords(frame=FRAMES + 500, run=["seed9"])
+    fill = {"stage": "", "numerical_rank": np.nan, "grad_norm": np.nan, "episode_return": np.nan}
+    both = xr.concat([alone, other], "run", join="outer", fill_value=fill).sortby("frame")
+    assert both.sizes["frame"] == 20
+    found = escapes(both)
+    assert found["lag"].values.tolist() == escapes(alone)["lag"].values.tolist() == [[-1000]] * 2
+    assert found.attrs["interval"] == 1000
+
+
+def test_a_reset_is_no_escape() -> None:
+    values = [[9, 1, 1, 1, 5, 5, 6, 6, 7, 7], [9, *[1.5] * 9]]
+    reset = measured(values, values)
+    reset["attempt"] = (("run", "frame"), np.array([[1] * 4 + [2] * 6, [1] * 10]))
+    with pytest.raises(SampleError, match="none of these runs comes out"):
+        escapes(reset)
+
+
 def test_runs_of_which_none_comes_out() -> None:
     values = np.ones((2, 10))
     with pytest.raises(SampleError, match="none of these runs comes out"):

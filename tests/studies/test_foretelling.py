@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from tests.studies.logs import ESCAPES, FRAMES, STUCK, WINDOW, N, log_of
+from tests.studies.logs import ESCAPES, FRAMES, STUCK, N, log_of
 from vrlprobe.errors import SampleError
 from vrlprobe.foretell import separation
 from vrlprobe.format.reader import open_run
@@ -13,6 +13,7 @@ from vrlprobe.samples import make_samples
 from vrlprobe.studies import foretell, metrics
 from vrlprobe.studies.foretelling import BLIND
 
+WHOLE = {"rule_window": 8000, "total_frames": 11_001, "eval_every_frames": 1000}
 LOSS = [3.0, 1.0, 2.0, 5.0, 4.0, 0.5]
 
 
@@ -27,7 +28,7 @@ def runs(make_run):
             seed=seed,
             frames=FRAMES,
             episodes=3,
-            config={**WINDOW, "total_frames": 12_000},
+            config=WHOLE,
             log={**log_of(spread), "critic_loss": [loss] * N, "frames_per_second": [50.0] * N},
         )
         opened.append(open_run(path))
@@ -76,7 +77,7 @@ def test_records_give_what_runs_give(runs) -> None:
 def test_other_ends(runs, make_run) -> None:
     rich = [
         make_run(f"rich{n}.h5", seed=20 + n, frames=FRAMES, reward=5.0, episodes=3,
-                 config=WINDOW, log=log_of(ESCAPES))
+                 config=WHOLE, log=log_of(ESCAPES))
         for n in range(2)
     ]  # fmt: skip
     with open_run(rich[0]) as first, open_run(rich[1]) as second:
@@ -88,13 +89,17 @@ def test_other_ends(runs, make_run) -> None:
 
 
 def test_a_run_that_ends_early_is_left_out_where_it_has_no_reading(runs, make_run) -> None:
-    config = {**WINDOW, "total_frames": 9000}
+    config = {**WHOLE, "total_frames": 8001}
     log = {name: column[:9] for name, column in log_of(ESCAPES).items()}
     path = make_run("short.h5", seed=9, frames=FRAMES[:9], episodes=3, config=config, log=log)
     with open_run(path) as short:
         found = foretell([*runs, short]).sel(metric="action_spread")
     assert found["n_runs"].sel(frame=8000).item() == 7
     assert found["n_runs"].sel(frame=9000).item() == 6
+    whole = 6 * 11_000 + 8000
+    np.testing.assert_allclose(
+        found["saved"].sel(frame=[8000, 9000]), [3 * 3000 / whole, 3 * 2000 / whole]
+    )
 
 
 def test_metrics_of_the_same_runs_are_tried_too(runs) -> None:
@@ -116,6 +121,61 @@ def test_metrics_of_the_same_runs_are_tried_too(runs) -> None:
 
 def test_runs_with_resets_are_refused(runs, make_run) -> None:
     log = log_of(STUCK, [1] * 9 + [2] * 3)
-    path = make_run("reset.h5", seed=7, frames=FRAMES, episodes=3, config=WINDOW, log=log)
-    with open_run(path) as reset, pytest.raises(SampleError, match="reset was reset"):
+    path = make_run("reset.h5", seed=7, frames=FRAMES, episodes=3, config=WHOLE, log=log)
+    with open_run(path) as reset, pytest.raises(SampleError, match=r"reset\.h5 was reset"):
         foretell([*runs, reset])
+
+
+def test_what_teaches_nothing_is_refused_or_left_out(runs, make_run) -> None:
+    def another(name, frames=FRAMES, log=None, **config):
+        log = {key: column[: len(frames)] for key, column in (log or log_of(STUCK)).items()}
+        settings = {**WHOLE, **config}
+        return open_run(
+            make_run(name, seed=30, frames=frames, episodes=3, config=settings, log=log)
+        )
+
+    with (
+        another("half.h5", FRAMES[:6]) as half,
+        pytest.raises(SampleError, match=r"half\.h5 is not"),
+    ):
+        foretell([*runs, half])
+    with (
+        another("finger.h5", task="finger_spin") as other,
+        pytest.raises(SampleError, match=r"seed0\.h5 is of walker_walk, finger\.h5 of"),
+    ):
+        foretell([*runs, other])
+    moving = {**log_of(STUCK), "grad_norm": [[0.5, 0.5, 0.5]] * N}
+    with another("moving.h5", log=moving) as undecided:
+        with pytest.warns(UserWarning, match="left out, undecided on being stuck: moving"):
+            found = foretell([*runs, undecided])
+        assert found.sizes["run"] == 6
+
+
+def test_an_end_by_return_needs_no_window(make_run) -> None:
+    config = {"total_frames": 11_001, "eval_every_frames": 1000}
+    paths = [
+        make_run(f"{n}.h5", seed=n, frames=FRAMES, reward=1.0 + 4 * (n > 1), episodes=3,
+                 config=config, log=log_of(ESCAPES))
+        for n in range(4)
+    ]  # fmt: skip
+    opened = [open_run(path) for path in paths]
+    found = foretell(opened, outcome="not good", good=100.0, bad=5.0)
+    assert found["verdict"].values.tolist() == [""] * 4
+    with pytest.raises(SampleError, match="--window"):
+        foretell(opened)
+    for run in opened:
+        run.close()
+
+
+def test_without_readings_there_is_nothing_to_tell_from(make_run) -> None:
+    log = {**log_of(STUCK), "updates": [0] * N}
+    paths = [
+        make_run(f"{n}.h5", seed=n, frames=FRAMES, reward=1.0 + 4 * (n > 1), episodes=3,
+                 config=WHOLE, log=log)
+        for n in range(4)
+    ]  # fmt: skip
+    opened = [open_run(path) for path in paths]
+    with pytest.raises(SampleError, match="no readings after the first update"):
+        foretell(opened, outcome="not good", good=100.0, bad=5.0)
+    for run in opened:
+        run.close()

@@ -19,7 +19,7 @@ ALWAYS = replace(
     reset_rule=True,
     reset_window=2000,
     reset_threshold=1e9,
-    reset_consecutive=2,
+    reset_consecutive=1,
     total_frames=6001,
 )
 """Resets at every window's end: no gradient norm exceeds its threshold."""

@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 from tests.trainers.tiny import OPTIONS, TINY, Stop, quiet, same_runs, stop_at
-from trainers.cli import main
+from trainers.cli import _config, main
 from trainers.profiles import desk, paper
 from trainers.resume import resume_folder
 from trainers.run import begin, images_kept, record_path, resume
-from vrlprobe.errors import FormatError, ResumeError
+from vrlprobe.errors import FormatError, ResumeError, VrlprobeError
 from vrlprobe.format.reader import open_run
 from vrlprobe.format.record import read_record
 
@@ -216,9 +216,51 @@ def test_the_paper_profile_has_the_published_settings() -> None:
 
 def test_a_rule_that_could_only_fire_is_refused() -> None:
     config = desk("walker_walk")
-    with pytest.raises(ValueError, match="a window of 80000 frames has 4"):
-        replace(config, reset_rule=True, eval_every_frames=20_000)
-    assert replace(config, reset_rule=True, eval_every_frames=16_000).reset_rule
+    with pytest.raises(ValueError, match="a window of 30000 frames has 4 after the first update"):
+        replace(config, reset_rule=True, eval_every_frames=6_500)
+    assert replace(config, reset_rule=True, eval_every_frames=6_000).reset_rule
+
+
+def test_readings_before_the_first_update_do_not_count(tmp_path: Path) -> None:
+    """At 4,000 frames nothing is learned yet: 8,000 to 20,000 are four readings."""
+    config = replace(desk("walker_walk"), eval_every_frames=4000)
+    with pytest.raises(ValueError, match="a window of 20000 frames has 4 after"):
+        replace(config, reset_rule=True, reset_window=20_000)
+    short = replace(TINY, reset_rule=True, reset_window=4000, eval_every_frames=500)
+    with pytest.raises(VrlprobeError, match="a window of 4000 frames has 3 after"):
+        begin(short, tmp_path / "a.h5", quiet, quiet)  # an episode is 1,000 frames
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"bad_return": 300.0}, "bad_return is 300.0, but good_return is 250.0"),
+        ({"perturb_min": 0.95}, "perturb_min is 0.95, but perturb_max is 0.9"),
+        ({"discount": 3.0}, "discount is 3.0, but at most 1.0"),
+        ({"target_tau": 5.0}, "target_tau is 5.0, but at most 1.0"),
+    ],
+)
+def test_settings_that_contradict_each_other(settings: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        replace(desk("walker_walk"), **settings)
+
+
+def test_the_spread_has_a_threshold_of_its_own_in_the_rule() -> None:
+    def threshold(**given: object) -> float:
+        return _config(None, None, 0, given).reset_threshold
+
+    assert threshold() == 1e-3
+    assert threshold(reset_metric="grad_norm[mlp2]") == 1e-3
+    assert threshold(reset_metric="action_spread") == 0.1
+    assert threshold(reset_metric="action_spread", reset_threshold=0.2) == 0.2
+
+
+def test_a_file_in_the_records_place_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"my": "notes"}')
+    with pytest.raises(VrlprobeError, match=r"run\.json is where the run's record goes"):
+        begin(TINY, tmp_path / "run.h5", quiet, quiet)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
 def test_without_decay_the_window_is_the_whole_run() -> None:

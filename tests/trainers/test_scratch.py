@@ -10,7 +10,7 @@ from tests.trainers.tiny import OPTIONS, TINY, quiet, same_runs
 from trainers import scratch as module
 from trainers.cli import main
 from trainers.run import begin, record_path
-from trainers.sweep import Job, frames_of, work
+from trainers.sweep import Job, standings, work
 from vrlprobe.format.reader import open_run
 
 SHORT = [*OPTIONS, "--total-frames", "2001", "--seed", "3"]
@@ -55,7 +55,7 @@ def test_a_run_that_was_stopped_goes_on_in_the_scratch_folder(disks, tmp_path) -
     with pytest.raises(KeyboardInterrupt):
         begin(job.config, job.place, interrupt, quiet)
     assert list(home.iterdir()) == []
-    assert frames_of([job]) == {job.path: 1000}
+    assert standings([job])[job.path].frame == 1000
     done = call("resume", home / "run.h5", "--scratch", local)
     assert done.exit_code == 0, done.output
     begin(job.config, tmp_path / "unbroken.h5", quiet, quiet)

@@ -96,8 +96,8 @@ def _critics(
     if why := next((why for name, why in OWN_CRITICS.items() if name in state), None):
         return {}, why
     parts = [part for part in PARTS if part in state and part not in NEEDED]
-    found = _arrays(state, parts, where)
     try:
+        found = _arrays(state, parts, where)
         check_fit(config, found, where)
     except FormatError as error:
         told = str(error).removeprefix(where)
@@ -179,15 +179,17 @@ def _networks(module: Any, part: str, where: str) -> dict[str, NDArray[np.float3
             for name, array in tensors(layer, where)
         }
     arrays = dict(tensors(module, where))
-    return _from_parallel(arrays) if "QS.0.weight" in arrays else arrays
+    return _from_parallel(arrays, part) if "QS.0.weight" in arrays else arrays
 
 
-def _from_parallel(arrays: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+def _from_parallel(
+    arrays: Mapping[str, NDArray[np.float32]], part: str
+) -> dict[str, NDArray[np.float32]]:
     """A-LIX's critic, whose two Q functions lie in one tensor (2, n_in, n_out), as two."""
     found = {name: array for name, array in arrays.items() if not name.startswith("QS.")}
-    for name in arrays.keys() - found.keys():
+    for name in (name for name in arrays if name not in found):
         if arrays[name].ndim != 3 or len(arrays[name]) != 2:
-            raise FormatError(f"critic/{name} is {arrays[name].shape}, needed two Q functions")
+            raise FormatError(f"{part}/{name} is {arrays[name].shape}, needed two Q functions")
         for which, values in enumerate(arrays[name]):
             both = f"Q{which + 1}.{name.removeprefix('QS.')}"
             turned = values.T if name.endswith("weight") else values.ravel()

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from vrlprobe.studies import collapse as judge_runs
 from vrlprobe.studies import rule as apply_rule
 
 SIGNS = (SPREAD, GRADIENT, RANK, COSINE)
-FOLLOW_SECONDS = 10.0
+FOLLOW_SECONDS, CONSECUTIVE = 10.0, 5
 Logged = Run | Record
 
 
@@ -35,12 +35,12 @@ Logged = Run | Record
 )  # fmt: skip
 @click.option("--rule", is_flag=True, help="What the reset rule would have done, and how well.")
 @click.option(
-    "--metric", default=GRADIENT.name, show_default=True, metavar="METRIC",
-    help="With --rule: any logged metric.",
+    "--metric", metavar="METRIC",
+    help=f"With --rule: any logged metric.  [default: {GRADIENT.name}]",
 )  # fmt: skip
 @click.option(
-    "--consecutive", type=click.IntRange(min=1), default=5, show_default=True,
-    help="With --rule: readings in a row beyond the threshold that keep a run.",
+    "--consecutive", type=click.IntRange(min=1),
+    help="With --rule: readings in a row beyond the threshold that keep a run.  [default: 5]",
 )  # fmt: skip
 @click.option("--follow", is_flag=True, help="Judge growing runs again at each checkpoint.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a run.")
@@ -50,8 +50,8 @@ def collapse(
     window: int | None,
     thresholds: tuple[str, ...],
     rule: bool,
-    metric: str,
-    consecutive: int,
+    metric: str | None,
+    consecutive: int | None,
     follow: bool,
     as_json: bool,
 ) -> None:
@@ -61,6 +61,11 @@ def collapse(
     the exploration noise has decayed. Undecided: too early to say, or the metrics
     disagree. The logs are enough; with --samples the last networks are asked, too.
     """
+    if rule and (follow or sample_paths):
+        raise click.UsageError("--rule reads the logs once: it takes no --follow and no --samples")
+    if not rule and (metric or consecutive):
+        raise click.UsageError("--metric and --consecutive are the rule's: give --rule, too")
+    metric, consecutive = metric or GRADIENT.name, consecutive or CONSECUTIVE
     given = _thresholds(thresholds)
     signs = tuple(replace(s, threshold=given.pop(s.name, s.threshold)) for s in SIGNS)
     if rule:
@@ -79,6 +84,8 @@ def collapse(
             click.echo(_rule_json(found) if as_json else describe_rule(found, sign, consecutive))
             return
         samples = session.samples(sample_paths)
+        if samples and (records := [run.path.name for run in opened if isinstance(run, Record)]):
+            click.echo(f"warning: records have no networks to ask: {', '.join(records)}", err=True)
         while True:
             verdicts = judge_runs(opened, samples, window=window, signs=signs)
             click.echo(to_json(opened, verdicts) if as_json else describe(opened, verdicts))
@@ -94,9 +101,10 @@ def _thresholds(given: Sequence[str]) -> dict[str, float]:
             found[name] = float(value)
         except ValueError:
             name = ""
-        if not name:
+        if not name or not 0 < found[name] < inf:
             raise click.BadParameter(
-                f"METRIC=VALUE is needed, not {text!r}", param_hint="--threshold"
+                f"METRIC=VALUE with a value above 0 is needed, not {text!r}",
+                param_hint="--threshold",
             )
     return found
 

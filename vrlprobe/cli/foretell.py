@@ -27,7 +27,7 @@ ROWS = 16
     "--metrics", "measured", type=FILE, metavar="FILE",
     help="Result of `vrlprobe metrics` on the same runs: try its metrics, too.",
 )  # fmt: skip
-@click.option("--metric", help="Show this metric at each frame, not the best one.")
+@click.option("--show", "metric", metavar="METRIC", help="At each frame, not the best one.")
 @class_options
 @window_option
 @click.option("-o", "--output", type=FILE, help="Result file (NetCDF).")
@@ -41,11 +41,13 @@ def foretell(
     window: int | None,
     output: Path | None,
 ) -> None:
-    """Tell how early, and from what, it shows which RUNS will end stuck.
+    """Show how early, and from which metric, it can be told which runs will end stuck.
 
-    RUNS are finished run files or records, trained without the reset rule. Every logged metric is
-    tried at every frame, each run by the threshold that the others give.
+    RUNS are finished run files or records of one task, trained without the reset rule. Every logged
+    metric is tried at every frame: each run is told by the threshold that is best for the others.
     """
+    if outcome == OUTCOMES[0] and (good is not None or bad is not None):
+        raise click.UsageError("--good and --bad are of returns: give --outcome, too")
     if output:
         check_writable(output)
     table = results([measured], "metrics")[str(measured)] if measured else None
@@ -71,31 +73,29 @@ def describe(found: xr.Dataset, outcome: str, metric: str | None = None) -> str:
         for at in np.unique(np.linspace(0, last, min(ROWS, last + 1)).round().astype(int))
     ]
     notes = [
-        f"told: of those that end {outcome}, each by the threshold of the others; false: of the",
-        "others. saved: share of all frames, had what was rightly told been stopped there.",
-        f"{BLIND}: told by the metric that is best on the other runs, whichever that is.",
+        f"told: of the runs that end {outcome}; false: of the others. Each run is told by the",
+        f"threshold that is best for the others; {BLIND}: by the metric best for them, too.",
+        "The best of many metrics is partly luck: trust a metric that you named beforehand",
+        f"(--show), or {BLIND}. saved: share of all frames, had those told rightly been stopped.",
     ]
     return "\n\n".join([*counts, aligned(rows), "\n".join(notes)])
 
 
 def _row(here: xr.Dataset, outcome: str, metric: str | None) -> dict[str, str]:
-    blind = here.sel(metric=BLIND)
     named = here.drop_sel(metric=BLIND)
-    known = named["accuracy"].notnull().any().item()
     best = int(np.argmax(named["accuracy"].fillna(-1).values))
     name = metric or str(named["metric"].values[best])
-    one = here.sel(metric=name)
+    one, blind = here.sel(metric=name), here.sel(metric=BLIND)
     return {
         "frame": f"{here['frame'].item():,}",
-        "metric": name if known else "",
+        f"{BLIND}: told": _told(blind),
+        f"{BLIND}: false": _false(blind),
+        f"{BLIND}: saved": _number(blind["saved"].item(), ".0%"),
+        "metric" if metric else "best": name if one["n_runs"].item() else "too few runs",
         f"{outcome} if": _threshold(one),
         "told": _told(one),
         "false": _false(one),
-        "accuracy": _number(one["accuracy"].item(), ".2f"),
         "saved": _number(one["saved"].item(), ".0%"),
-        f"{BLIND}: told": _told(blind),
-        f"{BLIND}: false": _false(blind),
-        f"{BLIND}: accuracy": _number(blind["accuracy"].item(), ".2f"),
     }
 
 

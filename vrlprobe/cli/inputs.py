@@ -6,6 +6,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from vrlprobe.cli.common import split_list
 from vrlprobe.errors import FormatError
 from vrlprobe.format.record import open_logged
 from vrlprobe.results import combine, load_result
@@ -88,3 +89,11 @@ def chosen(
             guess = f"did you mean {near[0]}? " if near else ""
             raise FormatError(f"no {what} {name!r} here: {guess}there are {', '.join(known)}")
     return names or known
+
+
+def chosen_components(
+    found: xr.Dataset, wanted: str | None, default: Sequence[str] = ()
+) -> list[str]:
+    """The components asked for, all of which the result must have."""
+    there = found["component"].values.tolist()
+    return chosen(split_list(wanted), there, "component", default)

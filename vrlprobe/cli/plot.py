@@ -7,7 +7,8 @@ import click
 import xarray as xr
 from matplotlib.figure import Figure
 
-from vrlprobe.cli.common import Session, class_options, samples_option, split_list
+from vrlprobe.cli.atoms import atoms
+from vrlprobe.cli.common import class_options, split_list
 from vrlprobe.cli.drawing import (
     check_output,
     components_option,
@@ -16,10 +17,9 @@ from vrlprobe.cli.drawing import (
     layers_option,
     runs_option,
 )
-from vrlprobe.cli.film import film, one_frame
-from vrlprobe.cli.inputs import chosen, is_result, result, results
+from vrlprobe.cli.film import film
+from vrlprobe.cli.inputs import chosen, chosen_components, result, results
 from vrlprobe.errors import SampleError, VrlprobeError
-from vrlprobe.figures import atoms as atoms_figure
 from vrlprobe.figures import cohort as cohort_figure
 from vrlprobe.figures import escape as escape_figure
 from vrlprobe.figures import foretell as foretell_figure
@@ -31,9 +31,11 @@ from vrlprobe.figures import transplant as transplant_figure
 from vrlprobe.results import last_checkpoint
 from vrlprobe.studies.averaging import by_class, returns, run_classes
 from vrlprobe.studies.escaping import escapes
-from vrlprobe.studies.fitting import DEFAULT_MAX_ATOMS, ProbeSettings
-from vrlprobe.studies.locating import atoms as atoms_study
+from vrlprobe.studies.foretelling import best_metrics
 from vrlprobe.studies.ordering import order as order_study
+
+FORETELL_LINES = 4
+"""Metrics drawn where none are named: those that tell best, on average over the frames."""
 
 
 @click.group()
@@ -114,14 +116,6 @@ def probe_result(inputs: Sequence[Path], runs: str | None, layers: str | None) -
     found = result(inputs, "probe", split_list(runs))
     there = found["layer"].values.tolist()
     return found.sel(layer=chosen(split_list(layers), there, "layer"))
-
-
-def chosen_components(
-    found: xr.Dataset, wanted: str | None, default: Sequence[str] = ()
-) -> list[str]:
-    """The components asked for, all of which the result must have."""
-    there = found["component"].values.tolist()
-    return chosen(split_list(wanted), there, "component", default)
 
 
 @plot.command(short_help="R² by layer and component, with the sparsity.")
@@ -291,57 +285,10 @@ def foretell(inputs: tuple[Path, ...], output: Path, data: Path | None, names: s
     (drawn,) = results(inputs, "foretell").values()
     lines = chosen(
         split_list(names), drawn["metric"].values.tolist(), "metric",
-        foretell_figure.best_metrics(drawn),
+        best_metrics(drawn, FORETELL_LINES),
     )  # fmt: skip
     finish(foretell_figure.draw(drawn, lines), output, drawn, data)
 
 
-@plot.command(short_help="Where in the image the chosen units look.")
-@figure_options
-@components_option
-@click.option("--layers", default="cnn4", show_default=True, help="Comma-separated layers.")
-@click.option("--frame", default="last", show_default=True, help="Checkpoint: last, best, F.")
-@samples_option
-@click.option("--keep-own", is_flag=True, help="Test the run on episodes of its own too.")
-@click.option(
-    "--max-atoms", type=click.IntRange(min=1), default=DEFAULT_MAX_ATOMS, show_default=True,
-    help="Largest number of activations in a probe.",
-)  # fmt: skip
-def atoms(
-    inputs: tuple[Path, ...],
-    output: Path,
-    data: Path | None,
-    components: str | None,
-    layers: str,
-    frame: str,
-    sample_paths: tuple[Path, ...],
-    keep_own: bool,
-    max_atoms: int,
-) -> None:
-    """Where in the image the activations look that a probe chose, component by component.
-
-    INPUTS is one run, which is probed at once, or what --data kept of an earlier call.
-    """
-    check_output(output, data)
-    if len(inputs) > 1:
-        raise click.UsageError("this figure shows one run: give one")
-    if is_result(inputs[0]):
-        drawn = results(inputs, "atoms")[str(inputs[0])]
-        names = chosen_components(drawn, components)
-        finish(atoms_figure.draw(drawn.sel(component=names)), output, drawn, data)
-        return
-    with Session() as session:
-        (run,) = session.runs(inputs)
-        drawn = atoms_study(
-            run,
-            session.samples(sample_paths),
-            frame=one_frame(frame),
-            layers=split_list(layers) or [],
-            components=split_list(components),
-            settings=ProbeSettings("omp", max_atoms),
-            keep_own=keep_own,
-        )
-    finish(atoms_figure.draw(drawn), output, drawn, data)
-
-
+plot.add_command(atoms)
 plot.add_command(film)

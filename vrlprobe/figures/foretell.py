@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import matplotlib as mpl
-import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,25 +11,21 @@ from matplotlib.ticker import PercentFormatter
 from vrlprobe.figures.style import FAINT, FULL_WIDTH, INK, OPTIONS, ROLES, frame_axis
 from vrlprobe.studies.foretelling import BLIND
 
-LINES = 4
-"""Metrics drawn where none are named: those that tell best, on average over the frames."""
 
-
-def draw(found: xr.Dataset, metrics: Sequence[str] | None = None) -> Figure:
+def draw(found: xr.Dataset, metrics: Sequence[str]) -> Figure:
     """Left: how often the end is told right, by frame; right: what stopping on it would save.
 
     Black is the metric that is best on the other runs, chosen anew for each; dotted is chance.
 
     Args:
         found: what `vrlprobe.studies.foretell` returns.
-        metrics: those drawn beside it; the four that tell best on average if None.
+        metrics: those drawn beside it.
     """
-    names = best_metrics(found) if metrics is None else list(metrics)
     badly, outcome = int(found["ends_badly"].sum()), found.attrs["outcome"]
     with mpl.rc_context(OPTIONS):
         figure = Figure(figsize=(FULL_WIDTH, 2.7), layout="constrained")
         told, saved = figure.subplots(1, 2)
-        for place, name in enumerate(names):
+        for place, name in enumerate(metrics):
             _line(told, found["accuracy"], name, ROLES[place % len(ROLES)], 1.1)
             _line(saved, found["saved"], name, ROLES[place % len(ROLES)], 1.1)
         for ax, variable in ((told, "accuracy"), (saved, "saved")):
@@ -43,7 +38,7 @@ def draw(found: xr.Dataset, metrics: Sequence[str] | None = None) -> Figure:
         saved.set_ylim(bottom=0)
         saved.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         saved.set_ylabel("share of all frames")
-        saved.set_title("saved by stopping what is told, and does", loc="left")
+        saved.set_title("saved by stopping them there", loc="left")
         told.legend(loc="lower right", frameon=False)
         figure.supxlabel(
             f"{badly} of {found.sizes['run']} runs end {outcome}; each is told by thresholds that "
@@ -51,14 +46,6 @@ def draw(found: xr.Dataset, metrics: Sequence[str] | None = None) -> Figure:
             fontsize=6.5,
         )
     return figure
-
-
-def best_metrics(found: xr.Dataset, count: int = LINES) -> list[str]:
-    """The metrics with the largest mean accuracy over the frames at which it is known."""
-    named = found["accuracy"].drop_sel(metric=BLIND)
-    named = named.sel(metric=named.notnull().any("frame"))
-    order = np.argsort(-named.mean("frame").values, kind="stable")
-    return [str(name) for name in named["metric"].values[order[:count]]]
 
 
 def _line(ax: Axes, values: xr.DataArray, name: str, colour: str, width: float) -> None:

@@ -74,9 +74,11 @@ class Record:
 
 def is_finished(run: Run) -> bool:
     """Whether a run has its last checkpoint; one that does not say how long it is has."""
+    if not len(run.frames):
+        return False
     total = int(run.config.get("total_frames", 0))
-    left = total - int(run.config.get("eval_every_frames", total))
-    return bool(len(run.frames)) and int(run.frames[-1]) >= left
+    due = range(0, total, int(run.config.get("eval_every_frames", total or 1)))
+    return not due or int(run.frames[-1]) >= due[-1]
 
 
 def make_record(run: Run, sections: Mapping[str, Any] | None = None) -> Record:
@@ -107,8 +109,29 @@ def make_record(run: Run, sections: Mapping[str, Any] | None = None) -> Record:
     )
 
 
+def is_record(path: Path) -> bool:
+    """Whether a file is a record, of any run."""
+    try:
+        return path.stat().st_size <= LIMIT and "vrlprobe_record" in json.loads(path.read_text())
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def refuse_to_replace_by_record(path: Path) -> None:
+    """Raise FormatError where something else lies where a run's record goes."""
+    if path.exists() and not is_record(path):
+        raise FormatError(
+            f"{path} is where the run's record goes, and is none: move it or rename the run"
+        )
+
+
 def write_record(record: Record, path: Path) -> None:
-    """Write a record as JSON, at once or not at all."""
+    """Write a record as JSON, at once or not at all.
+
+    Raises:
+        FormatError: something else is there.
+    """
+    refuse_to_replace_by_record(path)
     log = {name: plain(item.values) for name, item in record.log.data_vars.items()}
     content = {
         "vrlprobe_record": VERSION,
@@ -140,43 +163,56 @@ def read_record(path: Path) -> Record:
     Raises:
         FormatError: no such file, not a record, or one whose key is not that of its settings.
     """
-    import xarray as xr
-
     try:
         if path.stat().st_size > LIMIT:
             raise FormatError(f"{path} is too large for the record of a run")
         content = json.loads(path.read_text())
         if content["vrlprobe_record"] != VERSION:
             raise FormatError(f"{path}: record version {content['vrlprobe_record']}, not {VERSION}")
-        frames = np.array(content["frames"], np.int64)
-        # Records of before `dims` have one coordinate, which scalar columns lack.
-        dims = content.get("dims", dict.fromkeys(content["log"], tuple(content["coords"])))
-        columns = {name: _array(values) for name, values in content["log"].items()}
-        record = Record(
-            path,
-            content["name"],
-            frames,
-            content["config"],
-            xr.Dataset(
-                {
-                    name: (("frame", *dims[name])[: column.ndim], column)
-                    for name, column in columns.items()
-                },
-                coords={"frame": frames, **content["coords"]},
-            ),
-            _array(content["returns"]),
-            _array(content["final_returns"]),
-            content["checkpoint"],
-            content["versions"],
-            content["sections"],
-        )
+        record = _record_of(content, path)
+        _check_shapes(record)
+        digest = content["digest"]
     except FileNotFoundError as error:
         raise FormatError(f"{path}: no such file") from error
-    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
-        raise FormatError(f"{path} is not the record of a run ({error})") from error
-    if record.digest != content["digest"]:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OSError) as error:
+        text = ascii(str(error))[1:-1][:200]
+        raise FormatError(f"{path} is not the record of a run ({text})") from error
+    if record.digest != digest:
         raise FormatError(f"{path}: its settings are not those that it was written with")
     return record
+
+
+def _record_of(content: Mapping[str, Any], path: Path) -> Record:
+    import xarray as xr
+
+    frames = np.array(content["frames"], np.int64)
+    # Records of before `dims` have one coordinate, which scalar columns lack.
+    dims = content.get("dims", dict.fromkeys(content["log"], tuple(content["coords"])))
+    columns = {name: _array(values) for name, values in content["log"].items()}
+    log = xr.Dataset(
+        {name: (("frame", *dims[name])[: column.ndim], column) for name, column in columns.items()},
+        coords={"frame": frames, **content["coords"]},
+    )
+    return Record(
+        path,
+        content["name"],
+        frames,
+        dict(content["config"]),
+        log,
+        _array(content["returns"]),
+        _array(content["final_returns"]),
+        content["checkpoint"],
+        content["versions"],
+        content["sections"],
+    )
+
+
+def _check_shapes(record: Record) -> None:
+    """Raise ValueError for what no run has: no frames, or not ascending, or other returns."""
+    if not len(record.frames) or (np.diff(record.frames) <= 0).any():
+        raise ValueError("frames do not ascend")
+    if record.returns.shape != record.frames.shape or record.final_returns.ndim != 1:
+        raise ValueError("returns that are not one a frame")
 
 
 def open_logged(path: Path) -> Run | Record:

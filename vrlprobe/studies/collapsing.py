@@ -30,13 +30,26 @@ if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
 
 
-def rule_window(run: "Run | Record", window: int | None) -> int:
+def noise_window(run: "Run | Record", window: int | None) -> int:
     """The frames of an attempt in which the noise decays, unless given.
 
     Raises:
         SampleError: the run's config does not say and none is given.
     """
-    found = window or run.config.get("rule_window")
+    decay = int(run.config.get("noise_steps", 0)) * int(run.config.get("action_repeat", 0))
+    return _known(run, window or decay or run.config.get("rule_window"))
+
+
+def rule_window(run: "Run | Record", window: int | None) -> int:
+    """The frames after which the reset rule decides: the noise's, unless set apart or given.
+
+    Raises:
+        SampleError: the run's config does not say and none is given.
+    """
+    return _known(run, window or run.config.get("rule_window"))
+
+
+def _known(run: "Run | Record", found: Any) -> int:
     if not found:
         raise SampleError(
             f"{run.path.name} does not record at which frame its exploration noise has decayed: "
@@ -79,7 +92,7 @@ def judged(
     signs: Sequence[Sign] = (SPREAD, GRADIENT, RANK, COSINE),
 ) -> tuple[Readings, Verdict]:
     """All readings of one run's log, and the verdict on its last attempt, see `collapse`."""
-    frames = rule_window(run, window)
+    frames = noise_window(run, window)
     if not len(run.frames):
         raise SampleError(f"{run.path.name} has no checkpoint yet")
     whole = readings(run)
@@ -129,9 +142,9 @@ def rule(
         signs: of the verdicts.
 
     Returns:
-        Dims (run,): the variables of `RULE_VARIABLES`; (): `p`, the share of decided runs that
-        the rule fired on, `n`, the attempts that fit in the shortest run, `success` = 1 - p^n
-        with its 95% interval `success_low`, `success_high` (paper, proposition 1).
+        Dims (run,): the variables of `RULE_VARIABLES`; (): `p`, the share of runs past their
+        window that the rule fired on, `n`, the attempts that fit in the shortest run, `success` =
+        1 - p^n with its 95% interval `success_low`, `success_high` (paper, proposition 1).
 
     Raises:
         SampleError: a run without checkpoints, window, or readings of the metric.
@@ -149,7 +162,7 @@ def rule(
         applied = Rule(rule_window(run, window), sign, consecutive)
         _check_readings(run, applied, first)
         attempts.append(applied.attempts(int(run.config.get("total_frames", run.frames[-1]))))
-        verdict = judge(first.frames, first.values, applied.window, signs)
+        verdict = judge(first.frames, first.values, noise_window(run, window), signs)
         rows.append(_applied(applied, first, verdict))
     result = xr.Dataset(
         {
@@ -158,14 +171,14 @@ def rule(
         },
         coords={"run": run_labels(runs)},
     )
-    decided = [row for row in rows if row["decided"]]
+    over = [row for row in rows if row["over"]]  # earlier ones are only ever kept
     shortest = min(attempts)
-    if decided and shortest:
-        stuck = sum(row["fired"] >= 0 for row in decided)
-        estimate = success_probability(stuck, len(decided), shortest)
+    if over and shortest:
+        stuck = sum(row["fired"] >= 0 for row in over)
+        estimate = success_probability(stuck, len(over), shortest)
         for name, value in zip(("success", "success_low", "success_high"), estimate, strict=True):
             result[name] = value
-        result["p"], result["n"] = stuck / len(decided), shortest
+        result["p"], result["n"] = stuck / len(over), shortest
     return result
 
 
@@ -190,6 +203,7 @@ def _applied(applied: Rule, first: Readings, verdict: Verdict) -> dict[str, Any]
     known = verdict.word != "undecided" and decided
     right = (fired is not None) == (verdict.word == "stuck")
     return {
+        "over": bool(first.frames[-1] >= applied.window),
         "decided": decided,
         "fired": -1 if fired is None else fired,
         "streak": streak,

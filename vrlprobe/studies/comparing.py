@@ -33,7 +33,7 @@ def group_of(run: Run | Record, by: str) -> str:
     """
     if by not in run.config and by != "init":
         raise SampleError(f"{run.path.name} has no setting {by!r}: --by takes one of its config")
-    return str(run.config.get(by, "")) or SCRATCH
+    return str(run.config.get(by, "")) or (SCRATCH if by == "init" else "none")
 
 
 def grouped(result: xr.Dataset, runs: Sequence[Run | Record], by: str) -> xr.Dataset:

@@ -46,41 +46,51 @@ def escapes(measured: xr.Dataset) -> xr.Dataset:
     Raises:
         SampleError: no run that came out, or no checkpoint in collapse.
     """
-    stage = measured["stage"].transpose("run", "frame").values
+    stage = _stages(measured)
     columns = _columns(measured)
+    known, collapsed = stage != "", stage == "collapsed"
+    own = [np.flatnonzero(row) for row in known]
     outs = {
-        run: place
-        for run, row in zip(measured["run"].values.tolist(), stage, strict=True)
-        if (place := _escape(row)) is not None
+        at: place
+        for at, places in enumerate(own)
+        if (place := _escape(stage[at][places])) is not None
     }
     if not outs:
         raise SampleError("none of these runs comes out of action collapse: nothing switches")
-    frames = measured["frame"].values
-    result = blank({"metric": list(columns), "run": list(outs)}, VARIABLES)
-    result["escape"][:] = [frames[place] for place in outs.values()]
-    known, collapsed = stage != "", stage == "collapsed"
-    rows = {run: at for at, run in enumerate(measured["run"].values.tolist())}
+    frames, labels = measured["frame"].values, measured["run"].values.tolist()
+    result = blank({"metric": list(columns), "run": [labels[at] for at in outs]}, VARIABLES)
+    result["escape"][:] = [frames[own[at][place]] for at, place in outs.items()]
     for name, values in columns.items():
         there = known & np.isfinite(values)
         cut = best_cut(values[there], collapsed[there])
         scores = (separation(values[there], collapsed[there]), cut.threshold, cut.above)
         for variable, value in zip(VARIABLES, scores, strict=False):
             result[variable].loc[name] = value
-        for run, place in outs.items():
-            at = rows[run]
-            here = np.flatnonzero(there[at])
-            begin = _begin(stage[at], place)
-            switch = _switch(values[at][here], cut, here >= begin)
+        for at, place in outs.items():
+            begin = frames[own[at][_begin(stage[at][own[at]], place)]]
+            mine = np.flatnonzero(there[at])
+            switch = _switch(values[at][mine], cut, frames[mine] >= begin)
             if switch is not None:
-                result["lag"].loc[name, run] = frames[here[switch]] - frames[place]
+                lag = frames[mine[switch]] - frames[own[at][place]]
+                result["lag"].loc[name, labels[at]] = lag
+    steps = np.concatenate([np.diff(frames[places]) for places in own])
     return result.assign_attrs(
         {
             **{key: measured.attrs[key] for key in ("samples", "configs") if key in measured.attrs},
-            "n_collapsed": int((known & collapsed).sum()),
+            "n_collapsed": int(collapsed.sum()),
             "n_healthy": int((known & ~collapsed).sum()),
-            "interval": int(np.median(np.diff(frames))) if len(frames) > 1 else 0,
+            "interval": int(np.median(steps)),
         }
     )
+
+
+def _stages(measured: xr.Dataset) -> npt.NDArray[np.object_]:
+    """Stages (run, frame) of each run's last attempt, empty elsewhere: a reset is no escape."""
+    stage = measured["stage"].transpose("run", "frame").values.astype(object)
+    if "attempt" in measured:
+        attempt = measured["attempt"].transpose("run", "frame").values
+        stage[attempt != attempt.max(axis=1, keepdims=True)] = ""
+    return stage
 
 
 def _columns(measured: xr.Dataset) -> dict[str, Floats]:
@@ -99,11 +109,8 @@ def _columns(measured: xr.Dataset) -> dict[str, Floats]:
 
 def _escape(stage: npt.NDArray[np.object_]) -> int | None:
     """Place of the first healthy checkpoint after the last collapse; None where there is none."""
-    known = np.flatnonzero(stage != "")
     inside = np.flatnonzero(stage == "collapsed")
-    if not len(inside) or stage[known[-1]] == "collapsed":
-        return None
-    return int(known[known > inside[-1]][0])
+    return int(inside[-1]) + 1 if len(inside) and inside[-1] + 1 < len(stage) else None
 
 
 def _begin(stage: npt.NDArray[np.object_], escape: int) -> int:

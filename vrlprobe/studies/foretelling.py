@@ -1,5 +1,6 @@
 """How early, and from which metric, a run's end can be told: stuck or slow?"""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -9,12 +10,12 @@ import xarray as xr
 
 from vrlprobe.errors import SampleError
 from vrlprobe.foretell import balanced_accuracy, best_cut, leave_one_out, separation
-from vrlprobe.format.record import Record, refuse_twice
+from vrlprobe.format.record import Record, is_finished, refuse_twice
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.collapsing import judged
 from vrlprobe.studies.common import Variables, all_frames, blank, run_attributes
 from vrlprobe.studies.gathering import run_class
-from vrlprobe.studies.reading import Readings
+from vrlprobe.studies.reading import Readings, readings
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
@@ -51,7 +52,7 @@ VARIABLES: Variables = {
     "bad_above": (("metric", "frame"), False, "whether runs above the threshold end badly"),
     "saved": (
         ("metric", "frame"), np.nan,
-        "share of all frames saved by stopping what is told to end badly, and does",
+        "share of all runs' frames that stopping the runs in `found` there would have saved",
     ),
     "n_runs": (("metric", "frame"), 0, "runs with a reading"),
     "n_bad": (("metric", "frame"), 0, "of them that end badly"),
@@ -76,7 +77,8 @@ def foretell(
     """Try every logged metric at every frame on how the runs end, cross-validated over runs.
 
     Args:
-        runs: finished runs or records, trained without resets.
+        runs: finished runs or records of one task, trained without resets. Undecided ones are left
+            out, with a warning, where it is being stuck that is foretold.
         measured: result of `vrlprobe.studies.metrics` on the same runs: its metrics, too.
         outcome: which end is foretold: the verdict `stuck`, or a final return that is not good, or
             bad.
@@ -86,38 +88,102 @@ def foretell(
     Returns:
         Dims (metric, frame): the variables of `VARIABLES`, at the frames after the first update;
         the metric `any` is at each frame the one that is best on the other runs, so that its
-        figures are not those of the luckiest of many metrics. Dims (run,): those of `PER_RUN`.
+        figures are not those of the luckiest of many metrics. Dims (run,): those of `PER_RUN`. The
+        last readings themselves decide what is stuck, so that the end of a run tells it by
+        definition.
 
     Raises:
-        SampleError: fewer than two runs of either end, a run with resets, metrics of other runs.
+        SampleError: fewer than two runs of either end, a run with resets or not finished, several
+            tasks, metrics of other runs.
     """
-    refuse_twice(runs)
+    _check_runs(runs)
+    words = [_verdict(run, window, outcome) for run in runs]
+    if outcome == "stuck":
+        runs, words = _decided(runs, words)
     labels = run_labels(runs)
-    read = [judged(run, window=window) for run in runs]
-    result = blank({"run": labels}, PER_RUN)
-    for label, run, (_, verdict) in zip(labels, runs, read, strict=True):
+    ends = blank({"run": labels}, PER_RUN)
+    for label, run, word in zip(labels, runs, words, strict=True):
         final = float(run.returns[-1])
-        if outcome == "stuck":
-            badly = verdict.word == "stuck"
-        else:
-            kind = run_class(run, final, good, bad)
-            badly = kind == "bad" if outcome == "bad" else kind != "good"
-        for name, value in zip(PER_RUN, (badly, str(verdict), final, run.frames[-1]), strict=True):
-            result[name].loc[label] = value
-    _check_ends(result["ends_badly"].values, outcome)
-    values = _logged(labels, [whole for whole, _ in read])
+        kind = word if outcome == "stuck" else run_class(run, final, good, bad)
+        row = (_badly(kind, outcome), word, final, run.frames[-1])
+        for name, value in zip(PER_RUN, row, strict=True):
+            ends[name].loc[label] = value
+    _check_ends(ends["ends_badly"].values, outcome)
+    values = _logged(labels, [readings(run) for run in runs])
     if measured is not None:
         values = xr.concat([values, _measured(measured, runs, labels)], "metric", join="outer")
     values = values.dropna("frame", how="all")
+    if not values.size:
+        raise SampleError("these runs have no readings after the first update: nothing can tell")
     metrics, frames = values["metric"].values.tolist(), values["frame"].values.tolist()
     found = blank({"metric": [*metrics, BLIND], "frame": frames}, VARIABLES)
     for frame in frames:
-        for metric, scores in _at_frame(values.sel(frame=frame), result, frame):
+        for metric, scores in _at_frame(values.sel(frame=frame), ends, frame):
             for name, value in scores.items():
                 found[name].loc[metric, frame] = value
     arguments = {"outcome": outcome, "good": good, "bad": bad, "window": window}
     attributes = {**run_attributes("foretell", runs, arguments), "outcome": outcome}
-    return found.merge(result).assign_attrs(attributes)
+    return found.merge(ends).assign_attrs(attributes)
+
+
+def best_metrics(found: xr.Dataset, count: int) -> list[str]:
+    """The metrics with the largest mean accuracy over the frames at which it is known.
+
+    Args:
+        found: what `foretell` returns.
+        count: how many at most, without `BLIND`.
+    """
+    named = found["accuracy"].drop_sel(metric=BLIND)
+    named = named.sel(metric=named.notnull().any("frame"))
+    order = np.argsort(-named.mean("frame").values, kind="stable")
+    return [str(name) for name in named["metric"].values[order[:count]]]
+
+
+def _check_runs(runs: "Sequence[Run | Record]") -> None:
+    """Raise SampleError for what teaches nothing: unfinished or reset runs, several tasks."""
+    refuse_twice(runs)
+    tasks = [str(run.config.get("task", "unknown")) for run in runs]
+    for run, task in zip(runs, tasks, strict=True):
+        if task != tasks[0]:
+            raise SampleError(
+                f"thresholds are learned on one task: {runs[0].path.name} is of {tasks[0]}, "
+                f"{run.path.name} of {task}"
+            )
+        if not isinstance(run, Record) and not is_finished(run):
+            raise SampleError(
+                f"{run.path.name} is not finished, so its end is not known: leave it out, or go on "
+                "with it (vrltrain resume)"
+            )
+        if len(set(readings(run).attempts.tolist())) > 1:
+            raise SampleError(f"{run.path.name} was reset: needed are runs without the rule")
+
+
+def _verdict(run: "Run | Record", window: int | None, outcome: Outcome) -> str:
+    """The verdict in words; empty where the window is not known and nothing depends on it."""
+    try:
+        return str(judged(run, window=window)[1])
+    except SampleError:
+        if outcome == "stuck":
+            raise
+        return ""
+
+
+def _decided(
+    runs: "Sequence[Run | Record]", words: Sequence[str]
+) -> "tuple[list[Run | Record], list[str]]":
+    """The runs whose verdict says whether they are stuck; the others are warned of."""
+    pairs = list(zip(runs, words, strict=True))
+    if open_ones := [run.path.stem for run, word in pairs if word == "undecided"]:
+        warnings.warn(
+            f"left out, undecided on being stuck: {', '.join(open_ones)}", UserWarning, stacklevel=3
+        )
+    kept = [(run, word) for run, word in pairs if word != "undecided"]
+    return [run for run, _ in kept], [word for _, word in kept]
+
+
+def _badly(kind: str, outcome: Outcome) -> bool:
+    """Whether a verdict or a class is the end that is foretold."""
+    return kind != "good" if outcome == "not good" else kind.startswith(outcome)
 
 
 def _check_ends(badly: Bools, outcome: str) -> None:
@@ -131,11 +197,7 @@ def _check_ends(badly: Bools, outcome: str) -> None:
 
 
 def _logged(labels: Sequence[str], read: Sequence[Readings]) -> xr.DataArray:
-    """Logged columns, dims (run, metric, frame); NaN where a run has no reading.
-
-    Raises:
-        SampleError: a run with resets.
-    """
+    """Logged columns, dims (run, metric, frame); NaN where a run has no reading."""
     frames = all_frames([whole.frames.tolist() for whole in read])
     names = list(dict.fromkeys(name for whole in read for name in whole.values))
     names = [name for name in names if name not in OF_NO_NETWORK]
@@ -145,8 +207,6 @@ def _logged(labels: Sequence[str], read: Sequence[Readings]) -> xr.DataArray:
         ("run", "metric", "frame"),
     )
     for label, whole in zip(labels, read, strict=True):
-        if len(set(whole.attempts.tolist())) > 1:
-            raise SampleError(f"{label} was reset: foretelling needs runs without the rule")
         for name in set(names) & whole.values.keys():
             column = whole.values[name]
             values.loc[label, name, whole.frames] = np.where(np.isfinite(column), column, np.nan)
@@ -183,6 +243,7 @@ def _at_frame(
 ) -> Iterator[tuple[str, Mapping[str, float | bool]]]:
     """Scores by metric at one frame, `BLIND` last; nothing of a metric that too few runs have."""
     badly, last = ends["ends_badly"].values, ends["last_frame"].values
+    left = (last - frame) / last.sum()
     table = values.transpose("run", "metric").values
     known = np.isfinite(table)
     for column, name in enumerate(values["metric"].values.tolist()):
@@ -196,29 +257,28 @@ def _at_frame(
                     "separation": separation(mine, badly[rows]),
                     "threshold": cut.threshold,
                     "bad_above": cut.above,
-                    **_scores(leave_one_out(mine, badly[rows]), badly[rows], last[rows], frame),
+                    **_scores(leave_one_out(mine, badly[rows]), badly[rows], left[rows]),
                 },
             )
     there = known.any(axis=1)
     complete = known[there].all(axis=0)
     if _enough(badly[there]) and complete.any():
         told = leave_one_out(table[there][:, complete], badly[there])
-        yield BLIND, _scores(told, badly[there], last[there], frame)
+        yield BLIND, _scores(told, badly[there], left[there])
 
 
 def _enough(badly: Bools) -> bool:
     return min(int(badly.sum()), int((~badly).sum())) >= FEWEST
 
 
-def _scores(
-    told: Bools, badly: Bools, last: npt.NDArray[np.int64], frame: int
-) -> Mapping[str, float]:
+def _scores(told: Bools, badly: Bools, left: Floats) -> Mapping[str, float]:
+    """Of runs told to end badly or not; `left` is what each has to go, a share of all frames."""
     hits = told & badly
     return {
         "accuracy": balanced_accuracy(told, badly),
         "found": int(hits.sum()),
         "false": int((told & ~badly).sum()),
-        "saved": float((last - frame)[hits].sum() / last.sum()),
+        "saved": float(left[hits].sum()),
         "n_runs": len(badly),
         "n_bad": int(badly.sum()),
     }

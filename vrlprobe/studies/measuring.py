@@ -59,6 +59,7 @@ VARIABLES: Variables = {
     **{name: (("run", "frame", "layer"), np.nan, text) for name, text in LAYERED.items()},
     **{name: (("run", "frame"), np.nan, text) for name, text in AGENT.items()},
     "stage": (("run", "frame"), "", "collapsed or healthy, by the run's log; empty if not known"),
+    "attempt": (("run", "frame"), -1, "training from scratch that the checkpoint belongs to"),
     "checkpoint": (("run", "frame"), "", "SHA-256 of the checkpoint's parameters"),
 }
 
@@ -97,9 +98,10 @@ def metrics(
         Dims (run, frame, layer): `numerical_rank`, `effective_rank`, `srank`,
         `correlation_neurons`, `correlation_samples`, `dead_units`, `zero_fraction`,
         `dormant_ratio`, `grad_norm`. Dims (run, frame): `episode_return`, `action_spread`,
-        `saturated_share`, `action_entropy`, `stage`, `checkpoint`. NaN where undefined or missing:
-        zeros of a layer that is no ReLU, the gradient norm of a layer that has none. It is the
-        log's for a checkpoint without critic or batch. The attribute `n_samples` is their number.
+        `saturated_share`, `action_entropy`, `stage`, `attempt`, `checkpoint`. NaN where
+        undefined or missing: zeros of a layer that is no ReLU, the gradient norm of a layer that
+        has none. It is the log's for a checkpoint without critic or batch. The attribute
+        `n_samples` is their number.
 
     Raises:
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.
@@ -114,8 +116,11 @@ def metrics(
     labels = run_labels(runs)
     result = blank({"run": labels, "frame": all_frames(chosen), "layer": names}, VARIABLES)
     for label, run, found in zip(labels, runs, chosen, strict=True):
-        stages = dict(zip(run.frames.tolist(), stage_labels(readings(run)), strict=True))
+        whole = readings(run)
+        stages = dict(zip(run.frames.tolist(), stage_labels(whole), strict=True))
         result["stage"].loc[label, found] = [stages[frame] for frame in found]
+        attempts = dict(zip(run.frames.tolist(), whole.attempts.tolist(), strict=True))
+        result["attempt"].loc[label, found] = [attempts[frame] for frame in found]
     jobs = [(place, frame) for place, found in enumerate(chosen) for frame in found]
     diverged = []
     for place, frame in track(jobs):
@@ -211,16 +216,16 @@ class _Own:
     """Each checkpoint's own rollout, as many observations of each."""
 
     def __init__(self, runs: "list[Run]", chosen: list[list[int]], n_samples: int) -> None:
-        there = {
-            (run.path.name, frame): sum(run.rollout(frame).n_images)
+        there = [
+            (sum(run.rollout(frame).n_images), run.path.name, frame)
             for run, frames in zip(runs, chosen, strict=True)
             for frame in frames
-        }
-        poorest = min(there, key=lambda key: there[key])
-        self.count = min(n_samples, there[poorest])
+        ]
+        fewest, name, frame = min(there)
+        self.count = min(n_samples, fewest)
         if not self.count:
             raise SampleError(
-                f"{poorest[0]} recorded no images at frame {poorest[1]}: give --samples a sample "
+                f"{name} recorded no images at frame {frame}: give --samples a sample "
                 "set or well-performing runs, or choose other --frames"
             )
 

@@ -80,9 +80,11 @@ class Parts:
             return None
         try:
             values = json.loads(self._path(self._folder, key).read_text())
-            return {name: np.asarray(value) for name, value in values.items()}
+            found = {name: np.asarray(value) for name, value in values.items()}
         except (OSError, ValueError, AttributeError):
             return None
+        whole = found and all(array.dtype.kind in "fib" for array in found.values())
+        return found if whole else None
 
     def _give_up(self, error: OSError) -> None:
         warnings.warn(

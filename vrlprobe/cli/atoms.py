@@ -1,0 +1,61 @@
+"""`vrlprobe plot atoms`: where in the image the activations look that a probe chose."""
+
+from pathlib import Path
+
+import click
+
+from vrlprobe.cli.common import Session, samples_option, split_list
+from vrlprobe.cli.drawing import check_output, components_option, figure_options, finish
+from vrlprobe.cli.film import one_frame
+from vrlprobe.cli.inputs import chosen_components, is_result, results
+from vrlprobe.figures import atoms as atoms_figure
+from vrlprobe.studies.fitting import DEFAULT_MAX_ATOMS, ProbeSettings
+from vrlprobe.studies.locating import atoms as atoms_study
+
+
+@click.command(short_help="Where in the image the chosen units look.")
+@figure_options
+@components_option
+@click.option("--layers", default="cnn4", show_default=True, help="Comma-separated layers.")
+@click.option("--frame", default="last", show_default=True, help="Checkpoint: last, best, F.")
+@samples_option
+@click.option("--keep-own", is_flag=True, help="Test the run on episodes of its own too.")
+@click.option(
+    "--max-atoms", type=click.IntRange(min=1), default=DEFAULT_MAX_ATOMS, show_default=True,
+    help="Largest number of activations in a probe.",
+)  # fmt: skip
+def atoms(
+    inputs: tuple[Path, ...],
+    output: Path,
+    data: Path | None,
+    components: str | None,
+    layers: str,
+    frame: str,
+    sample_paths: tuple[Path, ...],
+    keep_own: bool,
+    max_atoms: int,
+) -> None:
+    """Where in the image the activations look that a probe chose, component by component.
+
+    INPUTS is one run, which is probed at once, or what --data kept of an earlier call.
+    """
+    check_output(output, data)
+    if len(inputs) > 1:
+        raise click.UsageError("this figure shows one run: give one")
+    if is_result(inputs[0]):
+        drawn = results(inputs, "atoms")[str(inputs[0])]
+        names = chosen_components(drawn, components)
+        finish(atoms_figure.draw(drawn.sel(component=names)), output, drawn, data)
+        return
+    with Session() as session:
+        (run,) = session.runs(inputs)
+        drawn = atoms_study(
+            run,
+            session.samples(sample_paths),
+            frame=one_frame(frame),
+            layers=split_list(layers) or [],
+            components=split_list(components),
+            settings=ProbeSettings("omp", max_atoms),
+            keep_own=keep_own,
+        )
+    finish(atoms_figure.draw(drawn), output, drawn, data)
