@@ -88,6 +88,8 @@ def test_what_cannot_be_done(call, runs, make_run, tmp_path) -> None:
 def test_the_group_alone_shows_its_commands(call) -> None:
     assert "Commands:" in call().stderr
     assert "layers" in call("plot").stderr
+    failed(call("probee", "a.h5"), "Did you mean 'probe'?", code=2)
+    failed(call("what"), "No such command 'what'", code=2)
 
 
 def test_every_command_of_the_group_answers_help(call) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import xarray as xr
 
-from vrlprobe.cli.common import FILE, Session, samples_option, window_option
+from vrlprobe.cli.common import FILE, Session, samples_option
 from vrlprobe.cli.table import aligned
 from vrlprobe.collapse import COSINE, GRADIENT, RANK, SPREAD, Sign, Verdict
 from vrlprobe.format.reader import Run
@@ -28,7 +28,11 @@ Logged = Run | Record
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=FILE)
 @samples_option
-@window_option
+@click.option(
+    "--window", type=click.IntRange(min=1),
+    help="Frames in which the noise decays, after which a collapsed run is stuck; with --rule, "
+    "also those after which it decides.  [default: as the run records]",
+)  # fmt: skip
 @click.option(
     "--threshold", "thresholds", multiple=True, metavar="METRIC=VALUE",
     help="Of a metric: " + ", ".join(f"{sign.name}={sign.threshold:g}" for sign in SIGNS),

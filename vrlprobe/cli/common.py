@@ -35,7 +35,8 @@ samples_option = click.option(
 window_option = click.option(
     "--window",
     type=click.IntRange(min=1),
-    help="Frames in which the noise decays.  [default: as the run records]",
+    help="Frames in which the noise decays, after which a collapsed run is stuck.  [default: as "
+    "the run records]",
 )
 
 

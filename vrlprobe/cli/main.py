@@ -1,5 +1,6 @@
 """The command `vrlprobe`."""
 
+import difflib
 from importlib import import_module
 
 import click
@@ -36,6 +37,15 @@ class LazyGroup(CleanGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of the commands, in the order of use."""
         return list(COMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first argument names; a typo is told what it may have meant."""
+        near = difflib.get_close_matches(args[0], COMMANDS, 1)
+        if args[0] not in COMMANDS and near:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name, None if there is none."""

@@ -41,7 +41,8 @@ def consistency_flags(path: Path) -> int:
     except OSError as error:
         raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
     if start[:8] != SIGNATURE:
-        raise FormatError(f"{path}: not an HDF5 file, so not a run")
+        hint = " (a record has the log alone, no checkpoints)" if path.suffix == ".json" else ""
+        raise FormatError(f"{path}: not an HDF5 file, so not a run{hint}")
     if len(start) < 36 or start[8] != 3:
         raise FormatError(f"{path}: not a run: a run file has an HDF5 superblock of version 3")
     end = int.from_bytes(start[28:36], "little")
