@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from vrlprobe.errors import RenderError, UnknownTaskError
+from vrlprobe.errors import RenderError, UnknownTaskError, VrlprobeError
 from vrlprobe.format.episode import Episode
 
 if sys.platform == "linux" and not os.environ.get("DISPLAY"):
@@ -315,6 +315,9 @@ def record_episode(
         env: the environment; it is reset first.
         policy: stacked observations (1, 3 * frame_stack, H, W) to actions (1, n_actions).
         keep_images: False leaves the images out of what is returned.
+
+    Raises:
+        VrlprobeError: the policy gives an action that is not finite.
     """
     env.reset()
     images, states, physics = [env.image], [env.state], [env.physics_state]
@@ -323,6 +326,8 @@ def record_episode(
     last = False
     while not last:
         actions.append(np.asarray(policy(env.observation[None])[0], np.float32))
+        if not np.isfinite(actions[-1]).all():
+            raise VrlprobeError("the agent's action is no number: its training diverged")
         step = env.step(actions[-1])
         last = step.last
         rewards.append(step.reward)

@@ -1,8 +1,18 @@
 """The errors that vrlprobe raises on purpose: each message is one line a person can act on."""
 
+LONGEST = 2000
+
 
 class VrlprobeError(Exception):
-    """Base of every error that a user's input or file can cause; the commands print it, exit 1."""
+    """Base of every error that a user's input or file can cause; the commands print it, exit 1.
+
+    Messages quote names out of strangers' files: control characters are escaped, so that each stays
+    one line and does nothing to a terminal, and what is too long is cut.
+    """
+
+    def __init__(self, message: str) -> None:
+        shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
+        super().__init__(shown if len(shown) <= LONGEST else f"{shown[:LONGEST]} …")
 
 
 class FormatError(VrlprobeError):

@@ -164,6 +164,7 @@ def test_a_critic_of_three_joint_functions_is_left_out(tmp_path):
         ),
         (lambda a: a.critic.Q1[0].bias.data.fill_(np.nan), "critic/Q1.0.bias holds NaN"),
         (lambda a: a.critic.Q2.__setitem__(1, nn.Tanh()), "critic/Q2.1 is Tanh, needed ReLU"),
+        (lambda a: a.critic.Q1.insert(1, nn.Dropout(0.1)), "critic/Q1.2.weight"),
         (lambda a: nest(a.critic, 10), "modules nested deeper than any agent's"),
     ],
 )
@@ -259,7 +260,7 @@ def broken(change):
         ),
         (
             lambda a: setattr(a.encoder, "pool", nn.AvgPool2d(2)),
-            "names 'torch.nn.modules.pooling.AvgPool2d', which is no part of an agent read here",
+            "encoder/pool (AvgPool2d) is no layer of it",
         ),
         (
             lambda a: setattr(a.encoder, "squash", nn.Tanh()),

@@ -9,6 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tests.checkpoints.strangers import DrQV2Agent, save
 from vrlprobe.checkpoints.reading import read_checkpoint
@@ -176,6 +177,32 @@ def test_modules_that_hold_themselves(tmp_path):
     agent.actor._modules["again"] = agent.actor
     with pytest.raises(FormatError, match="more than 1000 modules"):
         read_checkpoint(save(tmp_path / "a.pt", agent))
+
+
+def test_a_dict_that_holds_itself_under_many_names(tmp_path):
+    """300 entries that are each the dict itself: 300**5 of them four levels down."""
+    names = b"".join(b"X\x04\0\0\0%04d" % n + b"h\x00s" for n in range(300))
+    path = archive(tmp_path / "a.pt", b"\x80\x02}q\x00" + names + b".")
+    with pytest.raises(FormatError, match="more than 100000 entries"):
+        read_checkpoint(path)
+
+
+def test_one_storage_under_many_names(tmp_path):
+    tensor = torch.zeros(2 << 20)
+    torch.save({f"layer{n}.weight": tensor for n in range(100)}, tmp_path / "a.pt")
+    with pytest.raises(FormatError, match="more than 134217728 numbers"):
+        read_checkpoint(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_names_that_would_do_something_to_a_terminal(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    state = {"encoder.convnet.0.weight\n\x1b[31mEVIL": torch.zeros(2), "b" * 5000: torch.ones(1)}
+    (torch.save if suffix == ".pt" else save_file)(state, path)
+    with pytest.raises(FormatError) as error:
+        read_checkpoint(path)
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 2100
 
 
 def test_modules_in_modules(tmp_path):

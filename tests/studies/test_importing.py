@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.checkpoints.strangers import DrQV2Agent, save
-from vrlprobe.errors import FormatError, SampleError, UnknownTaskError
+from vrlprobe.errors import FormatError, SampleError, UnknownTaskError, VrlprobeError
 from vrlprobe.format.reader import open_run
 from vrlprobe.studies.importing import import_checkpoints
 from vrlprobe.studies.measuring import metrics
@@ -127,12 +127,16 @@ def test_episodes_by_number_and_no_rewards(tmp_path, snapshots, observations):
         ({"lengths": np.array([40, 41])}, "do not make up the 80"),
         ({"lengths": np.array([79, 1])}, "each with two or more"),
         ({"lengths": np.array([100, -20])}, "do not make up"),
+        ({"lengths": np.array([2**63 - 1, 2**63 - 1, 82])}, "do not make up the 80"),
+        ({"lengths": np.array([20.0, 60.0])}, "`lengths` is float64, needed whole numbers"),
+        ({"speed[0]": np.zeros(80)}, "component 'speed[0]' is there twice"),
+        ({"a\nb": np.zeros(80)}, "component 'a\\nb' is there twice, or no plain name"),
         ({"lengths": None, "episode": np.arange(80) % 2}, "comes back to an episode"),
         ({"height": np.zeros(79)}, "`height` is float64 (79,), needed numbers for 80"),
         ({"height": np.full(80, np.nan)}, "`height` needs finite numbers"),
         ({"height": None, "speed": None}, "no component of the state"),
         ({"height": np.array(["a"] * 80)}, "`height` is <U1"),
-        ({"height": np.array([{}] * 80)}, "not an npz file of plain arrays"),
+        ({"height": np.array([{}] * 80)}, "it is another file, or holds pickled objects"),
         ({"actions": np.zeros(80)}, "actions (n, n_actions)"),
     ],
 )  # fmt: skip
@@ -152,6 +156,18 @@ def test_a_single_array_is_no_set_of_observations(tmp_path, snapshots):
         )
 
 
+def test_an_agent_whose_actions_are_no_numbers(tmp_path):
+    agent = DrQV2Agent(actions=1)
+    first, second, last = agent.actor.policy[::2]
+    torch.nn.init.constant_(first.bias, 1e38)  # finite, and products of them are not
+    torch.nn.init.constant_(second.weight, 1e38)
+    last.weight.data = torch.tensor([1.0, -1.0]).repeat(1, 8)
+    path = save(tmp_path / "a.pt", agent)
+    with pytest.raises(VrlprobeError, match="action is no number: its training diverged"):
+        import_checkpoints([path], tmp_path / "run.h5", episodes=1, **QUICK)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pt"]
+
+
 def test_what_is_refused_before_anything_is_written(tmp_path, snapshots):
     other = save(tmp_path / "other.pt", DrQV2Agent(actions=1, hidden=17), step=5)
     again = save(tmp_path / "again.pt", DrQV2Agent(actions=1), step=1000)
@@ -162,14 +178,16 @@ def test_what_is_refused_before_anything_is_written(tmp_path, snapshots):
         ([*snapshots, again], {}, "are both at frame 50000"),
         (unnumbered, {}, "give --frame for each"),
         (snapshots, {"frames": [1, 2]}, "2 frames for 3 files"),
+        (snapshots, {"frames": [1, 2, 10**20]}, "is beyond any training"),
         (snapshots, {"task": "walker_walk"}, "the agent has 1 actions, walker_walk takes 6"),
         ([tmp_path / "none.pt"], {}, "no such file"),
     ]:
         with pytest.raises(FormatError) as error:
             import_checkpoints(files, output, **{**QUICK, **options})
         assert words in str(error.value)
-    with pytest.raises(UnknownTaskError, match="cartpole_balance"):
-        import_checkpoints(snapshots, output, task="cartpole_balanced")
+    for episodes in (0, 3):
+        with pytest.raises(UnknownTaskError, match="cartpole_balance"):
+            import_checkpoints(snapshots, output, task="cartpole_balanced", episodes=episodes)
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".pt"] * 7
     output.touch()
     with pytest.raises(FormatError, match="exists"):

@@ -176,9 +176,9 @@ def _networks(module: Any, part: str, where: str) -> dict[str, NDArray[np.float3
         return {
             f"{place}.{name}": array
             for place, layer in _layers(module).items()
-            for name, array in tensors(layer, where)
+            for name, array in tensors(layer, where, f"{part}/{place}")
         }
-    arrays = dict(tensors(module, where))
+    arrays = dict(tensors(module, where, part))
     return _from_parallel(arrays, part) if "QS.0.weight" in arrays else arrays
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from vrlprobe.checkpoints.inert import Inert
-from vrlprobe.checkpoints.torchfile import is_tensor, mapping, tensor_array
+from vrlprobe.checkpoints.torchfile import check_numbers, is_tensor, mapping, tensor_array
 from vrlprobe.errors import FormatError
 
 MAX_DEPTH = 8
@@ -35,20 +35,34 @@ def children(module: Any) -> Mapping[str, Any]:
     return {name: child for name, child in found.items() if child is not None}
 
 
-def tensors(
+def tensors(module: Any, where: str, part: str) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """A described module's parameters by dotted name, in its order.
+
+    Args:
+        module: the description.
+        where: the file, which begins every error's message.
+        part: the module's own name, for the same.
+    """
+    check_size(module, where)
+    size = 0
+    for name, node in _parameters(module, where):
+        found = tensor_array(node, f"{where}: {part}/{name}")
+        size += found.size
+        check_numbers(size, where)
+        yield name, found
+
+
+def _parameters(
     module: Any, where: str, prefix: str = "", depth: int = 0
-) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """A described module's parameters by dotted name, in its order."""
-    if not depth:
-        check_size(module, where)
+) -> Iterator[tuple[str, Any]]:
     if depth > MAX_DEPTH:
         raise FormatError(f"{where}: modules nested deeper than any agent's")
     state = module.state if isinstance(module, Inert) else None
     for name, node in mapping(mapping(state).get("_parameters")).items():
         if is_tensor(node):
-            yield prefix + name, tensor_array(node, f"{where}: {prefix}{name}")
+            yield prefix + name, node
     for name, child in children(module).items():
-        yield from tensors(child, where, f"{prefix}{name}.", depth + 1)
+        yield from _parameters(child, where, f"{prefix}{name}.", depth + 1)
 
 
 def is_network(node: Any) -> bool:

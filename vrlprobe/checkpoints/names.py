@@ -8,7 +8,7 @@ from itertools import product
 
 _AGENT_MODULES = (
     *("drqv2", "agents.drqv2", "algos.drqv2", "agents.taco", "algos.svea", "algos.sgqn"),
-    *("agents.drm", "agents.drm_mw", "agents.drm_adroit", "agent.ddpg", "agent.aps", "agent.diayn"),
+    *("agents.drm", "agents.drm_mw", "agent.ddpg", "agent.aps", "agent.diayn"),
     *("agent.disagreement", "agent.icm", "agent.icm_apt", "agent.proto", "agent.rnd", "agent.smm"),
     *("bcagent", "cql"),
 )
@@ -35,13 +35,26 @@ _OTHERS = {
         *("NonLearnableParameterizedRegWrapper", "DummyParameterizedRegWrapper"),
     ),
     "analysis_custom_autograd_functions": ("LearnS",),
-    "torch.nn.modules.container": ("Sequential", "ModuleList", "ModuleDict"),
-    "torch.nn.modules.conv": ("Conv2d", "ConvTranspose2d"),
-    "torch.nn.modules.linear": ("Linear", "Identity"),
-    "torch.nn.modules.normalization": ("LayerNorm",),
+    # Layers of forks, too: their place decides whether they are refused by name or left out.
+    "torch.nn.modules.container": ("Sequential", "ModuleList", "ModuleDict", "ParameterList"),
+    "torch.nn.modules.conv": ("Conv1d", "Conv2d", "ConvTranspose2d"),
+    "torch.nn.modules.linear": ("Linear", "Identity", "Bilinear"),
+    "torch.nn.modules.normalization": ("LayerNorm", "GroupNorm", "RMSNorm"),
     "torch.nn.modules.batchnorm": ("BatchNorm1d", "BatchNorm2d"),
-    "torch.nn.modules.activation": ("ReLU", "LeakyReLU", "Tanh", "Sigmoid"),
-    "torch.nn.modules.flatten": ("Flatten",),
+    "torch.nn.modules.instancenorm": ("InstanceNorm2d",),
+    "torch.nn.modules.activation": (
+        *("ReLU", "ReLU6", "LeakyReLU", "PReLU", "ELU", "SELU", "GELU", "SiLU", "Mish", "Tanh"),
+        *("Sigmoid", "Hardtanh", "Softplus", "Softmax", "MultiheadAttention"),
+    ),
+    "torch.nn.modules.dropout": ("Dropout", "Dropout2d"),
+    "torch.nn.modules.pooling": (
+        *("MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d"),
+    ),
+    "torch.nn.modules.padding": ("ZeroPad2d", "ReplicationPad2d", "ReflectionPad2d"),
+    "torch.nn.modules.rnn": ("GRU", "GRUCell", "LSTM", "LSTMCell"),
+    "torch.nn.modules.sparse": ("Embedding",),
+    "torch.nn.modules.upsampling": ("Upsample",),
+    "torch.nn.modules.flatten": ("Flatten", "Unflatten"),
     "torch.nn.modules.loss": ("CrossEntropyLoss", "MSELoss"),
     "torch.optim.adam": ("Adam",),
     "torch.optim.adamw": ("AdamW",),

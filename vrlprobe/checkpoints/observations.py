@@ -87,7 +87,9 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
         with file:
             return dict(file)
     except (ValueError, OSError, EOFError, MemoryError, zipfile.BadZipFile, AttributeError) as e:
-        raise SampleError(f"{path}: not an npz file of plain arrays: {e}") from None
+        unsafe = "allow_pickle" in str(e)  # numpy's text says how to load it all the same
+        told = "it is another file, or holds pickled objects" if unsafe else str(e)
+        raise SampleError(f"{path}: not an npz file of plain arrays: {told}") from None
 
 
 def _images(
@@ -126,12 +128,15 @@ def _lengths(path: Path, arrays: Mapping[str, NDArray[Any]], total: int) -> list
         lengths = np.diff([0, *changes, total])
         if len(np.unique(ids)) != len(lengths):
             raise SampleError(f"{path}: `episode` comes back to an episode that had ended")
-    if lengths.dtype.kind not in "iu" or lengths.sum() != total or lengths.min(initial=2) < 2:
+    if lengths.dtype.kind not in "iu":
+        raise SampleError(f"{path}: `lengths` is {lengths.dtype}, needed whole numbers")
+    found: list[int] = lengths.tolist()
+    if sum(found) != total or min(found, default=2) < 2:
         raise SampleError(
-            f"{path}: episodes of {lengths[:5].tolist()} … images do not make up the {total} there "
-            "are, each with two or more"
+            f"{path}: episodes of {', '.join(map(str, found[:5]))} … images do not make up the "
+            f"{total} there are, each with two or more"
         )
-    return [int(length) for length in lengths]
+    return found
 
 
 def _states(
@@ -147,6 +152,8 @@ def _states(
             raise SampleError(f"{path}: component `{name}` needs finite numbers, (n,) or (n, k)")
         columns.append(values.reshape(total, -1))
         names += [name] if values.ndim == 1 else [f"{name}[{i}]" for i in range(values.shape[1])]
+    if odd := [name for name in names if not name.isprintable() or names.count(name) > 1]:
+        raise SampleError(f"{path}: component {odd[0]!a} is there twice, or no plain name")
     if not names:
         raise SampleError(f"{path}: no component of the state: needed an array for each, (n,)")
     return np.concatenate(columns, axis=1), tuple(names)

@@ -19,6 +19,8 @@ from vrlprobe.errors import FormatError
 
 POLICY = "policy.pth"
 NATURE = "torch_layers.NatureCNN"
+LARGEST = 10_000
+"""Pixels of an image's side, or its channels."""
 ACTIVATIONS = {"ReLU": "relu", "Tanh": "tanh"}
 
 
@@ -75,9 +77,14 @@ def _told(archive: Archive) -> Mapping[str, Any] | None:
 def _image_shape(told: Mapping[str, Any]) -> list[int] | None:
     space = told.get("observation_space")
     shape = (space.get("_shape") or space.get("shape")) if isinstance(space, dict) else None
-    if isinstance(shape, list) and len(shape) == 3 and all(isinstance(n, int) for n in shape):
+    if isinstance(shape, list) and len(shape) == 3 and all(map(_is_size, shape)):
         return shape
     return None
+
+
+def _is_size(number: Any) -> bool:
+    whole = isinstance(number, int) and not isinstance(number, bool)
+    return whole and 0 < number <= LARGEST
 
 
 def _activation(options: Mapping[str, Any], where: str) -> str | None:

@@ -1,7 +1,7 @@
 """Plain state dicts: tensors by name, in torch's format or in safetensors'."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from vrlprobe.agents import drqv2, nature
 from vrlprobe.checkpoints.checkpoint import Checkpoint, check_fit
 from vrlprobe.checkpoints.drqv2 import ACTION_REPEAT, drqv2_config
 from vrlprobe.checkpoints.nature import find_names, nature_checkpoint
-from vrlprobe.checkpoints.torchfile import is_tensor, mapping, tensor_array
+from vrlprobe.checkpoints.torchfile import check_numbers, is_tensor, mapping, tensor_array
 from vrlprobe.errors import FormatError
 from vrlprobe.format.architectures import architecture as find_architecture
 
@@ -23,18 +23,30 @@ DRQV2_PARTS = ("encoder", "actor", "critic", "critic_target")
 EXPORTED = "vrlprobe"
 """Where a `.pt` of `vrlprobe export` keeps what it states, in the state dict's `_metadata`."""
 MAX_DEPTH = 4
+MAX_ENTRIES = 100_000
+"""Looked at in dicts of dicts; one that holds itself has no end."""
 Arrays = dict[str, NDArray[np.float32]]
 
 
-def state_dict(root: Any, where: str, prefix: str = "", depth: int = 0) -> Arrays:
+def state_dict(root: Any, where: str) -> Arrays:
     """The tensors of a described dict by dotted name; dicts in dicts are joined by a dot."""
     found: Arrays = {}
-    for name, node in mapping(root).items():
+    size = 0
+    for count, (name, node) in enumerate(_entries(root)):
+        if count >= MAX_ENTRIES:
+            raise FormatError(f"{where}: more than {MAX_ENTRIES} entries, no agent has so many")
         if is_tensor(node):
-            found[prefix + name] = tensor_array(node, f"{where}: {prefix}{name}")
-        elif depth < MAX_DEPTH:
-            found |= state_dict(node, where, f"{prefix}{name}.", depth + 1)
+            found[name] = tensor_array(node, f"{where}: {name}")
+            size += found[name].size
+            check_numbers(size, where)
     return found
+
+
+def _entries(node: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    for name, inside in mapping(node).items():
+        yield prefix + name, inside
+        if depth < MAX_DEPTH and not is_tensor(inside):
+            yield from _entries(inside, f"{prefix}{name}.", depth + 1)
 
 
 def load_safetensors(path: Path) -> tuple[Arrays, Mapping[str, Any]]:
@@ -105,9 +117,9 @@ def state_dict_checkpoint(
         return _at(found, told)
     if architecture == "drqv2" and "encoder.convnet.0.weight" in dotted:
         return _at(_drqv2(dotted, where, image_size, activation or "relu"), told)
-    seen = ", ".join(sorted(arrays)[:3]) or "no tensor"
+    seen = ", ".join(sorted(arrays)[:3]) + " …" if arrays else "no named tensor"
     raise FormatError(
-        f"{where}: no agent known here: it holds {seen} …; needed the names of "
+        f"{where}: no agent known here: it holds {seen}; needed the names of "
         f"{' or '.join(ARCHITECTURES)} (docs/import.md), or an architecture of your own"
     )
 

@@ -30,6 +30,8 @@ DTYPES = {
 MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """A stream of torch before 1.6 begins with a pickle of this number."""
 MOST_STEPS = 1 << 48
+MOST_NUMBERS = 1 << 27
+"""In all tensors together: one storage of a file can be in a thousand of them."""
 LFS = b"version https://git-lfs"
 
 
@@ -67,7 +69,8 @@ def load_torch(file: Path | BinaryIO, where: str) -> Any:
 def _load_zip(archive: Archive, where: str) -> Any:
     names = [name for name in archive.names if name.count("/") == 1 and name.endswith("/data.pkl")]
     if len(names) != 1:
-        raise FormatError(f"{where}: a zip file without data.pkl, so not one of torch.save")
+        told = "without data.pkl" if not names else f"with {len(names)} data.pkl"
+        raise FormatError(f"{where}: a zip file {told}, so not one of torch.save")
     top = names[0].rpartition("/")[0]
     order = f"{top}/byteorder"
     if order in archive.names and archive.read(order) != b"little":
@@ -127,6 +130,12 @@ def _reader(read: Callable[[str], bytes]) -> Callable[[Any], Storage]:
         return Storage(read, str(key), kind.path, int(numel))
 
     return storage
+
+
+def check_numbers(count: int, where: str) -> None:
+    """Raise FormatError for more numbers than any agent has."""
+    if count > MOST_NUMBERS:
+        raise FormatError(f"{where}: more than {MOST_NUMBERS} numbers, no agent has so many")
 
 
 def is_tensor(node: Any) -> bool:

@@ -187,9 +187,11 @@ def _describe_run(last: xr.Dataset) -> str:
     own = ""
     if last["contributed"]:
         own = ", its own among them" if _kept_own(last) else ", its own left out"
+    value = last["episode_return"].item()
+    returned = "return unknown" if value != value else f"return {value:.0f}"
     head = (
         f"{last['run'].item()}: {last.attrs['task']}, frame {last['frame'].item()}, "
-        f"return {last['episode_return'].item():.0f}; {last.attrs['n_train']} training, "
+        f"{returned}; {last.attrs['n_train']} training, "
         f"{last.attrs['n_val']} validation, {last['n_test'].item()} test samples{own}"
     )
     return f"{head}\n\n{_table(rows)}"

@@ -13,6 +13,8 @@ from typing import Any
 from vrlprobe.checkpoints.checkpoint import Checkpoint
 from vrlprobe.checkpoints.observations import load_observations
 from vrlprobe.checkpoints.reading import read_checkpoint
+from vrlprobe.checkpoints.torchfile import MOST_STEPS
+from vrlprobe.envs import split_task
 from vrlprobe.errors import FormatError
 from vrlprobe.format.episode import Episode
 from vrlprobe.format.filesystem import check_new, replaced_whole
@@ -140,6 +142,8 @@ def _in_order(
         like = like or checkpoint
         _check_alike(checkpoint, path, like, files[0])
         frame = frames[place] if frames else _frame(checkpoint, path, len(files))
+        if not 0 <= frame < MOST_STEPS:
+            raise FormatError(f"{path}: frame {frame} is beyond any training (--frame)")
         if frame in found:
             raise FormatError(
                 f"{found[frame]} and {path} are both at frame {frame}: give --frame for each"
@@ -179,6 +183,7 @@ def _source(
     if observations is not None:
         return Given(load_observations(Path(observations), first.agent().image_shape))
     if not episodes:
+        split_task(task)
         return Nothing(first)
     return Played(task, first, episodes, seed, track)
 
