@@ -44,8 +44,8 @@ def draw(found: xr.Dataset) -> Figure:
         bars.barh(rows, told - 0.5, left=0.5, height=0.6, color=INK)
         bars.set_xlim(0.5, 1)
         bars.set_xlabel(
-            f"separation of {found.attrs['n_collapsed']} collapsed\n"
-            f"from {found.attrs['n_healthy']} healthy checkpoints"
+            f"separation of {found.attrs['n_collapsed']}\ncollapsed checkpoints\n"
+            f"from {found.attrs['n_healthy']} healthy"
         )
         figure.legend(loc="outside upper center", ncols=4, frameon=False)
     return figure
