@@ -81,6 +81,14 @@ def test_an_attempt_that_shows_life_trains_to_the_end(tmp_path: Path) -> None:
         assert run.log.rule_streak.values[-1] >= 1
 
 
+def test_a_rule_that_never_fires_changes_nothing(tmp_path: Path) -> None:
+    """So a cohort with the rule needs new trainings only of the seeds that it resets."""
+    kept = replace(ALWAYS, reset_threshold=0.0, total_frames=4001)
+    begin(kept, tmp_path / "ruled.h5", quiet, quiet)
+    begin(replace(kept, reset_rule=False), tmp_path / "plain.h5", quiet, quiet)
+    same_runs(tmp_path / "ruled.h5", tmp_path / "plain.h5")
+
+
 @pytest.mark.parametrize("frame", [2000, 3000, 4200])
 def test_a_run_stopped_around_a_reset_goes_on_as_unbroken(
     frame: int, reset_run: Path, tmp_path: Path
