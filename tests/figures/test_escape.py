@@ -28,3 +28,19 @@ def test_a_row_a_metric_the_best_on_top_a_dot_a_run() -> None:
     np.testing.assert_allclose(widths, [0.1, 0.4, 0.48])
     (strip,) = dots.patches
     assert (strip.get_x(), strip.get_width()) == (-2000, 4000)
+
+
+def test_runs_of_one_colour_have_another_mark() -> None:
+    names = [f"seed{n}" for n in range(7)]
+    found = xr.Dataset(
+        {
+            "separation": ("metric", [0.9]),
+            "lag": (("metric", "run"), np.zeros((1, 7))),
+            "escape": ("run", np.arange(7) * 1000),
+        },
+        {"metric": ["rank"], "run": names},
+        {"interval": 2000, "n_collapsed": 20, "n_healthy": 30},
+    )
+    lines = [line for line in draw(found).axes[0].get_lines() if line.get_label()[:4] == "seed"]
+    looks = {(line.get_color(), line.get_marker()) for line in lines}
+    assert len(looks) == 7

@@ -10,6 +10,9 @@ from vrlprobe.figures.style import FAINT, FULL_WIDTH, INK, OPTIONS, ROLES, SHADE
 DODGE = 0.26
 """Half the height over which a row's runs are spread, that equal lags don't hide each other."""
 
+MARKS = "osD^v"
+"""Of the first six runs, the next six, …: there are six colours."""
+
 
 def draw(found: xr.Dataset) -> Figure:
     """A row a metric, the best separating on top: a dot a run where the metric switches.
@@ -36,7 +39,8 @@ def draw(found: xr.Dataset) -> Figure:
             lag = part["lag"].sel(run=run).values
             label = f"{run}, out at {thousands(int(part['escape'].sel(run=run)))}"
             colour = ROLES[place % len(ROLES)]
-            dots.plot(lag, rows + height, "o", ms=3, color=colour, label=label)
+            mark = MARKS[place // len(ROLES) % len(MARKS)]
+            dots.plot(lag, rows + height, mark, ms=3, color=colour, label=label)
         dots.set_yticks(rows, names)
         dots.set_ylim(-0.7, len(names) - 0.3)
         dots.xaxis.set_major_formatter(thousands)
