@@ -171,8 +171,8 @@ class TrainConfig:
             episode_frames: length of the task's episodes: evaluations wait for their end.
         """
         first = -(-self.seed_frames // episode_frames) * episode_frames
-        due = {-(-f // episode_frames) * episode_frames for f in self.evaluation_frames}
-        readings = sum(first < frame <= self.rule_window for frame in due)
+        at = self.evaluated_at(episode_frames)
+        readings = sum(first < frame <= self.rule_window for frame in at)
         if self.reset_rule and readings < self.reset_consecutive:
             raise ValueError(
                 f"the reset rule asks for {self.reset_consecutive} evaluations in a row, a window "
@@ -190,9 +190,9 @@ class TrainConfig:
         """Frames at which a checkpoint and a rollout are written; the run ends with the last."""
         return range(0, self.total_frames, self.eval_every_frames)
 
-    def evaluations(self, episode_frames: int) -> int:
-        """How many evaluations there are: those due within one episode are one."""
-        return len({-(-frame // episode_frames) for frame in self.evaluation_frames})
+    def evaluated_at(self, episode_frames: int) -> set[int]:
+        """Frames of the evaluations: those due within one episode are one, at its end."""
+        return {-(-due // episode_frames) * episode_frames for due in self.evaluation_frames}
 
     def noise_std(self, step: int) -> float:
         """Standard deviation of the exploration noise at an agent step: linear, then constant."""

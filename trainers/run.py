@@ -27,6 +27,7 @@ from vrlprobe.format.reader import Run, open_run
 from vrlprobe.format.record import (
     is_record,
     make_record,
+    read_record,
     refuse_to_replace_by_record,
     write_record,
 )
@@ -70,7 +71,7 @@ def expected_bytes(training: Training) -> int:
     trained = sum(t.nbytes for name, t in tensors.items() if not name.startswith("critic_target/"))
     archives = 2 * 2 * trained  # Adam's two moments, in the archive to come and the one before
     image = 3 * config.image_size**2
-    count = config.evaluations(env.episode_steps * config.action_repeat)
+    count = len(config.evaluated_at(env.episode_steps * config.action_repeat))
     kept = sum(
         images_kept(config.images, config.final_episodes if last else config.eval_episodes, last)
         for last in [False] * (count - 1) + [True]
@@ -194,8 +195,9 @@ def config_of(run: Run) -> TrainConfig:
 def _finish(path: Path, folder: Path) -> None:
     """Leave the record of a complete run beside it, and nothing to resume from."""
     with open_run(path) as run:
-        if not is_record(record_path(path)):
-            write_record(make_record(run), record_path(path))
+        record, kept = make_record(run), record_path(path)
+        if not is_record(kept) or read_record(kept).checkpoint != record.checkpoint:
+            write_record(record, kept)  # a run's own record may have more in it: metrics, probes
     remove_folder(folder)
 
 

@@ -256,6 +256,18 @@ def test_the_spread_has_a_threshold_of_its_own_in_the_rule() -> None:
     assert threshold(reset_metric="action_spread", reset_threshold=0.2) == 0.2
 
 
+def test_a_record_left_of_another_run_is_replaced_and_its_own_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    short = replace(TINY, total_frames=1001)
+    begin(short, path, quiet, quiet)
+    kept = record_path(path).read_bytes()
+    assert not resume(path, quiet)
+    assert record_path(path).read_bytes() == kept
+    path.unlink()
+    begin(replace(short, seed=9), path, quiet, quiet)
+    assert read_record(record_path(path)).config["seed"] == 9
+
+
 def test_a_file_in_the_records_place_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"my": "notes"}')
     with pytest.raises(VrlprobeError, match=r"run\.json is where the run's record goes"):

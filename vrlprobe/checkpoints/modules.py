@@ -124,15 +124,11 @@ def _plain(given: Any, wanted: Any) -> Any:
 
 def own_tensors(module: Any, own: nn.Module, name: str) -> str | None:
     """A parameter or buffer that a described module has and ours lacks, in words."""
-    extra = _own_tensors(module, own)
-    return f"{name} has {extra} of its own" if extra else None
-
-
-def _own_tensors(module: Any, own: nn.Module) -> str:
     state = mapping(module.state) if isinstance(module, Inert) else {}
     known = {*dict(own.named_parameters(recurse=False)), *dict(own.named_buffers(recurse=False))}
     there = [*mapping(state.get("_parameters")), *mapping(state.get("_buffers"))]
-    return ", ".join(ascii(one)[1:-1][:40] for one in there if one not in known)
+    extra = ", ".join(ascii(one)[1:-1][:40] for one in there if one not in known)
+    return f"{name} has {extra} of its own" if extra else None
 
 
 def _differs(module: Any, own: nn.Module, name: str) -> str | None:
@@ -140,8 +136,8 @@ def _differs(module: Any, own: nn.Module, name: str) -> str | None:
     if SAME.get(kind, kind) != needed:
         return f"{name} is {kind}, needed {needed}"
     state = mapping(module.state)
-    if extra := _own_tensors(module, own):
-        return f"{name} has {extra} of its own"
+    if extra := own_tensors(module, own, name):
+        return extra
     for option in OPTIONS.get(needed, ()):
         wanted = getattr(own, option)
         if _plain(given := state.get(option, wanted), wanted) != wanted:
