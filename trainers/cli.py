@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
 from tempfile import gettempdir
@@ -198,7 +199,8 @@ def resume(path: Path, scratch: Path | None) -> None:
 )  # fmt: skip
 @click.option(
     "--scheduler", metavar="ADDRESS",
-    help="Dask scheduler of a cluster; its workers need this package and the folder.",
+    help="Dask scheduler of a cluster, each of whose workers takes one run at a time; they need "
+    "this package and the folder.",
 )  # fmt: skip
 @click.option(
     "--records", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR",
@@ -231,6 +233,8 @@ def sweep(
     from trainers.inits import read_init
     from trainers.sweep import jobs_from, jobs_of, parse_seeds, recorded
 
+    if workers and scheduler:
+        raise click.UsageError("--workers counts runs on this machine: not with --scheduler")
     try:
         numbers = parse_seeds(seeds)
     except ValueError as error:
@@ -247,8 +251,7 @@ def sweep(
     for path, record in done.items():
         click.echo(f"{path}: done before, see {record}")
     jobs = [replace(job, scratch=scratch) for job in jobs if job.path not in done]
-    failed = _sweep(jobs, workers or cpu_count(), scheduler)
-    if failed:
+    if _sweep(jobs, workers or cpu_count(), scheduler):
         sys.exit(1)
 
 
@@ -303,17 +306,20 @@ def profile(
 
 def _sweep(jobs: list[Any], workers: int, scheduler: str | None) -> int:
     """Run the jobs with progress on stderr, the results on stdout; the number that failed."""
+    from trainers.cluster import sweep_on_cluster
     from trainers.progress import sweep_progress
     from trainers.sweep import sweep as start
     from trainers.sweep import watched
 
+    results = sweep_on_cluster(jobs, scheduler) if scheduler else start(jobs, workers)
     failed = 0
     try:
         with (
+            closing(results),
             sweep_progress({job.path: job.config for job in jobs}) as progress,
             watched(jobs, progress.show),
         ):
-            for result in start(jobs, workers, scheduler):
+            for result in results:
                 failed += result.outcome == "failed"
                 progress.end(result.job.path)
                 click.echo(f"{result.job.path}: {_ending(result)}")

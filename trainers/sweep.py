@@ -1,10 +1,11 @@
 """Many runs side by side: what is done is skipped, what was begun goes on."""
 
 import ctypes
+import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, Literal
 
 from trainers.inits import read_init
 from trainers.profiles import TrainConfig
-from trainers.run import begin, record_path, resume
+from trainers.run import Progress, begin, record_path, resume
 from trainers.scratch import deliver, place_of
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.reader import Run, open_run
@@ -132,12 +133,14 @@ def _differing(job: Job, config: Mapping[str, Any]) -> str | None:
     return next((f"{key} {found.get(key)}, wanted {wanted[key]}" for key in differing), None)
 
 
-def work(job: Job) -> Result:
-    """Train one job to its end in this process, from wherever it stands."""
-    from trainers.process import prepare
+def work(job: Job, progress: Progress) -> Result:
+    """Train one job to its end in this process, from wherever it stands.
 
-    prepare()
-    _end_with_parent()
+    Args:
+        job: what to train.
+        progress: called after every episode and evaluation; an error that it raises stops the
+            training.
+    """
     try:
         if is_done(job):
             return Result(job, "done before")
@@ -145,11 +148,11 @@ def work(job: Job) -> Result:
         if _begun(place):
             with open_run(place) as run:
                 _check_settings(job, place, run.config)
-            resume(place, _nothing)
+            resume(place, progress)
         else:
             place.unlink(missing_ok=True)
             init = read_init(job.init) if job.init else None
-            begin(job.config, place, _nothing, _nothing, init)
+            begin(job.config, place, progress, _nothing, init)
         deliver(place, job.path)
     except VrlprobeError as error:
         return Result(job, "failed", str(error))
@@ -166,39 +169,13 @@ def _begun(path: Path) -> bool:
         return bool(len(run.frames)) or run.state == "growing"
 
 
-def sweep(jobs: Sequence[Job], workers: int, scheduler: str | None = None) -> Iterator[Result]:
-    """Run jobs, `workers` at once, and give each result as it comes.
-
-    Args:
-        jobs: what to train.
-        workers: processes side by side on this machine.
-        scheduler: address of a Dask scheduler whose workers take the jobs instead; they need this
-            package and the same file system.
-    """
+def sweep(jobs: Sequence[Job], workers: int) -> Generator[Result]:
+    """Run jobs, `workers` processes at once, and give each result as it comes."""
     import joblib
 
-    with _backend(scheduler):
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
         parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
-        yield from parallel(joblib.delayed(work)(job) for job in jobs)
-
-
-@contextmanager
-def _backend(scheduler: str | None) -> Iterator[None]:
-    import joblib
-
-    if scheduler is None:
-        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-            yield
-        return
-    try:
-        from dask.distributed import Client
-    except ImportError as error:
-        raise VrlprobeError(
-            "--scheduler needs dask.distributed: pip install 'vrlprobe[cluster]'"
-        ) from error
-    client: Any = Client(scheduler)  # type: ignore[no-untyped-call]
-    with client, joblib.parallel_config(backend="dask", client=client):
-        yield
+        yield from parallel(joblib.delayed(_work_in_child)(job, os.getpid()) for job in jobs)
 
 
 @dataclass(frozen=True)
@@ -248,10 +225,26 @@ def _standing(run: Run) -> Standing:
     return Standing(int(run.frames[-1]), float(returned), int(attempt))
 
 
-def _end_with_parent() -> None:
-    """On Linux, a worker whose parent was killed is ended as by SIGTERM, at a safe place."""
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def _work_in_child(job: Job, parent: int) -> Result:
+    """`work`, in a process of its own; with one job at a time that is the parent's."""
+    from trainers.process import prepare
+
+    prepare()
+    if os.getpid() != parent:
+        _end_with(parent)
+    return work(job, _nothing)
+
+
+def _end_with(parent: int) -> None:
+    """On Linux, end this child when its parent is killed: its run file stands that at any moment.
+
+    A signal that Python handles would not do: an exception raised in a destructor is swallowed.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # killed before it could be said
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _nothing(_: Any) -> None:

@@ -164,7 +164,7 @@ def test_a_sweep_over_inits(trained: Path, tmp_path: Path) -> None:
         *("donor-donor-seed1.h5", "donor-blank-seed1.h5"),
         *("donor-donor-seed2.h5", "donor-blank-seed2.h5"),
     ]
-    assert [work(job).outcome for job in jobs[:3]] == ["done"] * 3
+    assert [work(job, quiet).outcome for job in jobs[:3]] == ["done"] * 3
     assert is_done(jobs[0])
     other = replace(jobs[0].config, init_digest="0" * 64)
     with pytest.raises(VrlprobeError, match="of other settings"):

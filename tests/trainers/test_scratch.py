@@ -74,10 +74,10 @@ def test_a_sweep_goes_on_with_what_was_stopped_at_home(disks, tmp_path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         begin(config, job.path, interrupt, quiet)
-    other = work(replace(job, config=replace(config, hidden_dim=17)))
+    other = work(replace(job, config=replace(config, hidden_dim=17)), quiet)
     assert other.outcome == "failed"
     assert "is of other settings (hidden_dim 16, wanted 17)" in other.message
-    assert work(job).outcome == "done"
+    assert work(job, quiet).outcome == "done"
     begin(config, tmp_path / "unbroken.h5", quiet, quiet)
     same_runs(job.path, tmp_path / "unbroken.h5")
     assert sorted(path.name for path in home.iterdir()) == ["run.h5", "run.json"]
@@ -94,13 +94,13 @@ def test_what_was_stopped_while_it_was_brought_home_is_brought_again(disks, monk
 
     monkeypatch.setattr(module.shutil, "copyfile", stop)
     with pytest.raises(KeyboardInterrupt):
-        work(job)
+        work(job, quiet)
     assert list(home.iterdir()) == []
     monkeypatch.undo()
-    assert work(job).outcome == "done"
+    assert work(job, quiet).outcome == "done"
     assert record_path(job.path).exists()
     assert list(local.iterdir()) == []
-    assert work(job).outcome == "done before"
+    assert work(job, quiet).outcome == "done before"
 
 
 def test_mistakes(disks) -> None:

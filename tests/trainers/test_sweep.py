@@ -64,12 +64,12 @@ def test_done_runs_are_skipped_and_a_failed_one_stops_nothing(tmp_path: Path) ->
 def test_a_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
     config = replace(TINY, total_frames=1001)
     job = Job(config, tmp_path / "seed0.h5")
-    assert work(job).outcome == "done"
+    assert work(job, quiet).outcome == "done"
     assert is_done(job)
     other = Job(replace(config, hidden_dim=17), job.path)
     with pytest.raises(VrlprobeError, match="hidden_dim 16, wanted 17"):
         is_done(other)
-    assert work(other).outcome == "failed"
+    assert work(other, quiet).outcome == "failed"
 
 
 def test_what_a_record_elsewhere_shows_as_done_is_skipped(tmp_path: Path) -> None:
@@ -156,12 +156,3 @@ def test_a_run_of_a_sweep_is_that_of_vrltrain_run(tmp_path: Path) -> None:
     assert result.outcome == "done"
     begin(replace(config, seed=5), tmp_path / "alone.h5", quiet, quiet)
     same_runs(job.path, tmp_path / "alone.h5")
-
-
-def test_a_dask_cluster_takes_the_jobs(tmp_path: Path) -> None:
-    distributed = pytest.importorskip("distributed")
-    jobs = jobs_of(replace(TINY, total_frames=1001), [1, 2], tmp_path)
-    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
-    with distributed.LocalCluster(**options) as cluster:
-        results = list(sweep(jobs, 2, cluster.scheduler_address))
-    assert [result.outcome for result in results] == ["done", "done"]
