@@ -19,7 +19,7 @@ ORDER = (
         "receptive",
     ),
     *("samples", "samplefile", "selection", "probes", "metrics", "collapse", "cohort"),
-    *("foretell", "studies"),
+    *("foretell", "waiting", "studies"),
     *("figures", "report", "cli"),
 )
 FILES = sorted([*ROOT.glob("vrlprobe/**/*.py"), *ROOT.glob("trainers/*.py")])

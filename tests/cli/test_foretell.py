@@ -3,10 +3,8 @@
 import pytest
 
 from tests.cli.outcome import failed
-from tests.studies.logs import ESCAPES, FRAMES, STUCK, log_of
+from tests.studies.logs import ESCAPES, FRAMES, STUCK, WHOLE, log_of
 from vrlprobe.results import load_result
-
-WHOLE = {"rule_window": 8000, "total_frames": 11_001, "eval_every_frames": 1000}
 
 
 @pytest.fixture

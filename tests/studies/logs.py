@@ -3,6 +3,8 @@
 N = 12
 FRAMES = tuple(1000 * i for i in range(N))
 WINDOW = {"rule_window": 8000, "total_frames": 24_000}
+WHOLE = {"rule_window": 8000, "total_frames": 11_001, "eval_every_frames": 1000}
+"""Settings of a run whose last evaluation is at the last of `FRAMES`."""
 
 
 def log_of(spread: list[float], attempt: list[int] | None = None) -> dict[str, list]:

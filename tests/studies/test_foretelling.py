@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from tests.studies.logs import ESCAPES, FRAMES, STUCK, N, log_of
+from tests.studies.logs import ESCAPES, FRAMES, STUCK, WHOLE, N, log_of
 from vrlprobe.errors import SampleError
 from vrlprobe.foretell import separation
 from vrlprobe.format.reader import open_run
@@ -13,7 +13,6 @@ from vrlprobe.samples import make_samples
 from vrlprobe.studies import foretell, metrics
 from vrlprobe.studies.foretelling import BLIND
 
-WHOLE = {"rule_window": 8000, "total_frames": 11_001, "eval_every_frames": 1000}
 LOSS = [3.0, 1.0, 2.0, 5.0, 4.0, 0.5]
 
 

@@ -16,6 +16,7 @@ MAKERS = {
     "metrics": "vrlprobe metrics {run} -o {stem}.metrics.nc",
     "cohort": "vrlprobe cohort RUN… -o {stem}.cohort.nc",
     "foretell": "vrlprobe foretell RUN… -o {stem}.nc",
+    "outlook": "vrlprobe outlook RUN… -o {stem}.nc",
     "atoms": "vrlprobe plot atoms RUN --data {stem}.nc",
 }
 """How each kind of result is made."""

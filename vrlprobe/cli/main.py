@@ -21,6 +21,7 @@ COMMANDS = (
     "grid",
     "predict",
     "foretell",
+    "outlook",
     "plot",
     "film",
     "report",

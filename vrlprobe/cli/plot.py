@@ -26,6 +26,7 @@ from vrlprobe.figures import foretell as foretell_figure
 from vrlprobe.figures import layers as layers_figure
 from vrlprobe.figures import metrics as metrics_figure
 from vrlprobe.figures import order as order_figure
+from vrlprobe.figures import outlook as outlook_figure
 from vrlprobe.figures import probe as probe_figure
 from vrlprobe.figures import transplant as transplant_figure
 from vrlprobe.results import last_checkpoint
@@ -288,6 +289,20 @@ def foretell(inputs: tuple[Path, ...], output: Path, data: Path | None, names: s
         best_metrics(drawn, FORETELL_LINES),
     )  # fmt: skip
     finish(foretell_figure.draw(drawn, lines), output, drawn, data)
+
+
+@plot.command(short_help="How long collapse lasts, and when to give up.")
+@figure_options
+def outlook(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:
+    """How long attempts stay in collapse, and how many frames an escape takes if all are given up.
+
+    INPUTS is one result of `vrlprobe outlook RUN… -o outlook.nc`.
+    """
+    check_output(output, data)
+    if len(inputs) > 1:
+        raise click.UsageError("this figure shows one set of runs: take them together")
+    (drawn,) = results(inputs, "outlook").values()
+    finish(outlook_figure.draw(drawn), output, drawn, data)
 
 
 plot.add_command(atoms)

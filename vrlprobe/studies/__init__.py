@@ -9,6 +9,7 @@ from vrlprobe.studies.predicting import predict
 from vrlprobe.studies.probing import probe
 from vrlprobe.studies.recording import activations
 from vrlprobe.studies.transplanting import grid, transplant
+from vrlprobe.studies.waiting import outlook
 
 __all__ = [
     "activations",
@@ -18,6 +19,7 @@ __all__ = [
     "grid",
     "import_checkpoints",
     "metrics",
+    "outlook",
     "predict",
     "probe",
     "rule",

@@ -55,7 +55,7 @@ def run_attributes(
 
 
 def shared(
-    values: Sequence[Any], runs: "Sequence[Run]", what: str, where: str, hint: str = ""
+    values: Sequence[Any], runs: "Sequence[Run | Record]", what: str, where: str, hint: str = ""
 ) -> Any:
     """The value that all runs have.
 

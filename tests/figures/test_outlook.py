@@ -1,0 +1,36 @@
+"""How long collapse lasts, drawn: the curves are the dataset's."""
+
+import json
+
+import numpy as np
+import xarray as xr
+
+from vrlprobe.figures.outlook import draw
+
+
+def test_curves_ticks_and_cutoffs() -> None:
+    frames = np.array([4000, 8000, 20_000])
+    dims = ("bound", "frame")
+    found = xr.Dataset(
+        {
+            "in_collapse": (dims, [[0.8, 0.5, 0.5], [0.3, 0.1, 0.1], [0.9, 0.8, 0.8]]),
+            "frames_per_escape": (
+                dims, [[np.inf, 12e3, 15e3], [9e3, 8e3, 9e3], [np.inf, 30e3, np.inf]]
+            ),
+            "cutoff": ("bound", [8000.0, 4000, 20_000]),
+            "duration": ("attempt", [4000, 8000, 20_000]),
+            "out": ("attempt", [True, True, False]),
+        },
+        {"frame": frames, "bound": ["estimate", "low", "high"]},
+        {"configs": json.dumps({"a": {"rule_window": 9000}, "b": {"rule_window": None}})},
+    )  # fmt: skip
+    still, cost = draw(found).axes
+    steps, ticks = still.get_lines()
+    np.testing.assert_array_equal(steps.get_xdata(), [0, *frames])
+    np.testing.assert_array_equal(steps.get_ydata(), [1, 0.8, 0.5, 0.5])
+    np.testing.assert_array_equal(ticks.get_xydata(), [[20_000, 0.5]])
+    assert still.get_title("left") == "2 of 3 attempts came out"
+    line = cost.get_lines()[0]
+    np.testing.assert_array_equal(line.get_ydata(), [np.inf, 12e3, 15e3])
+    labels = [text.get_text() for text in cost.get_legend().get_texts()]
+    assert labels == ["fewest, at 8,000", "the rule's window, 9,000"]

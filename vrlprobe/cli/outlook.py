@@ -1,0 +1,95 @@
+"""`vrlprobe outlook`: how long collapse lasts, when to give up, and whether to wait."""
+
+from pathlib import Path
+
+import click
+import numpy as np
+import xarray as xr
+
+from vrlprobe.cli.common import FILE, Session, check_writable
+from vrlprobe.cli.table import aligned
+from vrlprobe.results import save_result
+from vrlprobe.studies.waiting import outlook as study
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=FILE)
+@click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+@click.option("-o", "--output", type=FILE, help="Result file (NetCDF).")
+def outlook(runs: tuple[Path, ...], seed: int, output: Path | None) -> None:
+    """Show how long RUNS stay in action collapse, when to give up, and whether to wait.
+
+    RUNS are run files or records of one task and the same settings, finished or still training,
+    with or without the reset rule. For each that stands in collapse now, waiting is held against a
+    new attempt in the frames that it has left.
+    """
+    if output:
+        check_writable(output)
+    with Session() as session:
+        found = study(session.logged(runs), seed=seed)
+    if output:
+        save_result(found, output)
+        click.echo(f"wrote {output}", err=True)
+    click.echo(describe(found))
+
+
+def describe(found: xr.Dataset) -> str:
+    """How many came out by when, what giving up at each frame costs, and each waiting run."""
+    out, count = int(found["out"].sum()), found.sizes["attempt"]
+    share = found["in_collapse"].sel(bound="estimate")
+    half = found["frame"].values[share.values <= 0.5]
+    when = f", half of all by {half[0]:,} frames" if len(half) else ""
+    owners = len(set(found["run"].values.tolist()))
+    parts = [
+        f"{out} of {count} attempts in {owners} runs came out of collapse{when}",
+        aligned([_row(found.isel(frame=at)) for at in range(found.sizes["frame"])]),
+        f"fewest frames per escape: given up at {_bounds(found['cutoff'])}",
+    ]
+    if found.sizes["waiting"]:
+        rows = [_run_row(found.isel(waiting=at)) for at in range(found.sizes["waiting"])]
+        parts += [aligned(rows)]
+        parts += [
+            "out, and frames left after that, are for waiting against a new attempt in the frames\n"
+            "left; in brackets the share of bootstrap samples in which that is better"
+        ]
+    parts += ["in brackets 95% intervals, over runs"]
+    return "\n\n".join(parts)
+
+
+def _row(here: xr.Dataset) -> dict[str, str]:
+    return {
+        "frames": f"{here['frame'].item():,}",
+        "seen": f"{here['at_risk'].item()}",
+        "still in collapse": _bounds(here["in_collapse"], ".2f"),
+        "given up here: frames per escape": _bounds(here["frames_per_escape"]),
+    }
+
+
+def _run_row(here: xr.Dataset) -> dict[str, str]:
+    again = here["again_better"].item()
+    chances = {
+        name: here[name].sel(bound="estimate").item()
+        for name in ("out_waiting", "out_again", "frames_waiting", "frames_again")
+    }
+    better = "start again" if chances["frames_again"] > chances["frames_waiting"] else "wait"
+    sure = again if better == "start again" else 1 - again
+    return {
+        "run": str(here["waiting"].item()),
+        "in collapse for": f"{here['waited'].item():,}",
+        "left": f"{here['left'].item():,}",
+        "out": f"{_number(chances['out_waiting'], '.2f')} / {chances['out_again']:.2f}",
+        "frames after": f"{_number(chances['frames_waiting'])} / {chances['frames_again']:,.0f}",
+        "better": f"{better} ({sure:.0%})" if np.isfinite(again) else "none waited so long",
+    }
+
+
+def _bounds(values: xr.DataArray, form: str = ",.0f") -> str:
+    """An estimate with its interval: `0.45 (0.17 to 0.71)`."""
+    estimate, low, high = (
+        _number(values.sel(bound=name).item(), form) for name in values["bound"].values
+    )
+    return f"{estimate} ({low} to {high})"
+
+
+def _number(value: float, form: str = ",.0f") -> str:
+    return "never" if np.isinf(value) else "?" if np.isnan(value) else format(value, form)

@@ -1,0 +1,65 @@
+"""How long attempts stay in action collapse, and what giving up at each frame costs."""
+
+import json
+
+import matplotlib as mpl
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from vrlprobe.figures.style import FAINT, FULL_WIDTH, INK, OPTIONS, ROLES, frame_axis, thousands
+
+
+def draw(found: xr.Dataset) -> Figure:
+    """Left: share of attempts still in collapse, by frame; right: frames per escape by cutoff.
+
+    Bands are 95% intervals; ticks on the curve are attempts that were last seen there. Dashed is
+    the cutoff with the fewest frames per escape, dotted the window of the runs' reset rule.
+
+    Args:
+        found: what `vrlprobe.studies.outlook` returns.
+    """
+    out, count = int(found["out"].sum()), found.sizes["attempt"]
+    with mpl.rc_context(OPTIONS):
+        figure = Figure(figsize=(FULL_WIDTH, 2.6), layout="constrained")
+        still, cost = figure.subplots(1, 2)
+        _still(still, found)
+        _cost(cost, found)
+        for ax, label in ((still, "frame of an attempt"), (cost, "attempts given up at frame")):
+            ax.set_xlim(left=0)
+            frame_axis(ax)
+            ax.set_xlabel(label)
+        still.set_title(f"{out} of {count} attempts came out", loc="left")
+        cost.legend(loc="upper right", frameon=False)
+    return figure
+
+
+def _still(ax: Axes, found: xr.Dataset) -> None:
+    begin = [[1.0], [np.nan], [np.nan]]
+    frames = np.concatenate([[0], found["frame"].values])
+    share, low, high = np.concatenate([begin, found["in_collapse"].values], axis=1)
+    ax.fill_between(frames, low, high, step="post", color=ROLES[0], alpha=0.18, lw=0)
+    ax.step(frames, share, where="post", color=ROLES[0], lw=1.6)
+    unseen = np.unique(found["duration"].values[~found["out"].values])
+    ax.plot(unseen, share[np.searchsorted(frames, unseen)], "|", color=INK, ms=7)
+    ax.set_ylim(0, 1.04)
+    ax.set_ylabel("share still in collapse")
+
+
+def _cost(ax: Axes, found: xr.Dataset) -> None:
+    frames = found["frame"].values
+    mean, low, high = found["frames_per_escape"].values
+    top = 1.6 * mean[np.isfinite(mean)].max()
+    ax.fill_between(frames, low, np.minimum(high, 10 * top), color=ROLES[1], alpha=0.18, lw=0)
+    ax.plot(frames, mean, "o-", color=ROLES[1], lw=1.4, ms=3)
+    best = found["cutoff"].sel(bound="estimate").item()
+    ax.axvline(best, color=INK, ls="--", lw=1, label=f"fewest, at {best:,.0f}")
+    for window in sorted(
+        {c["rule_window"] for c in json.loads(found.attrs["configs"]).values()} - {None}
+    ):
+        ax.axvline(window, color=FAINT, ls=":", lw=1.4, label=f"the rule's window, {window:,}")
+    ax.set_ylim(0, top)
+    ax.yaxis.set_major_formatter(FuncFormatter(thousands))
+    ax.set_ylabel("frames per escape")

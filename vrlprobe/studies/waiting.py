@@ -1,0 +1,174 @@
+"""Wait or start again? How long attempts stay in collapse, and what a run in it may expect."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from vrlprobe.collapse import SPREAD, stages
+from vrlprobe.errors import SampleError
+from vrlprobe.format.record import Record, is_finished, refuse_twice
+from vrlprobe.selection import run_labels
+from vrlprobe.studies.common import BOUNDS, Variables, blank, run_attributes, shared
+from vrlprobe.studies.reading import Readings, attempt_begins, readings
+from vrlprobe.waiting import Curve, best_cutoff, bounds, resampled
+
+if TYPE_CHECKING:
+    from vrlprobe.format.reader import Run
+
+Floats = npt.NDArray[np.float64]
+
+PER_ATTEMPT: Variables = {
+    "run": (("attempt",), "", "whose attempt it is"),
+    "number": (("attempt",), 1, "which of the run's"),
+    "duration": (
+        ("attempt",), 0, "frames from its begin to its first stage out of collapse, or last reading"
+    ),
+    "out": (("attempt",), False, "whether it came out"),
+}  # fmt: skip
+PER_FRAME: Variables = {
+    "in_collapse": (("bound", "frame"), np.nan, "share of attempts still in collapse"),
+    "at_risk": (("frame",), 0, "attempts seen in collapse until then"),
+    "frames_per_escape": (
+        ("bound", "frame"), np.nan, "mean frames until one comes out, each given up at this frame"
+    ),
+}  # fmt: skip
+PER_RUN: Variables = {
+    "waited": (("waiting",), 0, "frames of its attempt, all but the first in collapse"),
+    "left": (("waiting",), 0, "frames that the run has to go"),
+    "longer": (("waiting",), 0, "attempts seen for longer than it has waited"),
+    "out_waiting": (
+        ("bound", "waiting"), np.nan,
+        "chance to come out by the run's end; unknown where no attempt was seen for longer",
+    ),
+    "out_again": (("bound", "waiting"), np.nan, "the same for a new attempt in the frames left"),
+    "frames_waiting": (("bound", "waiting"), np.nan, "mean frames left after coming out"),
+    "frames_again": (("bound", "waiting"), np.nan, "the same for a new attempt"),
+    "again_better": (
+        ("waiting",), np.nan, "share of bootstrap samples in which a new attempt has more of them"
+    ),
+}  # fmt: skip
+UNKNOWN = (float("nan"), float("nan"))
+CHANCES = ("out_waiting", "frames_waiting", "out_again", "frames_again")
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """An attempt of the run at a place, see `PER_ATTEMPT`."""
+
+    place: int
+    number: int
+    duration: int
+    out: bool
+
+
+def outlook(runs: "Sequence[Run | Record]", *, seed: int = 0) -> xr.Dataset:
+    """Learn from runs how long collapse lasts, when to give up, and what those in it may expect.
+
+    Every attempt counts from its begin to its first stage out of collapse (by the spread of
+    actions, see `vrlprobe.collapse.stages`); one that is reset, ends or stands in collapse counts
+    as not out until then. Attempts are taken as alike: of one task and the same settings.
+
+    Args:
+        runs: runs or records of one task, with or without the reset rule, finished or not.
+        seed: of the bootstrap over runs.
+
+    Returns:
+        Dims (attempt,): the variables of `PER_ATTEMPT`. Dims (bound, frame): those of `PER_FRAME`,
+        at the frames of an attempt at which one came out or was last seen, and at the windows of
+        the runs' reset rules. Dims (bound, waiting):
+        those of `PER_RUN`, of the runs that have frames left and stand in collapse. `cutoff`
+        (bound,): the frame of an attempt at which giving it up makes the fewest frames per escape.
+        Intervals are of 95%, Greenwood's for `in_collapse`, else from bootstrap samples of runs.
+
+    Raises:
+        SampleError: several tasks, fewer than two attempts with readings, or none that came out.
+    """
+    refuse_twice(runs)
+    shared([run.config.get("task") for run in runs], runs, "task", "an outlook")
+    attempts = [item for place, run in enumerate(runs) for item in _attempts(place, readings(run))]
+    out = np.array([item.out for item in attempts], bool)
+    if len(attempts) < 2 or not out.any():
+        raise SampleError(
+            f"{int(out.sum())} of {len(attempts)} attempts with readings came out of collapse: at "
+            "least two attempts are needed, one of them out"
+        )
+    durations = np.array([item.duration for item in attempts])
+    curve = Curve(durations, out)
+    windows = [int(run.config.get("rule_window") or 0) for run in runs]
+    frames = np.unique([*durations, *filter(None, windows)])
+    waiting = list(_waiting(runs, attempts))
+    labels = run_labels(runs)
+    coords = {
+        "attempt": range(len(attempts)), "frame": frames.tolist(), "bound": BOUNDS,
+        "waiting": np.array([labels[item.place] for item, _ in waiting], str),
+    }  # fmt: skip
+    found = blank(coords, {**PER_ATTEMPT, **PER_FRAME, **PER_RUN})
+    found["run"][:] = [labels[item.place] for item in attempts]
+    found["number"][:] = [item.number for item in attempts]
+    found["duration"][:], found["out"][:] = durations, out
+    found["at_risk"][:] = [(durations >= frame).sum() for frame in frames]
+    found["in_collapse"][:] = [curve.share(frames), *curve.interval(frames)]
+    found["waited"][:] = [item.duration for item, _ in waiting]
+    found["left"][:] = [left for _, left in waiting]
+    found["longer"][:] = [(durations > item.duration).sum() for item, _ in waiting]
+    _estimate(found, curve, seed)
+    return found.assign_attrs(run_attributes("outlook", runs, {"seed": seed}))
+
+
+def _attempts(place: int, whole: Readings) -> Iterator[_Attempt]:
+    """A run's attempts that have readings."""
+    for number, begin in attempt_begins(whole).items():
+        part = whole.of_attempt(number)
+        known = np.isfinite(part.values[SPREAD.name])
+        frames = part.frames[known]
+        if not len(frames):
+            continue
+        found = stages(frames, ~SPREAD.healthy(part.values[SPREAD.name][known]))
+        way_out = next((stage.first for stage in found if not stage.collapsed), None)
+        until = int(frames[-1]) if way_out is None else way_out
+        yield _Attempt(place, number, until - begin, way_out is not None)
+
+
+def _waiting(
+    runs: "Sequence[Run | Record]", attempts: Sequence[_Attempt]
+) -> Iterator[tuple[_Attempt, int]]:
+    """The runs' last attempts that are not out, with the frames that the run has left."""
+    for item in {item.place: item for item in attempts}.values():
+        run = runs[item.place]
+        left = int(run.config.get("total_frames", 0)) - 1 - int(run.frames[-1])
+        if not item.out and left > 0 and not (isinstance(run, Record) or is_finished(run)):
+            yield item, left
+
+
+def _estimate(found: xr.Dataset, curve: Curve, seed: int) -> None:
+    """Fill in what follows from the curve, with intervals over bootstrap samples of runs."""
+    frames = found["frame"].values
+    waits = list(zip(found["waited"].values.tolist(), found["left"].values.tolist(), strict=True))
+
+    def statistic(curve: Curve) -> Floats:
+        chances = [
+            (*(curve.outlook(*wait) if known else UNKNOWN), *curve.outlook(0, wait[1]))
+            for wait, known in zip(waits, found["longer"].values > 0, strict=True)
+        ]
+        costs = curve.frames_per_escape(frames)
+        return np.concatenate([costs, [best_cutoff(curve, frames)], *chances])
+
+    draws = resampled(
+        found["duration"].values, found["out"].values, found["run"].values, statistic, seed=seed
+    )
+    table = np.stack([statistic(curve), *bounds(draws)])
+    costs, cutoff, chances = np.split(table, [len(frames), len(frames) + 1], axis=1)
+    found["frames_per_escape"][:] = costs
+    found["cutoff"] = ("bound", cutoff[:, 0], {"long_name": "frame at which to give an attempt up"})
+    for at, name in enumerate(CHANCES):
+        found[name][:] = chances[:, at :: len(CHANCES)]
+    drawn = draws[:, len(frames) + 1 :].reshape(len(draws), -1, len(CHANCES))
+    again, stay = (drawn[..., CHANCES.index(f"frames_{word}")] for word in ("again", "waiting"))
+    known = np.isfinite(stay).sum(axis=0)
+    found["again_better"][:] = np.divide(
+        (again > stay).sum(axis=0), known, out=np.full(len(known), np.nan), where=known > 0
+    )
