@@ -108,7 +108,7 @@ def main() -> None:
     """Train DrQ-v2 agents on the DeepMind Control Suite into run files."""
 
 
-@main.command()
+@main.command(short_help="Train one agent into a run file.")
 @task_option
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Random seed.")
 @profile_option
@@ -160,7 +160,7 @@ def run(
     click.echo(f"{path}: {last_result(path)}")
 
 
-@main.command()
+@main.command(short_help="Go on with a run from its last checkpoint.")
 @click.argument("path", metavar="RUN", type=click.Path(path_type=Path, dir_okay=False))
 @scratch_option
 def resume(path: Path, scratch: Path | None) -> None:
@@ -183,7 +183,7 @@ def resume(path: Path, scratch: Path | None) -> None:
     click.echo(f"{path}: {last_result(path)}{note}")
 
 
-@main.command()
+@main.command(short_help="Train many seeds side by side.")
 @click.argument("inits", nargs=-1, type=click.Path(path_type=Path, dir_okay=False))
 @task_option
 @click.option("--seeds", required=True, metavar="0-19", help="Random seeds: 0-19 or 1,3,5.")
@@ -255,7 +255,7 @@ def sweep(
         sys.exit(1)
 
 
-@main.command()
+@main.command(short_help="Where the time of a training goes, and the floors.")
 @task_option
 @profile_option
 @click.option(

@@ -25,7 +25,7 @@ from vrlprobe.studies.recording import full_record
 WORDS = ("healthy", "escaped", "stuck", "undecided")
 
 
-@click.command()
+@click.command(short_help="Count good, bad and stuck runs, with intervals.")
 @click.argument("runs", nargs=-1, required=True, type=FILE)
 @class_options
 @window_option

@@ -25,7 +25,7 @@ FOLLOW_SECONDS, CONSECUTIVE = 10.0, 5
 Logged = Run | Record
 
 
-@click.command()
+@click.command(short_help="Stuck, since when, or when it came out.")
 @click.argument("runs", nargs=-1, required=True, type=FILE)
 @samples_option
 @click.option(

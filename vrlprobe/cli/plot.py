@@ -39,7 +39,7 @@ FORETELL_LINES = 4
 """Metrics drawn where none are named: those that tell best, on average over the frames."""
 
 
-@click.group()
+@click.group(short_help="Draw a figure from results, or from runs.")
 def plot() -> None:
     """Draw a figure: `vrlprobe plot NAME INPUT… -o FILE`, FILE a .pdf, .png or .svg.
 

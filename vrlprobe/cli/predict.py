@@ -14,7 +14,7 @@ from vrlprobe.studies.predicting import MEAN, MEASURES
 from vrlprobe.studies.predicting import predict as study
 
 
-@click.command()
+@click.command(short_help="Does the probe error foretell a transplant's success?")
 @click.argument("probed", type=FILE)
 @click.argument("runs", nargs=-1, required=True, type=FILE)
 @class_options

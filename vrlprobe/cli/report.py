@@ -28,7 +28,7 @@ from vrlprobe.studies import cohort, collapse
 from vrlprobe.studies.filming import film
 
 
-@click.command()
+@click.command(short_help="One HTML page about runs, to be opened offline.")
 @click.argument("runs", nargs=-1, required=True, type=FILE)
 @click.option("-o", "--output", type=FILE, required=True, help="Page (.html).")
 @click.option(
