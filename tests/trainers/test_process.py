@@ -1,0 +1,48 @@
+"""Signals end a training wherever they strike."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.trainers.tiny import OPTIONS
+from vrlprobe.format.reader import open_run
+
+CODE = """
+import os, sys
+from trainers import run
+from trainers.cli import main
+
+NUMBER = int(sys.argv.pop(1))
+
+class Struck:
+    def __del__(self):
+        os.kill(os.getpid(), NUMBER)
+        for _ in range(1000):
+            pass
+
+def checkpoint(training, *rest, **last):
+    written(training, *rest, **last)
+    if training.frame == 2000:
+        Struck()
+        print("swallowed", flush=True)
+
+written, run.checkpoint = run.checkpoint, checkpoint
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_a_destructor_is_not_lost(number: signal.Signals, tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    command = [sys.executable, "-c", CODE, str(int(number)), "run", *OPTIONS, "-o", str(path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert "swallowed" in ended.stdout
+    assert "Exception ignored in" in ended.stderr
+    assert ended.returncode == 130
+    assert f"continue with: vrltrain resume {path}" in ended.stderr
+    with open_run(path) as run:
+        assert run.state == "sealed"
+        assert run.frames[-1] == 2000
