@@ -54,8 +54,10 @@ def test_strata_keep_their_number_of_runs() -> None:
     assert high > 600
 
 
-def test_one_run_has_no_interval() -> None:
+def test_few_runs_have_no_interval() -> None:
     assert np.isnan(bootstrap_interval([3.0], mean)).all()
+    assert np.isnan(bootstrap_interval([3.0, 4.0, 9.0], mean)).all()
+    assert np.isfinite(bootstrap_interval([3.0, 4.0, 9.0, 9.0], mean)).all()
     assert np.isnan(bootstrap_interval([], mean)).all()
     assert np.isnan(bootstrap_interval([3.0, 4.0, 9.0], mean, strata=["a", "a", "b"])).all()
 
@@ -73,6 +75,8 @@ def test_the_deviation_at_the_end_is_about_the_papers() -> None:
 
 
 def test_the_deviation_takes_the_last_evaluations_that_all_runs_have() -> None:
-    curves = np.array([[0, 0, 10, 30, np.nan], [5, 0, 20, 50, 100]])
+    curves = np.array([[0, 0, 10, np.nan, 30], [5, 0, 20, 50, 50]])
     assert final_deviation(curves, last=2) == pytest.approx((5 + 10) / 2)
-    assert np.isnan(final_deviation([[np.nan], [1.0]]))
+    assert np.isnan(final_deviation(curves, last=5))  # four in common
+    assert np.isnan(final_deviation(curves[:, :4], last=2))  # one run ends before the other
+    assert np.isnan(final_deviation([[np.nan], [1.0]], last=1))

@@ -185,8 +185,8 @@ def test_success_at_the_edges() -> None:
 
 
 def test_spans_of_collapse_end_at_the_first_healthy_checkpoint() -> None:
-    frames = np.arange(0, 60, 10)
-    flags = np.array([False, True, True, False, True, True])
-    assert spans(frames, flags) == [(10, 30), (40, 50)]
-    assert spans(frames, ~flags) == [(0, 10), (30, 40)]
-    assert spans(frames, np.zeros(6, bool)) == []
+    first, healthy = [("collapsed", 10, 30)] * 2, [("healthy", 30, 40)]
+    last = [("collapsed", 40, -1)] * 2
+    assert spans([("", -1, -1), *first, *healthy, *last], 50) == [(10, 30), (40, 50)]
+    assert spans([*first[:1], *last[:1]], 50) == [(10, 30), (40, 50)]  # not all were looked at
+    assert spans(healthy, 50) == []

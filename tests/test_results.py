@@ -84,6 +84,19 @@ class TestCombine:
         whole = combine({"a": dataset, "b": self.other(dataset, frames="all", device="cuda")})
         assert whole["run"].values.tolist() == ["seed3", "seed4"]
 
+    def test_other_runs_of_one_name_are_numbered_and_the_same_run_is_refused(self, dataset):
+        def seed3(digest):
+            checkpoint = xr.DataArray([["", digest]], dims=("run", "frame"))
+            configs = json.dumps({"seed3": {"digest": digest}})
+            return dataset.assign(checkpoint=checkpoint).assign_attrs(configs=configs)
+
+        whole = combine({"a": seed3("a1"), "b": seed3("b1"), "c": seed3("c1")})
+        assert whole["run"].values.tolist() == ["seed3", "seed3#2", "seed3#3"]
+        assert whole["checkpoint"].values[:, 1].tolist() == ["a1", "b1", "c1"]
+        assert json.loads(whole.attrs["configs"])["seed3#2"] == {"digest": "b1"}
+        with pytest.raises(FormatError, match="the run seed3#2 is in b and in c: give one"):
+            combine({"a": seed3("a1"), "b": seed3("b1"), "c": seed3("b1")})
+
     @pytest.mark.parametrize("changed", [{"max_atoms": 6}, {"probe": "ridge"}])
     def test_other_options_are_refused(self, dataset, changed):
         (option,) = changed

@@ -16,6 +16,9 @@ Class = Literal["good", "middle", "bad"]
 CLASSES: tuple[Class, ...] = get_args(Class)
 RESAMPLES = 10_000
 LAST_EVALUATIONS = 10
+FEWEST = 4
+"""Runs that an interval needs: of two or three the bootstrap's goes from the least to the largest,
+and covers the mean in half or three quarters of the cases, whatever level is asked for."""
 
 
 def classify(returned: float, good: float, bad: float) -> Class:
@@ -67,11 +70,11 @@ def bootstrap_interval(
         resamples: number of draws.
 
     Returns:
-        Lower and upper end; both NaN where a stratum has fewer than two runs.
+        Lower and upper end; both NaN where a stratum has fewer than `FEWEST` runs.
     """
     found = np.asarray(values, np.float64)
     labels = np.zeros(len(found)) if strata is None else np.unique(strata, return_inverse=True)[1]
-    if not len(found) or np.unique(labels, return_counts=True)[1].min() < 2:
+    if not len(found) or np.unique(labels, return_counts=True)[1].min() < FEWEST:
         return float("nan"), float("nan")
     rng = np.random.default_rng(seed)
     draws = np.empty((resamples, len(found)), np.int64)
@@ -96,7 +99,7 @@ def mean_interval(
 
     Returns:
         Mean, lower and upper end, each (...): NaN where no run has a value; the ends are NaN
-        where fewer than two have.
+        where fewer than `FEWEST` have.
     """
     found = np.asarray(values, np.float64)
     flat = found.reshape(len(found), -1)
@@ -106,7 +109,7 @@ def mean_interval(
     counts = rng.multinomial(len(flat), np.full(len(flat), 1 / len(flat)), resamples)
     draws = _ratio(counts @ sums, counts @ there.astype(np.int64))
     bounds = np.full((2, flat.shape[1]), np.nan)
-    several = there.sum(axis=0) > 1
+    several = there.sum(axis=0) >= FEWEST
     ends = [(1 - level) / 2, (1 + level) / 2]
     bounds[:, several] = np.nanquantile(draws[:, several], ends, axis=0)
     shape = found.shape[1:]
@@ -133,18 +136,17 @@ def final_deviation(curves: npt.ArrayLike, last: int = LAST_EVALUATIONS) -> floa
     """Average over the last evaluations of the standard deviation across runs (paper, 5.2).
 
     Args:
-        curves: (n_runs, n_evaluations), returns; evaluations at which any run has none are left
-            out.
+        curves: (n_runs, n_evaluations), returns, NaN where a run was not evaluated.
         last: evaluations taken.
 
     Returns:
-        NaN for a single run, and where no evaluation is common to all.
+        NaN for a single run, and where not all runs have the last evaluation, or so many in common.
     """
     found = np.asarray(curves, np.float64)
-    if len(found) < 2:
+    common = np.flatnonzero(np.isfinite(found).all(axis=0))
+    if len(found) < 2 or len(common) < last or common[-1] < found.shape[1] - 1:
         return float("nan")
-    common = found[:, np.isfinite(found).all(axis=0)][:, -last:]
-    return float(common.std(axis=0).mean()) if common.size else float("nan")
+    return float(found[:, common[-last:]].std(axis=0).mean())
 
 
 def wilson_interval(successes: int, runs: int, level: float = 0.95) -> tuple[float, float]:

@@ -5,9 +5,9 @@ columns, `trainers` applies the rule while it trains.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -130,21 +130,15 @@ def stages(frames: Ints, collapsed: npt.NDArray[np.bool_]) -> tuple[Stage, ...]:
     )
 
 
-def spans(frames: npt.NDArray[Any], collapsed: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+def spans(stages: Iterable[tuple[str, int, int]], last: int) -> list[tuple[int, int]]:
     """Stretches of collapse, each from its first checkpoint to the first one after it.
 
     Args:
-        frames: (n,), of the checkpoints.
-        collapsed: (n,), whether each belongs to a stage of collapse.
-
-    Returns:
-        First and last frame of each; the last checkpoint ends one that goes on.
+        stages: of each checkpoint the stage that it belongs to: `collapsed` where it is collapse,
+            its begin, and its end, below 0 where it goes on.
+        last: frame to which those that go on are drawn.
     """
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], collapsed, [False]]).astype(int)))
-    last = len(frames) - 1
-    return [
-        (int(frames[begin]), int(frames[min(end, last)])) for begin, end in edges.reshape(-1, 2)
-    ]
+    return sorted({(b, e if e >= 0 else last) for word, b, e in stages if word == "collapsed"})
 
 
 def judge(

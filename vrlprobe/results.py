@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
@@ -90,20 +90,23 @@ def load_result(path: str | Path) -> xr.Dataset:
 def combine(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
     """Results of one kind as one, run after run; frames that only some have are blank in others.
 
+    Different runs of one name are numbered, as `vrlprobe.selection.run_labels` does.
+
     Args:
         results: by the name of their file, at least one.
 
     Raises:
-        FormatError: a run is in two of them, or they differ in samples, layers, components or in
-            an option that changes their numbers.
+        FormatError: a run is in two of them, or they differ in samples, layers, components or in an
+            option that changes their numbers.
     """
     (first_name, first), *others = results.items()
     origin = dict.fromkeys(first["run"].values.tolist(), first_name)
+    parts = [first]
     for name, result in others:
-        for run in result["run"].values.tolist():
-            if run in origin:
-                raise FormatError(f"the run {run} is in {origin[run]} and in {name}: give one")
-            origin[run] = name
+        _refuse_twice(parts, result, name, origin)
+        result = _relabelled(result, origin)
+        parts.append(result)
+        origin |= dict.fromkeys(result["run"].values.tolist(), name)
         for dim in ("layer", "component", "control"):
             mine, its = (
                 list(part[dim].values) if dim in part.dims else None for part in (first, result)
@@ -118,17 +121,41 @@ def combine(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
             )
     if not others:
         return first
-    shared = set.intersection(*({str(name) for name in part} for part in results.values()))
-    parts = [part[[name for name in first if name in shared]] for part in results.values()]
-    fill = {str(name): blank_value(first[name]) for name in parts[0]}
+    shared = set.intersection(*({str(name) for name in part} for part in parts))
+    alike = [part[[name for name in first if name in shared]] for part in parts]
+    fill = {str(name): blank_value(first[name]) for name in alike[0]}
     whole = xr.concat(
-        parts, "run", data_vars="minimal", coords="minimal", compat="override", join="outer",
+        alike, "run", data_vars="minimal", coords="minimal", compat="override", join="outer",
         fill_value=fill, combine_attrs="override",
     )  # fmt: skip
     configs: dict[str, Any] = {}
-    for part in results.values():
+    for part in parts:
         configs |= json.loads(part.attrs.get("configs", "{}"))
     return whole.sortby("frame").assign_attrs(configs=json.dumps(configs))
+
+
+def _refuse_twice(
+    parts: Sequence[xr.Dataset], result: xr.Dataset, name: str, origin: Mapping[str, str]
+) -> None:
+    """Raise FormatError where a run's last checkpoint is in one of the parts already."""
+    if "checkpoint" not in result:
+        return
+    known = {last_digest(part, run): run for part in parts for run in part["run"].values.tolist()}
+    for run in result["run"].values.tolist():
+        if twin := known.get(last_digest(result, run)):
+            raise FormatError(f"the run {twin} is in {origin[twin]} and in {name}: give one")
+
+
+def _relabelled(result: xr.Dataset, taken: Iterable[str]) -> xr.Dataset:
+    """The result with runs that are called as others are numbered: `seed5#2`."""
+    labels, names = set(taken), {}
+    for run in result["run"].values.tolist():
+        tried = (run, *(f"{run}#{number}" for number in range(2, len(labels) + 3)))
+        names[run] = next(label for label in tried if label not in labels)
+        labels.add(names[run])
+    configs = json.loads(result.attrs.get("configs", "{}"))
+    renamed = {names.get(run, run): config for run, config in configs.items()}
+    return result.assign_coords(run=list(names.values())).assign_attrs(configs=json.dumps(renamed))
 
 
 def _check_made_alike(first_name: str, first: xr.Dataset, name: str, other: xr.Dataset) -> None:
@@ -157,6 +184,11 @@ PROBES = {"omp": "sparse linear", "ridge": "ridge", "mlp": "nonlinear (MLP)"}
 def probe_kind(result: xr.Dataset) -> str:
     """Of `PROBES`, the kind of probe that a result was made with."""
     return str(json.loads(result.attrs.get("arguments", "{}")).get("probe", "omp"))
+
+
+def last_digest(result: xr.Dataset, run: str) -> str:
+    """Digest of the last checkpoint that a result has of a run."""
+    return str(last_checkpoint(result, run)["checkpoint"].item())
 
 
 def last_checkpoint(result: xr.Dataset, run: str) -> xr.Dataset:

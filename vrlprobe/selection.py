@@ -36,8 +36,10 @@ def resolve_frames(run: "Run", frames: str | Sequence[int]) -> list[int]:
         return [there[int(np.nanargmax(returns))]]
     if isinstance(frames, str):
         near = difflib.get_close_matches(frames, ["last", "all", "best"], 1)
-        guess = f" (did you mean {near[0]}?)" if near else ""
-        raise UnknownFrameError(f"frames are last, all, best or numbers, not {frames!r}{guess}")
+        guess = f" (did you mean {near[0]}?)" if near and "," not in frames else ""
+        raise UnknownFrameError(
+            f"frames are one of last, all and best, or numbers, not {frames!r}{guess}"
+        )
     return sorted({int(run.frames[run.row(int(frame))]) for frame in frames})
 
 

@@ -122,3 +122,31 @@ def test_a_cohort_by_init_is_a_grid(call, make_run) -> None:
     assert result.exit_code == 0, result.output
     assert call("cohort", *runs, "-o", "plain.nc").exit_code == 0
     failed(call("plot", "transplant", "plain.nc", "-o", "a.pdf"), "--by init")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "layers two.nc --runs bad1,bad1 --components height,height --layers mlp2,mlp2",
+        "probe two.nc --runs bad1,bad1 --components height,height --layers mlp2,mlp2",
+        "order two.nc --runs good1,bad1,good1 --layers cnn1,mlp2,mlp2 --components height,height",
+        "metrics metrics.nc --runs seed1,seed1 --metrics dead_units,dead_units --layers mlp1,mlp1",
+    ],
+)
+def test_a_name_given_twice_is_drawn_once(call, results, command) -> None:
+    done = call("plot", *command.split(), "-o", "twice.pdf")
+    assert done.exit_code == 0, done.output
+
+
+def test_options_that_would_do_nothing_are_refused(call, results) -> None:
+    by_run = call("plot", "probe", "two.nc", "--by", "run", "--good", 9, "-o", "p.pdf")
+    failed(by_run, "--good makes classes, --by run draws none", code=2)
+    all_runs = call("plot", "order", "two.nc", "--bad", 9, "-o", "o.pdf")
+    failed(all_runs, "--bad makes classes: choose one (--only)", code=2)
+
+
+def test_a_frame_as_people_write_it(call, results) -> None:
+    for frame in ("1e3", "1_000", "last"):
+        done = call("plot", "layers", "two.nc", "--frame", frame, "-o", "l.pdf")
+        assert done.exit_code == 0, done.output
+    failed(call("plot", "layers", "two.nc", "--frame", "all", "-o", "l.pdf"), "one frame", code=2)

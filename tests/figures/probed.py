@@ -27,7 +27,10 @@ def probed(runs=("seed1",), frames=(0, 1000, 2000), returns=None):
                 ("run", "frame"),
                 np.tile(ends[:, None], len(frames)),
             ),
-            "checkpoint": (("run", "frame"), np.full(shape[:2], "abc", object)),
+            "checkpoint": (
+                ("run", "frame"),
+                np.array([[f"{run} at {frame}" for frame in frames] for run in runs], object),
+            ),
         },
         coords={
             "run": list(runs),

@@ -23,6 +23,9 @@ def measured():
             **data,
             "episode_return": (("run", "frame"), rng.uniform(0, 900, (2, 5))),
             "stage": (("run", "frame"), np.array([STAGES, stuck], object)),
+            "stage_begin": (("run", "frame"), [[-1, 1000, 1000, 3000, 3000], [-1, *[1000] * 4]]),
+            "stage_end": (("run", "frame"), [[-1, 3000, 3000, -1, -1], [-1] * 5]),
+            "attempt": (("run", "frame"), np.ones((2, 5), int)),
             "checkpoint": (("run", "frame"), np.full((2, 5), "abc", object)),
         },
         {"run": ["seed1", "seed2"], "frame": FRAMES, "layer": layers},
@@ -33,7 +36,13 @@ def test_a_row_a_run_a_column_a_metric_lines_of_mlp1_and_mlp2() -> None:
     result = measured()
     axes = np.reshape(draw(result).axes, (2, 5))
     headings = [ax.get_title("left") for ax in axes[0]]
-    assert headings == ["return", "rank", "correlation", "zeros (dead units)", "gradient norm"]
+    assert headings == [
+        "return",
+        "rank",
+        "correlation (cosine)",
+        "zeros (dead units)",
+        "gradient norm",
+    ]
     for row, run in enumerate(("seed1", "seed2")):
         assert axes[row, 0].get_ylabel() == run
         np.testing.assert_array_equal(
@@ -51,6 +60,24 @@ def test_collapse_is_shaded_up_to_the_first_healthy_checkpoint() -> None:
     axes = np.reshape(draw(measured()).axes, (2, 5))
     spans = [[(p.get_x(), p.get_x() + p.get_width()) for p in ax.patches] for ax in axes[:, 2]]
     assert spans == [[(1000, 3000)], [(1000, 4000)]]
+
+
+def test_collapse_is_shaded_where_the_log_has_it_though_few_frames_were_measured() -> None:
+    axes = np.reshape(draw(measured().isel(frame=[0, 2, 4])).axes, (2, 5))
+    spans = [[(p.get_x(), p.get_x() + p.get_width()) for p in ax.patches] for ax in axes[:, 2]]
+    assert spans == [[(1000, 3000)], [(1000, 4000)]]
+
+
+def test_lines_break_where_an_attempt_begins_again() -> None:
+    result = measured()
+    result["attempt"][1] = [1, 1, 2, 2, 2]
+    axes = np.reshape(draw(result).axes, (2, 5))
+    for ax in axes[1]:
+        dotted, *lines = sorted(ax.get_lines(), key=lambda line: line.get_linestyle() != ":")
+        assert list(dotted.get_xdata()) == [1000, 1000]
+        for line in lines:
+            np.testing.assert_array_equal(line.get_xdata(), [0, 1000, np.nan, 2000, 3000, 4000])
+            assert np.isnan(line.get_ydata()[2])
 
 
 def test_other_metrics_and_layers() -> None:

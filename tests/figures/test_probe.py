@@ -9,8 +9,6 @@ from vrlprobe.figures.probe import draw
 from vrlprobe.figures.style import CNN, MLP, layer_styles, save_figure
 from vrlprobe.studies.averaging import by_class
 
-RUNS = ("seed1", "seed2", "seed3")
-
 
 def lines_of(ax):
     return {line.get_label(): line for line in ax.get_lines()}
@@ -32,14 +30,15 @@ def test_a_row_a_run_a_column_each_of_the_papers_components() -> None:
 
 
 def test_a_row_a_class_with_the_interval_as_band() -> None:
-    result = probed(runs=RUNS, returns=[950.0, 920.0, 10.0])
+    good = [f"good{number}" for number in range(4)]
+    result = probed(runs=(*good, "bad"), returns=[950.0, 920.0, 930.0, 900.0, 10.0])
     drawn = by_class(result)
     axes = draw(drawn, ["height"]).axes
     assert [ax.get_ylabel() for ax in axes] == [
-        "good (2 of 3 runs)\ntest MSE",
-        "bad (1 of 3 runs)\ntest MSE",
+        "good (4 of 5 runs)\ntest MSE",
+        "bad (1 of 5 runs)\ntest MSE",
     ]
-    expected = result["test_mse"].sel(run=["seed1", "seed2"], component="height").mean("run")
+    expected = result["test_mse"].sel(run=good, component="height").mean("run")
     for layer, line in list(lines_of(axes[0]).items())[:-1]:
         np.testing.assert_allclose(line.get_ydata(), expected.sel(layer=layer).values)
     band = axes[0].collections[0].get_paths()[0].vertices

@@ -155,5 +155,10 @@ def test_axes() -> None:
     log = Axis(1e-9, 1, 90, 0, log=True)
     assert log.ticks() == [(90, "1e-9"), (60, "1e-6"), (30, "1e-3"), (0, "1")]
     assert log.at([0, 1e-12, 10]).tolist() == [90, 90, 0]
-    assert path(np.array([0.0, 1, 2]), np.array([5.0, np.nan, 6])) == "M0.0 5.0L2.0 6.0"
-    assert path(np.array([0.0]), np.array([np.nan])) == ""
+
+
+def test_paths_bridge_gaps_but_not_resets_and_a_point_is_a_dot() -> None:
+    x, y = np.array([0.0, 1, 2, 3]), np.array([5.0, np.nan, 6, 7])
+    assert path(x, y, np.array([1, 1, 1, 1])) == "M0.0 5.0L2.0 6.0L3.0 7.0"
+    assert path(x, y, np.array([1, 1, 2, 2])) == "M0.0 5.0h0M2.0 6.0L3.0 7.0"
+    assert path(np.array([0.0]), np.array([np.nan]), np.array([1])) == ""

@@ -15,12 +15,17 @@ TWICE = ["", H, H, C, C, C, H, H, H, H]
 
 def measured(rank, norm, stages=(OUT, STUCK)) -> xr.Dataset:
     dims = ("run", "frame", "layer")
+    begins = [[FRAMES[words.index(word)] if word else -1 for word in words] for words in stages]
+    for row, words in zip(begins, stages, strict=True):
+        if words is TWICE:
+            row[6:] = [6000] * 4
     return xr.Dataset(
         {
             "numerical_rank": (dims, np.array(rank, float)[:, :, None]),
             "grad_norm": (dims, np.array(norm, float)[:, :, None]),
             "episode_return": (("run", "frame"), np.ones((len(stages), 10))),
             "stage": (("run", "frame"), np.array(stages, object)),
+            "stage_begin": (("run", "frame"), np.array(begins)),
         },
         {"run": [f"seed{n}" for n in range(len(stages))], "frame": FRAMES, "layer": ["mlp1"]},
         {"samples": "abc"},
@@ -73,7 +78,13 @@ def test_another_run_evaluated_at_other_frames_changes_no_lag() -> None:
     rank = [[9, 1, 1, 5, 5, 5, 6, 6, 7, 7], [9, *[1.5] * 9]]
     alone = measured(rank, rank)
     other = alone.isel(run=[1]).assign_coords(frame=FRAMES + 500, run=["seed9"])
-    fill = {"stage": "", "numerical_rank": np.nan, "grad_norm": np.nan, "episode_return": np.nan}
+    fill = {
+        "stage": "",
+        "stage_begin": -1,
+        "numerical_rank": np.nan,
+        "grad_norm": np.nan,
+        "episode_return": np.nan,
+    }
     both = xr.concat([alone, other], "run", join="outer", fill_value=fill).sortby("frame")
     assert both.sizes["frame"] == 20
     found = escapes(both)
@@ -87,6 +98,16 @@ def test_a_reset_is_no_escape() -> None:
     reset["attempt"] = (("run", "frame"), np.array([[1] * 4 + [2] * 6, [1] * 10]))
     with pytest.raises(SampleError, match="none of these runs comes out"):
         escapes(reset)
+
+
+def test_an_escape_that_was_not_measured_is_refused() -> None:
+    rank = [[9, 1, 1, 1, 5, 5, 6, 6, 7, 7], [9, *[1.5] * 9]]
+    whole = measured(rank, rank)
+    assert escapes(whole.sel(frame=[0, 2000, 4000, 9000]))["escape"].item() == 4000
+    with pytest.raises(SampleError, match=r"came out .* at 4,000 frames, which was not measured"):
+        escapes(whole.sel(frame=[0, 2000, 9000]))
+    with pytest.raises(SampleError, match="own rollout"):
+        escapes(whole.assign_attrs(samples="own"))
 
 
 def test_runs_of_which_none_comes_out() -> None:

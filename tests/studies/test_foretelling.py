@@ -110,6 +110,10 @@ def test_metrics_of_the_same_runs_are_tried_too(runs) -> None:
     assert rank["separation"].item() == separation(values, [True] * 3 + [False] * 3)
     assert "grad_norm[mlp1]" in found["metric"].values
     assert found["frame"].values.tolist() == list(FRAMES[1:])
+    renamed = measured.assign_coords(run=[f"record{n}" for n in range(6)]).isel(
+        run=slice(None, None, -1)
+    )
+    assert foretell(runs, renamed).equals(found)
     changed = measured.copy(deep=True)
     changed["checkpoint"].loc["seed2", 11_000] = "another"
     with pytest.raises(SampleError, match="seed2 is not among the runs"):

@@ -120,6 +120,8 @@ def test_stages_are_those_of_the_log(make_run) -> None:
     with open_run(make_run("a.h5", frames=frames, log=log)) as run:
         found = metrics(run, [run], frames=[0, 2000, 4000], n_samples=20).isel(run=0)
         assert found["stage"].values.tolist() == ["", "collapsed", "healthy"]
+        assert found["stage_begin"].values.tolist() == [-1, 1000, 3000]
+        assert found["stage_end"].values.tolist() == [-1, 3000, -1]
         assert found["checkpoint"].values[1] == run.digest(2000)
 
 

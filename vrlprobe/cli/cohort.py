@@ -14,7 +14,7 @@ from vrlprobe.cli.common import (
     window_option,
 )
 from vrlprobe.cli.table import aligned
-from vrlprobe.cohort import CLASSES
+from vrlprobe.cohort import CLASSES, FEWEST
 from vrlprobe.errors import SampleError
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record, write_record
@@ -134,7 +134,11 @@ def summary(found: xr.Dataset) -> str:
     lines = [f"{count} run{'s' * (count > 1)}: {classes}; {words}"]
     for name, text in (("mean", "mean"), ("interquartile_mean", "interquartile mean")):
         value, low, high = found["final"].sel(statistic=name).values
-        interval = "none: a task has one run" if low != low else f"{low:.0f} to {high:.0f}"
+        interval = (
+            f"none: a task has fewer than {FEWEST} runs"
+            if low != low
+            else f"{low:.0f} to {high:.0f}"
+        )
         lines.append(f"final return, {text}: {value:.0f} (95% interval {interval})")
     low, high = found["percentile_5"].item(), found["percentile_95"].item()
     lines.append(f"5th to 95th percentile over runs: {low:.0f} to {high:.0f}")

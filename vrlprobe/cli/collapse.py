@@ -40,7 +40,8 @@ Logged = Run | Record
 @click.option("--rule", is_flag=True, help="What the reset rule would have done, and how well.")
 @click.option(
     "--metric", metavar="METRIC",
-    help=f"With --rule: any logged metric.  [default: {GRADIENT.name}]",
+    help="With --rule: any logged metric, which keeps a run where it is over --threshold.  "
+    f"[default: {GRADIENT.name}]",
 )  # fmt: skip
 @click.option(
     "--consecutive", type=click.IntRange(min=1),
@@ -71,10 +72,9 @@ def collapse(
         raise click.UsageError("--metric and --consecutive are the rule's: give --rule, too")
     metric, consecutive = metric or GRADIENT.name, consecutive or CONSECUTIVE
     given = _thresholds(thresholds)
-    signs = tuple(replace(s, threshold=given.pop(s.name, s.threshold)) for s in SIGNS)
-    if rule:
-        default = next((s for s in signs if s.name == metric), Sign(metric, GRADIENT.threshold))
-        sign = replace(default, threshold=given.pop(metric, default.threshold))
+    read = [sign for sign in SIGNS if not rule or sign in SIGNS[:2] or sign.name == metric]
+    signs = tuple(replace(s, threshold=given.pop(s.name, s.threshold)) for s in read)
+    sign = _rule_sign(metric, signs, given) if rule else GRADIENT
     if given:
         raise click.BadParameter(
             f"no metric {next(iter(given))!r} is read here", param_hint="--threshold"
@@ -111,6 +111,17 @@ def _thresholds(given: Sequence[str]) -> dict[str, float]:
                 param_hint="--threshold",
             )
     return found
+
+
+def _rule_sign(metric: str, signs: Sequence[Sign], given: dict[str, float]) -> Sign:
+    """What the rule reads, its threshold taken out of those given; healthy is above it."""
+    known = next((sign for sign in signs if sign.name == metric), None)
+    if known is None and metric not in given:
+        raise click.UsageError(
+            f"{metric} has no threshold of its own: give the one above which a run is kept "
+            f"(--threshold {metric}=VALUE)"
+        )
+    return known or Sign(metric, given.pop(metric))
 
 
 def _wait(runs: Sequence[Logged]) -> bool:
@@ -224,9 +235,13 @@ def describe_rule(found: xr.Dataset, sign: Sign, consecutive: int) -> str:
         p, n = found["p"].item(), found["n"].item()
         low, high = found["success_low"].item(), found["success_high"].item()
         tail += (
-            f"; p = {p:.2f} reset, n = {n} attempts: {found['success'].item():.3f} of runs escape "
+            f"; p = {p:.2f} reset, n = {n} attempts: {found['success'].item():.3f} of runs pass it "
             f"(1 - p^n; 95% interval {low:.3f} to {high:.3f})"
         )
+        keeps = found["decided"].values & (found["fired"].values < 0)
+        missed = int((keeps & (found["judged"].values == "wrong")).sum())
+        if missed:
+            tail += f", but {missed} of the {int(keeps.sum())} that it keeps stay stuck"
     return f"{head}\n\n{aligned(rows)}\n\n{tail}"
 
 

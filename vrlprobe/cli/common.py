@@ -112,6 +112,15 @@ def split_list(text: str | None) -> list[str] | None:
     return parts
 
 
+def refuse_idle(options: Sequence[str], why: str) -> None:
+    """Raise UsageError for options on the command line that have no effect here."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        if option.name in options and source == click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option.opts[0]} {why}")
+
+
 def parse_frames(text: str) -> str | list[int]:
     """`last`, `all`, `best` as they are, numbers as a list (`1e4` and `10_000` will do)."""
     parts = split_list(text) or [""]

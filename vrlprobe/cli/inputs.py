@@ -20,7 +20,7 @@ MAKERS = {
     "atoms": "vrlprobe plot atoms RUN --data {stem}.nc",
 }
 """How each kind of result is made."""
-LATER = {"metrics": "stage"}
+LATER = {"metrics": "stage_end"}
 """Variables that results of older versions lack."""
 
 
@@ -77,13 +77,14 @@ def _is_run(path: Path) -> bool:
 def chosen(
     wanted: Sequence[str] | None, there: Iterable[str], what: str, default: Sequence[str] = ()
 ) -> list[str]:
-    """The names wanted, or the default, all of which must be there.
+    """The names wanted, or the default, once each; all must be there.
 
     Raises:
         FormatError: a name that is not, with the nearest one there is.
     """
     known = list(there)
-    names = list(wanted) if wanted is not None else [name for name in default if name in known]
+    asked = [name for name in default if name in known] if wanted is None else wanted
+    names = list(dict.fromkeys(asked))
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)

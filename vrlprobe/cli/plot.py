@@ -8,7 +8,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from vrlprobe.cli.atoms import atoms
-from vrlprobe.cli.common import class_options, split_list
+from vrlprobe.cli.common import class_options, parse_frames, refuse_idle, split_list
 from vrlprobe.cli.drawing import (
     check_output,
     components_option,
@@ -72,6 +72,8 @@ def probe(
     a run.
     """
     check_output(output, data)
+    if by == "run":
+        refuse_idle(["good", "bad"], "makes classes, --by run draws none")
     found = probe_result(inputs, runs, layers)
     names = chosen_components(found, components, probe_figure.default_components(found))
     drawn = probe_rows(found, names, by, good, bad)
@@ -124,7 +126,7 @@ def probe_result(inputs: Sequence[Path], runs: str | None, layers: str | None) -
 @components_option
 @layers_option
 @runs_option
-@click.option("--frame", type=int, help="Of the checkpoints drawn.  [default: each run's last]")
+@click.option("--frame", help="Of the checkpoints drawn.  [default: each run's last]")
 def layers(
     inputs: tuple[Path, ...],
     output: Path,
@@ -132,7 +134,7 @@ def layers(
     components: str | None,
     layers: str | None,
     runs: str | None,
-    frame: int | None,
+    frame: str | None,
 ) -> None:
     """Where each component is: R² by layer and component, with the chosen sparsity.
 
@@ -140,8 +142,11 @@ def layers(
     """
     check_output(output, data)
     found = probe_result(inputs, runs, layers)
-    if frame is not None:
-        found = at_frame(found, frame)
+    wanted = parse_frames(frame or "last")
+    if isinstance(wanted, list) and len(wanted) == 1:
+        found = at_frame(found, *wanted)
+    elif wanted != "last":
+        raise click.BadParameter(f"one frame or last is needed, not {frame}", param_hint="--frame")
     finish(layers_figure.draw(found, chosen_components(found, components)), output, found, data)
 
 
@@ -238,6 +243,8 @@ def order(
     last frame.
     """
     check_output(output, data)
+    if not only:
+        refuse_idle(["good", "bad"], "makes classes: choose one (--only)")
     found = probe_result(inputs, runs, layers)
     if only:
         classes = run_classes(found, good, bad)

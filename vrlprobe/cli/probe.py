@@ -17,6 +17,7 @@ from vrlprobe.cli.common import (
     check_writable,
     parse_frames,
     progress,
+    refuse_idle,
     result_path,
     samples_option,
     split_list,
@@ -122,6 +123,8 @@ def probe(
     own mean. Several RUNS are probed on the same samples into one result, named by -o.
     An interrupted call goes on where it stopped; a second one finds everything fitted.
     """
+    if kind != "omp":
+        refuse_idle(["max_atoms", "min_active"], f"is for omp, --probe {kind} is not sparse")
     output = result_path(output, runs, "probe" if kind == "omp" else f"probe-{kind}")
     with Session() as session:
         opened = session.runs(runs)

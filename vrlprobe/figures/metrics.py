@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,16 +22,22 @@ from vrlprobe.figures.style import (
     wrapped,
 )
 
+Floats = npt.NDArray[np.float64]
+
 HEADINGS = {
     "episode_return": "return",
     "numerical_rank": "rank",
-    "correlation_samples": "correlation",
+    "effective_rank": "effective rank",
+    "srank": "srank (99%)",
+    "correlation_samples": "correlation (cosine)",
     "correlation_neurons": "correlation of units",
     "dead_units": "zeros (dead units)",
     "zero_fraction": "share of zeros",
     "dormant_ratio": "dormant ratio",
     "grad_norm": "gradient norm",
     "action_spread": "spread of actions",
+    "saturated_share": "share saturated",
+    "action_entropy": "entropy of actions",
 }
 PAPERS = ("episode_return", "numerical_rank", "correlation_samples", "dead_units", "grad_norm")
 """The columns of the paper's Figures 4, 8 and 9."""
@@ -60,7 +68,8 @@ def draw(
             part = part.isel(frame=part["checkpoint"].values != "")
             for ax, name in zip(axes, metrics, strict=True):
                 _shade(ax, part)
-                _lines(ax, part[name], layers)
+                _mark_resets(ax, part)
+                _lines(ax, part[name], layers, part["attempt"].values)
                 ax.set_title(HEADINGS.get(name, name) if row == 0 else "", loc="left")
                 ax.set_xlabel("frame" if row == len(runs) - 1 else "")
             axes[0].set_ylabel(wrapped(str(run)))
@@ -75,24 +84,43 @@ def draw(
     return figure
 
 
-def _lines(ax: Axes, values: xr.DataArray, layers: Sequence[str]) -> None:
+def _lines(
+    ax: Axes, values: xr.DataArray, layers: Sequence[str], attempts: npt.NDArray[np.int64]
+) -> None:
     if "layer" in values.dims:
         for name, style in layer_styles(list(layers)).items():
-            line = values.sel(layer=name).dropna("frame")
-            ax.plot(line["frame"].values, line.values, label=name, **marked(style, line.size))
+            frames, line = _broken(values.sel(layer=name), attempts)
+            ax.plot(frames, line, label=name, **marked(style, line.size))
     else:
-        line = values.dropna("frame")
+        frames, line = _broken(values, attempts)
         alone = "o" if line.size == 1 else ""
-        ax.plot(line["frame"].values, line.values, color=INK, lw=1.2, marker=alone, ms=3)
+        ax.plot(frames, line, color=INK, lw=1.2, marker=alone, ms=3)
     if values.name in FLOORS:
         ax.set_yscale("symlog", linthresh=FLOORS[str(values.name)])
         ax.yaxis.set_major_locator(FixedLocator([0, 1e-6, 1e-4, 1e-2, 1]))
     frame_axis(ax, ticks=3)
 
 
+def _broken(values: xr.DataArray, attempts: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Frames and values that are known, with a gap where another attempt begins."""
+    known = np.isfinite(values.values)
+    frames, line = values["frame"].values[known].astype(float), values.values[known]
+    gaps = np.flatnonzero(np.diff(attempts[known]) > 0) + 1
+    return np.insert(frames, gaps, np.nan), np.insert(line, gaps, np.nan)
+
+
 def _shade(ax: Axes, part: xr.Dataset) -> None:
     """Stretches of collapse, each to the first checkpoint after it."""
+    columns = (part[name].values.tolist() for name in ("stage", "stage_begin", "stage_end"))
     label: str | None = "in collapse"
-    for first, last in spans(part["frame"].values, part["stage"].values == "collapsed"):
+    for first, last in spans(zip(*columns, strict=True), int(part["frame"].values[-1])):
         ax.axvspan(first, last, color=SHADE, lw=0, zorder=-1, label=label)
+        label = None
+
+
+def _mark_resets(ax: Axes, part: xr.Dataset) -> None:
+    """A dotted line at the last checkpoint before each reset."""
+    label: str | None = "reset"
+    for frame in part["frame"].values[:-1][np.diff(part["attempt"].values) > 0]:
+        ax.axvline(frame, color=INK, ls=":", lw=0.9, label=label)
         label = None

@@ -16,7 +16,7 @@ from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record, config_digest
 from vrlprobe.report.curves import BOTTOM, LEFT, RIGHT, TOP, Axis, Chart, chart, rounded
 from vrlprobe.results import PROBES, package_versions, probe_kind
-from vrlprobe.studies.reading import Readings, readings, stage_labels
+from vrlprobe.studies.reading import Readings, Staged, readings, staged
 
 LARGEST, QUALITY = 96, 80
 """Pixels across an image of a strip, at most, and the quality of its JPEG."""
@@ -77,7 +77,7 @@ def _card(
 ) -> dict[str, Any]:
     """One run's row of the table, charts and provenance."""
     read = readings(run)
-    stages = stage_labels(read)
+    stages = staged(read)
     return {
         "label": str(row["run"].item()),
         "anchor": f"run-{place}",
@@ -91,19 +91,19 @@ def _card(
         "state": run.state,
         "attempts": row["attempts"].item(),
         "frames": run.frames.tolist(),
-        "stages": stages,
+        "stages": [stage.word for stage in stages],
         "charts": _charts(run, read, stages, *ends),
         "provenance": _provenance(run),
     }
 
 
 def _charts(
-    run: Run | Record, read: Readings, stages: list[str], last: int, top: float
+    run: Run | Record, read: Readings, stages: Sequence[Staged], last: int, top: float
 ) -> list[Chart]:
     common: dict[str, Any] = {
         "x": Axis(0, last, LEFT, RIGHT),
-        "spans": spans(run.frames, np.array(stages) == "collapsed"),
-        "resets": run.frames[1:][np.diff(read.attempts) > 0].tolist(),
+        "spans": spans(stages, int(run.frames[-1])),
+        "attempts": read.attempts,
     }
     at = run.frames.astype(float)
     gradients = {layer: read.values.get(f"grad_norm[{layer}]") for layer in SHOWN_LAYERS}

@@ -79,12 +79,23 @@ def chart(
     x: Axis,
     y: Axis,
     spans: Sequence[tuple[int, int]] = (),
-    resets: Sequence[int] = (),
+    attempts: npt.NDArray[np.int64] | None = None,
 ) -> Chart:
-    """Curves (n_frames,) by label over the frames, with stretches of collapse and resets."""
+    """Curves (n_frames,) by label over the frames, with stretches of collapse.
+
+    Args:
+        heading: above the chart.
+        frames: (n_frames,), of the checkpoints.
+        curves: by label, (n_frames,) each.
+        x, y: the axes.
+        spans: stretches of collapse.
+        attempts: (n_frames,), the attempt of each checkpoint: curves break at a reset, which is
+            marked at the last checkpoint before it.
+    """
     along = x.at(frames)
+    numbers = np.ones(len(frames), np.int64) if attempts is None else attempts
     lines = [
-        {"label": name, "colour": name or "plain", "path": path(along, y.at(values))}
+        {"label": name, "colour": name or "plain", "path": path(along, y.at(values), numbers)}
         for name, values in curves.items()
     ]
     return Chart(
@@ -93,16 +104,23 @@ def chart(
         y_ticks=y.ticks(),
         x_ticks=x.ticks(),
         spans=[(float(x.at(a)), float(x.at(b) - x.at(a))) for a, b in spans],
-        resets=[float(x.at(at)) for at in resets],
+        resets=along[:-1][np.diff(numbers) > 0].tolist(),
         values={name: rounded(values) for name, values in curves.items()},
     )
 
 
-def path(x: Floats, y: Floats) -> str:
-    """An SVG path through the points that are known; a gap is bridged."""
+def path(x: Floats, y: Floats, attempts: npt.NDArray[np.int64]) -> str:
+    """An SVG path through the points that are known: gaps are bridged within an attempt.
+
+    A point alone has a line of no length, which round ends make a dot.
+    """
     known = np.isfinite(y)
-    points = [f"{a:.1f} {b:.1f}" for a, b in zip(x[known], y[known], strict=True)]
-    return f"M{'L'.join(points)}" if points else ""
+    parts = []
+    for number in np.unique(attempts[known]):
+        rows = known & (attempts == number)
+        points = [f"{a:.1f} {b:.1f}" for a, b in zip(x[rows], y[rows], strict=True)]
+        parts.append(f"M{'L'.join(points)}{'h0' if len(points) == 1 else ''}")
+    return "".join(parts)
 
 
 def rounded(values: npt.ArrayLike, digits: int = 3) -> list[float | None]:

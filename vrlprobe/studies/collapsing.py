@@ -23,6 +23,7 @@ from vrlprobe.errors import SampleError
 from vrlprobe.format.record import Record, refuse_twice
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import run_labels, samples_for
+from vrlprobe.studies.common import shared
 from vrlprobe.studies.measuring import metrics
 from vrlprobe.studies.reading import Floats, Readings, attempt_begins, readings
 
@@ -144,12 +145,14 @@ def rule(
     Returns:
         Dims (run,): the variables of `RULE_VARIABLES`; (): `p`, the share of runs past their
         window that the rule fired on, `n`, the attempts that fit in the shortest run, `success` =
-        1 - p^n with its 95% interval `success_low`, `success_high` (paper, proposition 1).
+        1 - p^n with its 95% interval `success_low`, `success_high` (paper, proposition 1): the
+        chance to pass the rule, which is one to escape as far as it keeps none that is stuck.
 
     Raises:
-        SampleError: a run without checkpoints, window, or readings of the metric.
+        SampleError: several tasks, a run without checkpoints, window, or readings of the metric.
     """
     refuse_twice(runs)
+    shared([run.config.get("task") for run in runs], runs, "task", "the rule's shares")
     rows: list[dict[str, Any]] = []
     attempts: list[int] = []
     for run in runs:
@@ -174,11 +177,11 @@ def rule(
     over = [row for row in rows if row["over"]]  # earlier ones are only ever kept
     shortest = min(attempts)
     if over and shortest:
-        stuck = sum(row["fired"] >= 0 for row in over)
-        estimate = success_probability(stuck, len(over), shortest)
+        fired = sum(row["fired"] >= 0 for row in over)
+        estimate = success_probability(fired, len(over), shortest)
         for name, value in zip(("success", "success_low", "success_high"), estimate, strict=True):
             result[name] = value
-        result["p"], result["n"] = stuck / len(over), shortest
+        result["p"], result["n"] = fired / len(over), shortest
     return result
 
 

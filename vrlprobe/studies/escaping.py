@@ -44,8 +44,13 @@ def escapes(measured: xr.Dataset) -> xr.Dataset:
         `interval`, the frames between two of them.
 
     Raises:
-        SampleError: no run that came out, or no checkpoint in collapse.
+        SampleError: no run that came out, no checkpoint in collapse, one sample set for all, or not
+            every checkpoint about an escape.
     """
+    if measured.attrs.get("samples") == "own":
+        raise SampleError(
+            "measured on each checkpoint's own rollout, one set for all is needed: --samples SET"
+        )
     stage = _stages(measured)
     columns = _columns(measured)
     known, collapsed = stage != "", stage == "collapsed"
@@ -60,6 +65,7 @@ def escapes(measured: xr.Dataset) -> xr.Dataset:
     frames, labels = measured["frame"].values, measured["run"].values.tolist()
     result = blank({"metric": list(columns), "run": [labels[at] for at in outs]}, VARIABLES)
     result["escape"][:] = [frames[own[at][place]] for at, place in outs.items()]
+    _check_measured(measured, result["escape"])
     for name, values in columns.items():
         there = known & np.isfinite(values)
         cut = best_cut(values[there], collapsed[there])
@@ -82,6 +88,17 @@ def escapes(measured: xr.Dataset) -> xr.Dataset:
             "interval": int(np.median(steps)),
         }
     )
+
+
+def _check_measured(measured: xr.Dataset, escape: xr.DataArray) -> None:
+    """Raise SampleError where the checkpoint at which a run came out was not measured."""
+    for run, frame in zip(escape["run"].values.tolist(), escape.values.tolist(), strict=True):
+        begin = measured["stage_begin"].sel(run=run, frame=frame).item()
+        if begin != frame:
+            raise SampleError(
+                f"{run} came out of collapse at {begin:,} frames, which was not measured: do so at "
+                "every checkpoint (vrlprobe metrics --frames all)"
+            )
 
 
 def _stages(measured: xr.Dataset) -> npt.NDArray[np.object_]:

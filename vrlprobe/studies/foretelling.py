@@ -221,21 +221,28 @@ def _measured(
     Raises:
         SampleError: a run is not in the result, or its last checkpoint there is another one.
     """
-    for label, run in zip(labels, runs, strict=True):
-        last = int(run.frames[-1])
-        digest = run.checkpoint if isinstance(run, Record) else run.digest(last)
-        here = label in measured["run"].values and last in measured["frame"].values
-        if not here or measured["checkpoint"].sel(run=label, frame=last).item() != digest:
-            raise SampleError(f"{label} is not among the runs that the metrics were measured on")
+    there = [_place(measured, label, run) for label, run in zip(labels, runs, strict=True)]
+    measured = measured.isel(run=there).assign_coords(run=list(labels))
     parts = []
-    for name, item in measured.sel(run=list(labels)).data_vars.items():
+    for name, item in measured.data_vars.items():
         if item.dims == ("run", "frame", "layer") and name != "grad_norm":
             stacked = item.transpose("run", "layer", "frame").rename(layer="metric")
             called = [f"{name}[{layer}]" for layer in stacked["metric"].values]
             parts.append(stacked.assign_coords(metric=called))
     found: xr.DataArray = xr.concat(parts, "metric")
-    trained = (measured["stage"].sel(run=list(labels)) != "").any("run")
+    trained = (measured["stage"] != "").any("run")
     return found.where(trained).dropna("metric", how="all")
+
+
+def _place(measured: xr.Dataset, label: str, run: "Run | Record") -> int:
+    """Where a result has a run, whatever it is called there: by its last checkpoint."""
+    last = int(run.frames[-1])
+    digest = run.checkpoint if isinstance(run, Record) else run.digest(last)
+    if last in measured["frame"].values:
+        found = np.flatnonzero(measured["checkpoint"].sel(frame=last).values == digest)
+        if len(found):
+            return int(found[0])
+    raise SampleError(f"{label} is not among the runs that the metrics were measured on")
 
 
 def _at_frame(

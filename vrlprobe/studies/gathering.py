@@ -62,7 +62,7 @@ def cohort(
         the mean and the interquartile mean of the final returns with the ends of their 95%
         bootstrap intervals. Scalars: `percentile_5`, `percentile_95` of the final returns,
         `deviation`, the standard deviation across the runs of a task averaged over the last ten
-        evaluations, and over tasks.
+        evaluations, and over tasks; NaN where a task's runs do not end together.
         With `by`, what `vrlprobe.studies.comparing.grouped` adds.
 
     Raises:

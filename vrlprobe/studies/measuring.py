@@ -26,8 +26,9 @@ from vrlprobe.studies.common import (
     blank,
     run_attributes,
     sample_attributes,
+    shared,
 )
-from vrlprobe.studies.reading import gradient_norms, logged_norms, readings, stage_labels
+from vrlprobe.studies.reading import gradient_norms, logged_norms, readings, staged
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
@@ -59,6 +60,8 @@ VARIABLES: Variables = {
     **{name: (("run", "frame", "layer"), np.nan, text) for name, text in LAYERED.items()},
     **{name: (("run", "frame"), np.nan, text) for name, text in AGENT.items()},
     "stage": (("run", "frame"), "", "collapsed or healthy, by the run's log; empty if not known"),
+    "stage_begin": (("run", "frame"), -1, "first checkpoint of that stage, measured or not"),
+    "stage_end": (("run", "frame"), -1, "first one after it; -1 where it goes on to the last"),
     "attempt": (("run", "frame"), -1, "training from scratch that the checkpoint belongs to"),
     "checkpoint": (("run", "frame"), "", "SHA-256 of the checkpoint's parameters"),
 }
@@ -98,7 +101,8 @@ def metrics(
         Dims (run, frame, layer): `numerical_rank`, `effective_rank`, `srank`,
         `correlation_neurons`, `correlation_samples`, `dead_units`, `zero_fraction`,
         `dormant_ratio`, `grad_norm`. Dims (run, frame): `episode_return`, `action_spread`,
-        `saturated_share`, `action_entropy`, `stage`, `attempt`, `checkpoint`. NaN where
+        `saturated_share`, `action_entropy`, `stage` with its begin and end, `attempt`,
+        `checkpoint`. NaN where
         undefined or missing: zeros of a layer that is no ReLU, the gradient norm of a layer that
         has none. It is the log's for a checkpoint without critic or batch. The attribute
         `n_samples` is their number.
@@ -117,8 +121,9 @@ def metrics(
     result = blank({"run": labels, "frame": all_frames(chosen), "layer": names}, VARIABLES)
     for label, run, found in zip(labels, runs, chosen, strict=True):
         whole = readings(run)
-        stages = dict(zip(run.frames.tolist(), stage_labels(whole), strict=True))
-        result["stage"].loc[label, found] = [stages[frame] for frame in found]
+        stages = dict(zip(run.frames.tolist(), staged(whole), strict=True))
+        for name, part in (("stage", "word"), ("stage_begin", "begin"), ("stage_end", "end")):
+            result[name].loc[label, found] = [getattr(stages[frame], part) for frame in found]
         attempts = dict(zip(run.frames.tolist(), whole.attempts.tolist(), strict=True))
         result["attempt"].loc[label, found] = [attempts[frame] for frame in found]
     jobs = [(place, frame) for place, found in enumerate(chosen) for frame in found]
@@ -221,6 +226,8 @@ class _Own:
             for run, frames in zip(runs, chosen, strict=True)
             for frame in frames
         ]
+        tasks = [run.config.get("task") for run in runs]
+        self.task = str(shared(tasks, runs, "task", "a result") or "unknown")
         fewest, name, frame = min(there)
         self.count = min(n_samples, fewest)
         if not self.count:
@@ -236,8 +243,7 @@ class _Own:
         return stacked[_spaced(len(stacked), self.count)]
 
     def attributes(self, runs: "list[Run]", arguments: dict[str, Any]) -> dict[str, Any]:
-        task = str(runs[0].config.get("task", "unknown"))
-        return run_attributes("metrics", runs, arguments) | {"task": task, "samples": "own"}
+        return run_attributes("metrics", runs, arguments) | {"task": self.task, "samples": "own"}
 
 
 def _spaced(length: int, count: int) -> npt.NDArray[np.int64]:

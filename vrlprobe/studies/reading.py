@@ -1,7 +1,8 @@
 """What a run's log says of its checkpoints, one value each, and the stages that follow from it."""
 
+import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -83,12 +84,21 @@ def attempt_begins(whole: Readings) -> dict[int, int]:
     return begins
 
 
-def stage_labels(whole: Readings) -> list[str]:
-    """ "collapsed" or "healthy" at every checkpoint, attempt by attempt, by the spread of actions.
+class Staged(NamedTuple):
+    """The stage that a checkpoint belongs to: its word, first frame, and the first one after it."""
 
-    Empty before an attempt's first update and where too few readings follow it.
-    """
-    found = dict.fromkeys(whole.frames.tolist(), "")
+    word: str = ""
+    """collapsed or healthy; empty before an attempt's first update, and where too few follow it."""
+    begin: int = -1
+    end: int = -1
+    """Below 0 where the stage goes on to the run's last checkpoint."""
+
+
+def staged(whole: Readings) -> list[Staged]:
+    """The stage of every checkpoint, attempt by attempt, by the spread of actions."""
+    every = whole.frames.tolist()
+    following = dict(itertools.pairwise([*every, -1]))
+    found = dict.fromkeys(every, Staged())
     for number in np.unique(whole.attempts).tolist():
         part = whole.of_attempt(number)
         known = np.isfinite(part.values[SPREAD.name])
@@ -96,7 +106,8 @@ def stage_labels(whole: Readings) -> list[str]:
         for stage in stages(frames, ~SPREAD.healthy(spread)):
             inside = frames[(frames >= stage.first) & (frames <= stage.last)]
             word = "collapsed" if stage.collapsed else "healthy"
-            found |= dict.fromkeys(inside.tolist(), word)
+            item = Staged(word, stage.first, following[stage.last])
+            found |= dict.fromkeys(inside.tolist(), item)
     return list(found.values())
 
 
