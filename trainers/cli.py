@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
@@ -38,6 +38,8 @@ scratch_option = click.option(
     "network file system.",
 )  # fmt: skip
 
+SWITCHES = {"reset": "reset_rule", "perturb": "perturb_steps"}
+"""Settings that make those with the same first word count."""
 SHORT = {
     "reset_window": "window",
     "reset_threshold": "threshold",
@@ -67,6 +69,17 @@ def _option_names(setting: str, switch: bool) -> list[str]:
     return [*names, f"--{SHORT[setting]}"] if setting in SHORT else names
 
 
+def _refuse_idle(given: Mapping[str, Any], init: "Init | None") -> None:
+    """Raise UsageError for settings given without the one that makes them count."""
+    for name in given:
+        prefix = name.partition("_")[0]
+        if name != SWITCHES.get(prefix, name) and not given.get(SWITCHES[prefix]):
+            switch = SWITCHES[prefix].replace("_", "-")
+            raise click.UsageError(f"--{name.replace('_', '-')} has no effect without --{switch}")
+    if "init_blanks" in given and init is None:
+        raise click.UsageError("--init-blanks has no effect without --init")
+
+
 def _config(
     profile: str | None,
     task: str | None,
@@ -88,17 +101,28 @@ def _config(
     if "reset_metric" in given:
         sign = SPREAD if given["reset_metric"] == SPREAD.name else GRADIENT
         given = {"reset_threshold": sign.threshold, **given}
-    split_task(task or TASK)
+    _refuse_idle(given, init)
+    task = TASK if task is None and init is None else task
+    if task is not None:
+        split_task(task)
     try:
         if init is None:
-            return replace(PROFILES[profile or PROFILE](task or TASK), seed=seed, **given)
-        base = init.config
-        if profile:
-            base = replace(PROFILES[profile](base.task), **brought(init))
+            base = PROFILES[profile or PROFILE](task or TASK)
+        elif profile:
+            base = replace(PROFILES[profile](init.config.task), **brought(init))
+        else:
+            base = init.config
         config = replace(base, seed=seed, **{"task": task or base.task, **given})
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    check_fit(config, init)
+    if init:
+        check_fit(config, init)
+    if len(config.evaluation_frames) == 1:
+        click.echo(
+            f"warning: nothing will be trained: of {config.total_frames} frames, evaluated every "
+            f"{config.eval_every_frames}, only frame 0 is evaluated",
+            err=True,
+        )
     return config
 
 
@@ -110,7 +134,9 @@ def main() -> None:
 
 @main.command(short_help="Train one agent into a run file.")
 @task_option
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Random seed.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**63 - 1), help="Random seed."
+)
 @profile_option
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False),

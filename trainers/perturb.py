@@ -1,7 +1,8 @@
 """DrM's remedy for dormant units: weights moved towards blank ones (Xu et al., 2023).
 
 Of DrM's four parts only this one, so that it can be set against the reset rule; exploration and
-targets stay DrQ-v2's.
+targets stay DrQ-v2's. Unlike there, the share of dormant units is that of the batch at hand, and
+the target critic moves towards the same blank network as the critic.
 """
 
 import numpy as np

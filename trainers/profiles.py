@@ -1,5 +1,6 @@
 """What a training run is made of: every setting, and the two profiles they start from."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
@@ -39,12 +40,17 @@ POSITIVE = (
 """Settings that are at least 1; every other number is at least 0."""
 
 
+EVALUATIONS = 1_000_000
+"""Evaluations of a run, at most."""
 AT_MOST: Mapping[str, str | float] = {
     "bad_return": "good_return",
     "perturb_min": "perturb_max",
     "perturb_max": 1.0,
     "discount": 1.0,
     "target_tau": 1.0,
+    "norm_batch_size": "replay_capacity",
+    "threads": 1024,
+    "seed": 2**63 - 1,
 }
 """Settings that are at most another one, or a number."""
 
@@ -148,8 +154,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if isinstance(value, int | float) and not isinstance(value, bool) and not value >= 0:
-                raise ValueError(f"{name} is {value}, needed 0 or more")
+            if isinstance(value, int | float) and not 0 <= value < math.inf:
+                raise ValueError(f"{name} is {value}, needed a number of 0 or more")
         for name, values in CHOICES.items():
             if getattr(self, name) not in values:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, needed {', '.join(values)}")
@@ -161,24 +167,61 @@ class TrainConfig:
             if getattr(self, name) > limit:
                 called = f"{most} is {limit}" if isinstance(most, str) else f"at most {limit}"
                 raise ValueError(f"{name} is {getattr(self, name)}, but {called}")
+        if self.shift_pad >= self.image_size:
+            raise ValueError(f"shift_pad is {self.shift_pad}, but image_size is {self.image_size}")
+        if self.perturb_steps % self.update_every_steps:
+            raise ValueError(
+                f"perturb_steps is {self.perturb_steps}, needed a multiple of update_every_steps, "
+                f"{self.update_every_steps}: weights are perturbed at updates"
+            )
+        evaluations = -(-self.total_frames // self.eval_every_frames)
+        if evaluations > EVALUATIONS:
+            raise ValueError(
+                f"total_frames is {self.total_frames} and eval_every_frames "
+                f"{self.eval_every_frames}, which makes {evaluations:,} evaluations, but at most "
+                f"{EVALUATIONS:,}"
+            )
         feature_size(self.image_size, self.channels)
         self.check_rule(1)
 
     def check_rule(self, episode_frames: int) -> None:
-        """Raise ValueError for a rule whose window has fewer readings than it asks for in a row.
+        """Raise ValueError for a rule that could never reset, or that would reset whatever happens.
+
+        The latter where a window has fewer readings than it asks for in a row: they begin after
+        the first update, a gradient norm's once the replay fills its batch.
 
         Args:
             episode_frames: length of the task's episodes: evaluations wait for their end.
         """
-        first = -(-self.seed_frames // episode_frames) * episode_frames
-        at = self.evaluated_at(episode_frames)
-        readings = sum(first < frame <= self.rule_window for frame in at)
-        if self.reset_rule and readings < self.reset_consecutive:
+        if not self.reset_rule:
+            return
+        at = sorted(self.evaluated_at(episode_frames))
+        window = self.rule_window
+        if window >= at[-1]:
+            raise ValueError(
+                f"the reset rule decides after {window} frames, but the last evaluation is at "
+                f"{at[-1]}: it would never reset (reset_window)"
+            )
+        episodes = [
+            -(-frames // episode_frames) for frames in (self.seed_frames, self._norm_frames)
+        ]
+        updated, filled = (count * episode_frames for count in episodes)
+        readings = min(
+            sum(begin + updated < f <= begin + window and f >= begin + filled for f in at)
+            for begin in at
+            if begin + window < at[-1]
+        )
+        if readings < self.reset_consecutive:
             raise ValueError(
                 f"the reset rule asks for {self.reset_consecutive} evaluations in a row, a window "
-                f"of {self.rule_window} frames has {readings} after the first update: every "
-                "attempt would be reset"
+                f"of {window} frames has {readings} after the first update with a batch of "
+                f"{self.norm_batch_size} (norm_batch_size): every attempt would be reset"
             )
+
+    @property
+    def _norm_frames(self) -> int:
+        """Frames of an attempt after which the rule's metric can be read: a norm needs a batch."""
+        return self.norm_batch_size * self.action_repeat * self.reset_metric.startswith("grad_norm")
 
     @property
     def rule_window(self) -> int:

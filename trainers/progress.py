@@ -30,7 +30,9 @@ def progress_of(
     except KeyboardInterrupt:
         begun = path if scratch is None else scratch / path.name
         option = "" if scratch is None else f" --scratch {scratch}"
-        hint = f"; continue with: vrltrain resume {path}{option}" if begun.exists() else ""
+        hint = "; it has no checkpoint yet, nothing was kept"
+        if begun.exists():
+            hint = f"; continue with: vrltrain resume {path}{option}"
         click.echo(f"stopped{hint}", err=True)
         sys.exit(130)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vrlprobe.errors import ResumeError
+from vrlprobe.errors import ResumeError, VrlprobeError
 
 
 class Batch(NamedTuple):
@@ -101,7 +101,7 @@ class Replay:
         n_actions: int,
         frame_stack: int = 3,
     ) -> None:
-        self.capacity, self.frame_stack = capacity, frame_stack
+        self.path, self.capacity, self.frame_stack = path, capacity, frame_stack
         self.record = np.dtype(
             [
                 ("image", np.uint8, image_shape),
@@ -157,7 +157,13 @@ class Replay:
     def _write(self, records: np.ndarray, at: int) -> None:
         view, offset = memoryview(records.tobytes()), at * self.record.itemsize
         while view:
-            written = os.pwrite(self._fd, view, offset)
+            try:
+                written = os.pwrite(self._fd, view, offset)
+            except OSError as error:
+                raise VrlprobeError(
+                    f"cannot write the replay {self.path}: {error.strerror}; make room, then go on "
+                    "(vrltrain resume)"
+                ) from error
             view, offset = view[written:], offset + written
 
     def _read(self, first: int, records: np.ndarray) -> None:

@@ -129,7 +129,7 @@ def begin(
 
     Args:
         config: the settings.
-        path: the run file; must not exist.
+        path: the run file; must not exist, or hold no checkpoint yet.
         progress: called after every episode and evaluation.
         announce: called once with the bytes that the run will take.
         init: the networks to begin with; from scratch if None.
@@ -142,8 +142,9 @@ def begin(
         check_fit(config, init)
     folder = resume_folder(path)
     refuse_to_replace_by_record(record_path(path))
-    if path.exists():
+    if is_begun(path):
         raise FormatError(f"{path} exists: choose another name, or `vrltrain resume {path}`")
+    path.unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / REPLAY).unlink(missing_ok=True)
     try:
@@ -152,10 +153,32 @@ def begin(
             with create_writer(path, training, init) as writer:
                 _train(training, writer, folder, progress)
     except BaseException:
-        if not path.exists():
-            remove_folder(folder)
+        _discard_unbegun(path, folder)
         raise
     _finish(path, folder)
+
+
+def _discard_unbegun(path: Path, folder: Path) -> None:
+    """Remove what a training left that ended before its first checkpoint."""
+    try:
+        begun = is_begun(path)
+    except FormatError:  # interrupted while the file was made
+        begun = False
+    if not begun:
+        path.unlink(missing_ok=True)
+        remove_folder(folder)
+
+
+def is_begun(path: Path) -> bool:
+    """Whether there is a run to go on with: one stopped before its first checkpoint is none.
+
+    Raises:
+        FormatError: the file there is no run.
+    """
+    if not path.exists():
+        return False
+    with open_run(path) as run:
+        return bool(len(run.frames)) or run.state == "growing"
 
 
 def resume(path: Path, progress: Progress) -> bool:

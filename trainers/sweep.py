@@ -1,19 +1,22 @@
 """Many runs side by side: what is done is skipped, what was begun goes on."""
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any, Literal
 
 from trainers.inits import read_init
 from trainers.profiles import TrainConfig
-from trainers.run import Progress, begin, record_path, resume
+from trainers.run import Progress, begin, is_begun, record_path, resume
 from trainers.scratch import deliver, place_of
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.reader import Run, open_run
@@ -22,6 +25,8 @@ from vrlprobe.format.record import read_record
 Outcome = Literal["done before", "done", "failed"]
 PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 5.0
+SEEDS = 100_000
+"""In a sweep, at most."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,8 @@ def parse_seeds(text: str) -> list[int]:
         low, high = int(first), int(last or first)
         if high < low:
             raise ValueError(f"seeds count upwards, {part.strip()!r} does not")
+        if high - low >= SEEDS:
+            raise ValueError(f"{part.strip()!r} are more than {SEEDS:,} seeds")
         seeds.update(range(low, high + 1))
     return sorted(seeds)
 
@@ -144,13 +151,12 @@ def work(job: Job, progress: Progress) -> Result:
     try:
         if is_done(job):
             return Result(job, "done before")
-        place = job.place if _begun(job.place) or not _begun(job.path) else job.path
-        if _begun(place):
+        place = job.place if is_begun(job.place) or not is_begun(job.path) else job.path
+        if is_begun(place):
             with open_run(place) as run:
                 _check_settings(job, place, run.config)
             resume(place, progress)
         else:
-            place.unlink(missing_ok=True)
             init = read_init(job.init) if job.init else None
             begin(job.config, place, progress, _nothing, init)
         deliver(place, job.path)
@@ -161,21 +167,58 @@ def work(job: Job, progress: Progress) -> Result:
     return Result(job, "done")
 
 
-def _begun(path: Path) -> bool:
-    """Whether there is a run to go on with; one killed before its first checkpoint is none."""
-    if not path.exists():
-        return False
-    with open_run(path) as run:
-        return bool(len(run.frames)) or run.state == "growing"
-
-
 def sweep(jobs: Sequence[Job], workers: int) -> Generator[Result]:
-    """Run jobs, `workers` processes at once, and give each result as it comes."""
-    import joblib
+    """Run jobs, `workers` at once, each in a process of its own; give each result as it comes.
 
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
-        yield from parallel(joblib.delayed(_work_in_child)(job, os.getpid()) for job in jobs)
+    A process that is killed, as the system does where memory runs out, fails its own job only. When
+    the caller stops, so do the trainings.
+    """
+    context = multiprocessing.get_context("spawn")
+    waiting, running = deque(jobs), dict[int, _Child]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                child = _Child.of(waiting.popleft(), context)
+                running[child.process.sentinel] = child
+            for sentinel in connection.wait(list(running)):
+                assert isinstance(sentinel, int)
+                yield running.pop(sentinel).result()
+    finally:
+        for child in running.values():
+            child.process.terminate()
+        for child in running.values():
+            child.process.join()
+
+
+@dataclass(frozen=True)
+class _Child:
+    """A process at work on a job."""
+
+    job: Job
+    process: Any
+    answer: Any
+    """The end of a pipe on which it gives its result."""
+
+    @classmethod
+    def of(cls, job: Job, context: Any) -> "_Child":
+        answer, its_end = context.Pipe(duplex=False)
+        process = context.Process(target=_work_in_child, args=(job, os.getpid(), its_end))
+        process.start()
+        its_end.close()
+        return cls(job, process, answer)
+
+    def result(self) -> Result:
+        """What it answered; failed where it ended without an answer."""
+        self.process.join()
+        with self.answer:
+            try:
+                found: Result = self.answer.recv()
+            except EOFError:
+                code = self.process.exitcode
+                how = f"killed by signal {-code}" if code < 0 else f"ended with status {code}"
+                hint = "for want of memory, perhaps; the same command goes on with it"
+                return Result(self.job, "failed", f"its process was {how}: {hint}")
+        return found
 
 
 @dataclass(frozen=True)
@@ -225,14 +268,19 @@ def _standing(run: Run) -> Standing:
     return Standing(int(run.frames[-1]), float(returned), int(attempt))
 
 
-def _work_in_child(job: Job, parent: int) -> Result:
-    """`work`, in a process of its own; with one job at a time that is the parent's."""
+def _work_in_child(job: Job, parent: int, answer: Any) -> None:
+    """`work` in a process of its own, on one thread; its result goes into the pipe."""
+    from threadpoolctl import threadpool_limits
+
     from trainers.process import prepare
 
-    prepare()
-    if os.getpid() != parent:
+    try:
+        prepare()
         _end_with(parent)
-    return work(job, _nothing)
+        with threadpool_limits(limits=1):
+            answer.send(work(job, _nothing))
+    except KeyboardInterrupt:  # the parent says so
+        sys.exit(130)
 
 
 def _end_with(parent: int) -> None:

@@ -130,7 +130,7 @@ class Training:
         steps = config.total_frames // config.action_repeat
         return Replay(
             path,
-            capacity=min(config.replay_capacity, steps),
+            capacity=max(1, min(config.replay_capacity, steps)),
             slack=config.eval_every_frames // config.action_repeat + longest,
             episode_steps=longest,
             image_shape=(3, config.image_size, config.image_size),
@@ -215,7 +215,12 @@ class Training:
         """The next action: uniform at the start of an attempt, then the noisy actor's."""
         if self.begins_empty and self.age < self.config.exploration_steps:
             return self.rng.uniform(-1, 1, self.env.n_actions).astype(np.float32)
-        return self.learner.explore(self.env.observation, self.std)
+        action = self.learner.explore(self.env.observation, self.std)
+        if not np.isfinite(action).all():
+            raise VrlprobeError(
+                f"the agent's action is no number at frame {self.frame}: its training diverged"
+            )
+        return action
 
     def _update(self) -> None:
         config = self.config

@@ -67,6 +67,31 @@ def test_each_attempt_has_random_streams_of_its_own(reset_run: Path) -> None:
         assert not np.allclose(early[1], early[2], atol=1e-3)
 
 
+def test_the_rule_reads_the_metric_that_it_is_told_to(tmp_path: Path) -> None:
+    """A spread above its threshold keeps an attempt whose gradient norm would not."""
+    config = replace(ALWAYS, reset_metric="action_spread", reset_threshold=1e-12)
+    begin(config, tmp_path / "kept.h5", quiet, quiet)
+    begin(replace(config, reset_threshold=10.0), tmp_path / "reset.h5", quiet, quiet)
+    for name, attempts in (("kept", {1}), ("reset", {1, 2, 3})):
+        with open_run(tmp_path / f"{name}.h5") as run:
+            assert set(run.log.attempt.values.tolist()) == attempts
+
+
+def test_every_option_together_goes_on_as_unbroken(tmp_path: Path) -> None:
+    config = replace(
+        ALWAYS, reset_parts="mlp", reset_replay="keep", activation="leaky_relu", perturb_steps=50,
+        total_frames=4001,
+    )  # fmt: skip
+    begin(config, tmp_path / "unbroken.h5", quiet, quiet)
+    with pytest.raises(Stop):
+        begin(config, tmp_path / "run.h5", stop_at(3000), quiet)
+    assert resume(tmp_path / "run.h5", quiet)
+    same_runs(tmp_path / "unbroken.h5", tmp_path / "run.h5")
+    with open_run(tmp_path / "run.h5") as run:
+        assert run.log.attempt.values.tolist() == [1, 1, 1, 2, 2]
+        assert run.config["activation"] == "leaky_relu"
+
+
 def test_without_the_rule_nothing_is_reset(tmp_path: Path) -> None:
     begin(replace(ALWAYS, reset_rule=False, total_frames=3001), tmp_path / "run.h5", quiet, quiet)
     with open_run(tmp_path / "run.h5") as run:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from tests.trainers.tiny import OPTIONS, TINY, Stop, quiet, same_runs, stop_at
 from trainers.cli import _config, main
 from trainers.profiles import desk, paper
 from trainers.resume import resume_folder
-from trainers.run import begin, images_kept, record_path, resume
+from trainers.run import begin, create_writer, images_kept, record_path, resume
+from trainers.train import Training
 from vrlprobe.errors import FormatError, ResumeError, VrlprobeError
 from vrlprobe.format.reader import open_run
 from vrlprobe.format.record import read_record
@@ -193,6 +195,17 @@ def test_typos_get_a_line_each(tmp_path: Path) -> None:
     too_small = runner.invoke(main, ["run", "--image-size", "10"])
     assert too_small.exit_code == 2
     assert "at least 15" in too_small.stderr
+    huge_seed = runner.invoke(main, ["run", "--seed", "99999999999999999999"])
+    assert huge_seed.exit_code == 2
+    no_task = runner.invoke(main, ["run", "--task", ""])
+    assert no_task.exit_code == 1
+    for idle, switch in (
+        (["--reset-parts", "mlp"], "--reset-rule"),
+        (["--perturb-rate", "5"], "--perturb-steps"),
+        (["--init-blanks", "file"], "--init"),
+    ):
+        result = runner.invoke(main, ["run", *idle])
+        assert (result.exit_code, f"has no effect without {switch}" in result.stderr) == (2, True)
     no_device = runner.invoke(main, ["run", "--device", "gpu", "-o", str(tmp_path / "a.h5")])
     assert no_device.exit_code == 1
     assert "device 'gpu' cannot be used here" in no_device.stderr
@@ -226,7 +239,33 @@ def test_readings_before_the_first_update_do_not_count(tmp_path: Path) -> None:
     config = replace(desk("walker_walk"), eval_every_frames=4000)
     with pytest.raises(ValueError, match="a window of 20000 frames has 4 after"):
         replace(config, reset_rule=True, reset_window=20_000)
-    short = replace(TINY, reset_rule=True, reset_window=4000, eval_every_frames=500)
+    full = replace(TINY, reset_rule=True, reset_window=2000, reset_consecutive=1, total_frames=6001)
+    with pytest.raises(ValueError, match="has 0 after the first update with a batch of 260"):
+        replace(full, norm_batch_size=260)  # of 8 frames each: 2,080
+    assert replace(full, norm_batch_size=260, reset_metric="action_spread")
+
+
+def test_readings_count_in_the_windows_of_later_attempts_too(tmp_path: Path) -> None:
+    """Evaluated at 2,000, 3,000 and 5,000; then at 8,000 and 9,000, not three times to 10,000."""
+    config = replace(
+        TINY, eval_every_frames=1500, reset_window=5000, reset_consecutive=3, norm_batch_size=16,
+        total_frames=16_001, reset_rule=True,
+    )  # fmt: skip
+    with pytest.raises(VrlprobeError, match="a window of 5000 frames has 2 after"):
+        begin(config, tmp_path / "a.h5", quiet, quiet)  # an episode is 1,000 frames
+
+
+def test_a_rule_that_could_never_fire_is_refused() -> None:
+    config = desk("walker_walk")
+    for settings in ({"reset_window": 200_000}, {"reset_window": 100_000}, {"noise_steps": 0}):
+        with pytest.raises(ValueError, match="the last evaluation is at 100000: it would never"):
+            replace(config, reset_rule=True, **settings)
+
+
+def test_readings_of_whole_episodes(tmp_path: Path) -> None:
+    short = replace(
+        TINY, reset_rule=True, reset_window=4000, eval_every_frames=500, total_frames=6001
+    )
     with pytest.raises(VrlprobeError, match="a window of 4000 frames has 3 after"):
         begin(short, tmp_path / "a.h5", quiet, quiet)  # an episode is 1,000 frames
     assert not list(tmp_path.iterdir())
@@ -239,6 +278,12 @@ def test_readings_before_the_first_update_do_not_count(tmp_path: Path) -> None:
         ({"perturb_min": 0.95}, "perturb_min is 0.95, but perturb_max is 0.9"),
         ({"discount": 3.0}, "discount is 3.0, but at most 1.0"),
         ({"target_tau": 5.0}, "target_tau is 5.0, but at most 1.0"),
+        ({"replay_capacity": 100}, "norm_batch_size is 256, but replay_capacity is 100"),
+        ({"shift_pad": 48}, "shift_pad is 48, but image_size is 48"),
+        ({"perturb_steps": 3}, "perturb_steps is 3, needed a multiple of update_every_steps, 2"),
+        ({"learning_rate": float("inf")}, "learning_rate is inf, needed a number of 0 or more"),
+        ({"threads": 100_000}, "threads is 100000, but at most 1024"),
+        ({"total_frames": 10**20}, "evaluations, but at most 1,000,000"),
     ],
 )
 def test_settings_that_contradict_each_other(settings: dict, words: str) -> None:
@@ -248,7 +293,7 @@ def test_settings_that_contradict_each_other(settings: dict, words: str) -> None
 
 def test_the_spread_has_a_threshold_of_its_own_in_the_rule() -> None:
     def threshold(**given: object) -> float:
-        return _config(None, None, 0, given).reset_threshold
+        return _config(None, None, 0, {"reset_rule": True, **given}).reset_threshold
 
     assert threshold() == 1e-3
     assert threshold(reset_metric="grad_norm[mlp2]") == 1e-3
@@ -297,6 +342,48 @@ def test_the_desk_profile_trains_every_tested_task(task: str, tmp_path: Path) ->
         assert run.frames.tolist() == [0, 1000, 2000]
         assert run.log["updates"].values[-1] == 62
         assert len(run.components) == run.rollout(0)[0].states.shape[1]
+
+
+def test_a_run_stopped_before_its_first_checkpoint_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.h5"
+    arguments = ["run", *OPTIONS, "--total-frames", "1001", "-o", str(path)]
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "evaluate", interrupt)
+        stopped = CliRunner().invoke(main, arguments)
+    assert stopped.exit_code == 130
+    assert stopped.stderr.endswith("stopped; it has no checkpoint yet, nothing was kept\n")
+    assert list(tmp_path.iterdir()) == []
+    config = replace(TINY, total_frames=1001)
+    with closing(Training(config, tmp_path / "replay")) as training:
+        create_writer(path, training).close()  # as a kill at that moment leaves it
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.stderr
+    assert _frames(path).tolist() == [0, 1000]
+
+
+def test_a_training_that_diverges_ends_with_one_line(tmp_path: Path) -> None:
+    options = [*OPTIONS, "--learning-rate", "1e30", "--total-frames", "4001"]
+    result = CliRunner().invoke(main, ["run", *options, "-o", str(tmp_path / "run.h5")])
+    assert result.exit_code == 1
+    assert result.stderr.endswith("the agent's action is no number: its training diverged\n")
+    with closing(Training(TINY, tmp_path / "replay")) as training:
+        training.step = TINY.exploration_steps
+        next(training.agent.actor.parameters()).data.fill_(np.nan)
+        with pytest.raises(VrlprobeError, match="no number at frame 1000: its training diverged"):
+            training.play_until(2000, quiet)
+
+
+def test_nothing_to_train_is_warned_of(tmp_path: Path) -> None:
+    options = [*OPTIONS, "--total-frames", "1000"]
+    result = CliRunner().invoke(main, ["run", *options, "-o", str(tmp_path / "run.h5")])
+    assert result.exit_code == 0
+    assert "warning: nothing will be trained" in result.stderr
 
 
 def test_the_state_of_another_run_is_refused(tmp_path: Path) -> None:

@@ -103,6 +103,45 @@ def test_what_was_stopped_while_it_was_brought_home_is_brought_again(disks, monk
     assert work(job, quiet).outcome == "done before"
 
 
+def test_another_run_at_home_is_not_replaced(disks) -> None:
+    home, local = disks
+    assert call("run", *SHORT, "-o", home / "run.h5").exit_code == 0
+    kept = (home / "run.h5").read_bytes()
+    assert call("run", *SHORT, "--seed", "4", "-o", local / "run.h5").exit_code == 0
+    resumed = call("resume", home / "run.h5", "--scratch", local)
+    assert resumed.exit_code == 1
+    assert "are two runs of one name: rename one" in resumed.stderr
+    assert (home / "run.h5").read_bytes() == kept
+    assert (local / "run.h5").exists()
+
+
+def test_what_cannot_be_brought_home_is_told_before_the_training_or_kept(disks) -> None:
+    home, local = disks
+    (home / "notes.json").write_text('{"my": "notes"}')
+    notes = call("run", *SHORT, "-o", home / "notes.h5", "--scratch", local)
+    assert (notes.exit_code, "notes.json is where the run's record goes" in notes.stderr) == (
+        1,
+        True,
+    )
+    assert (home / "notes.json").read_text() == '{"my": "notes"}'
+    assert list(local.iterdir()) == []
+    made = call("run", *SHORT, "-o", home / "new" / "run.h5", "--scratch", local)
+    assert made.exit_code == 0, made.output
+
+    def block(training) -> None:
+        (home / "late.h5").write_text("no run")
+
+    config = replace(TINY, total_frames=1001)
+    begin(config, local / "late.h5", block, quiet)
+    late = call("resume", home / "late.h5", "--scratch", local)
+    assert late.exit_code == 1
+    assert (local / "late.h5").exists()
+    (home / "late.h5").unlink()
+    assert call("resume", home / "late.h5", "--scratch", local).exit_code == 0
+    with open_run(home / "late.h5") as run:
+        assert run.frames.tolist() == [0, 1000]
+
+
 def test_mistakes(disks) -> None:
     home, local = disks
     gone = call("run", *SHORT, "-o", home / "run.h5", "--scratch", local / "no")

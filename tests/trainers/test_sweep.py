@@ -92,10 +92,10 @@ def test_what_a_record_elsewhere_shows_as_done_is_skipped(tmp_path: Path) -> Non
     assert "no-record.json is not the record of a run" in broken.stderr
 
 
-def _started(tmp_path: Path, frames: int) -> "subprocess.Popen[str]":
+def _started(tmp_path: Path, frames: int, *options: str) -> "subprocess.Popen[str]":
     """A sweep of two seeds, one of which has committed so many frames."""
     running = subprocess.Popen(
-        [*COMMAND, "--seeds", "1,2", "-j", "2", "--total-frames", "8001"],
+        [*COMMAND, "--seeds", "1,2", "-j", "2", "--total-frames", "8001", *options],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
@@ -147,6 +147,35 @@ def test_a_sweep_that_was_stopped_goes_on_as_unbroken(how: signal.Signals, tmp_p
         assert run.state == "sealed"
         assert run.frames[-1] == 8000
     assert record_path(tmp_path / "runs/seed2.h5").exists()
+
+
+def test_a_child_that_is_killed_fails_its_own_job_only(tmp_path: Path) -> None:
+    running = _started(tmp_path, 1000, "--total-frames", "4001")
+    try:
+        first, _ = _children(running.pid)
+        os.kill(first, signal.SIGKILL)
+        stdout, stderr = running.communicate(timeout=LIMIT)
+    finally:
+        running.kill()
+    assert running.returncode == 1
+    assert "Traceback" not in stderr
+    failed, done = sorted(stdout.splitlines(), key=lambda line: "failed" not in line)
+    assert "failed: its process was killed by signal 9: for want of memory, perhaps" in failed
+    assert "4,000 frames, return" in done
+    again = call(tmp_path, "--seeds", "1,2", "--total-frames", "4001")
+    assert again.returncode == 0, again.stdout + again.stderr
+
+
+def _children(pid: int) -> list[int]:
+    """The processes that train, in no order."""
+    listed = subprocess.run(
+        ["ps", "-ww", "--ppid", str(pid), "-o", "pid=,args="],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    rows = [line.split(maxsplit=1) for line in listed.stdout.splitlines()]
+    return [int(number) for number, command in rows if "spawn_main" in command]
 
 
 def test_a_run_of_a_sweep_is_that_of_vrltrain_run(tmp_path: Path) -> None:

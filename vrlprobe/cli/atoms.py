@@ -16,7 +16,7 @@ from vrlprobe.studies.locating import atoms as atoms_study
 @click.command(short_help="Where in the image the chosen units look.")
 @figure_options
 @components_option
-@click.option("--layers", default="cnn4", show_default=True, help="Comma-separated layers.")
+@click.option("--layers", help="Comma-separated layers.  [default: the last convolution]")
 @click.option("--frame", default="last", show_default=True, help="Checkpoint: last, best, F.")
 @samples_option
 @click.option("--keep-own", is_flag=True, help="Test the run on episodes of its own too.")
@@ -29,7 +29,7 @@ def atoms(
     output: Path,
     data: Path | None,
     components: str | None,
-    layers: str,
+    layers: str | None,
     frame: str,
     sample_paths: tuple[Path, ...],
     keep_own: bool,
@@ -53,7 +53,7 @@ def atoms(
             run,
             session.samples(sample_paths),
             frame=one_frame(frame),
-            layers=split_list(layers) or [],
+            layers=split_list(layers),
             components=split_list(components),
             settings=ProbeSettings("omp", max_atoms),
             keep_own=keep_own,

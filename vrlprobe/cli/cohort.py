@@ -95,7 +95,7 @@ def describe(found: xr.Dataset) -> str:
             {
                 "run": str(found["run"].values[at]),
                 "task": row["task"],
-                "seed": str(row["seed"]),
+                "seed": str(row["seed"]) if row["seed"] >= 0 else "-",
                 "return": f"{row['final_return']:.0f}",
                 "class": row["class"],
                 "verdict": f"{row['verdict']}{since}",

@@ -12,7 +12,7 @@ import click
 import torch
 from rich.console import Console
 from rich.progress import track
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.format.reader import Run, open_run

@@ -54,7 +54,7 @@ def describe(made: SampleSet) -> str:
     taken = [
         {
             "run": source.name,
-            "seed": str(source.seed),
+            "seed": str(source.seed) if source.seed >= 0 else "-",
             "frame": str(source.frame),
             "return": f"{source.episode_return:.0f}",
             "episodes": str(source.n_episodes),

@@ -31,7 +31,7 @@ def draw(curves: xr.Dataset) -> Figure:
             ax.set_title(task, loc="left")
             ax.set_ylim(bottom=0)
             frame_axis(ax)
-            ax.legend(loc="upper left", frameon=False)
+            ax.legend(loc="best", frameon=False)
         figure.axes[0].set_ylabel("return")
         figure.supxlabel(
             "line: mean; light band: 5th to 95th percentile over runs;\n"

@@ -34,6 +34,7 @@ def draw(strip: xr.Dataset) -> Figure:
             axes[0].set_ylabel(
                 _label(here), rotation=0, ha="right", va="center", fontsize=6, color=INK
             )
+        figure.supxlabel("numbers: frame of the episode", fontsize=6)
     return figure
 
 

@@ -17,6 +17,8 @@ from vrlprobe.results import PROBES, last_checkpoint, probe_kind
 BEST = "#d62728"
 CELL = 0.39
 """Inches across a cell: room for a number."""
+TALL = 12
+"""Components, over all rows of panels, beside which the colour bar's label fits on one line."""
 ACROSS = 2
 """Panels side by side."""
 
@@ -54,7 +56,8 @@ def draw(result: xr.Dataset, components: Sequence[str] | None = None) -> Figure:
             ax.set_yticks(range(len(names)), names)
         bar = figure.colorbar(mesh, ax=list(grid), aspect=30, pad=0.015, fraction=0.05)
         told = "small: number of atoms" if sparse else f"{PROBES[kind]} probe"
-        bar.set_label(f"R² on test episodes; {told}")
+        joint = "; " if rows * len(names) >= TALL else "\n"
+        bar.set_label(f"R² on test episodes{joint}{told}")
         bar.outline.set_visible(False)
     return figure
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator
+from matplotlib.ticker import SymmetricalLogLocator
 
 from vrlprobe.collapse import spans
 from vrlprobe.figures.style import (
@@ -96,8 +96,11 @@ def _lines(
         alone = "o" if line.size == 1 else ""
         ax.plot(frames, line, color=INK, lw=1.2, marker=alone, ms=3)
     if values.name in FLOORS:
-        ax.set_yscale("symlog", linthresh=FLOORS[str(values.name)])
-        ax.yaxis.set_major_locator(FixedLocator([0, 1e-6, 1e-4, 1e-2, 1]))
+        floor = FLOORS[str(values.name)]
+        ax.set_yscale("symlog", linthresh=floor)
+        locator = SymmetricalLogLocator(base=10, linthresh=floor)
+        locator.set_params(numticks=5)
+        ax.yaxis.set_major_locator(locator)
     frame_axis(ax, ticks=3)
 
 

@@ -35,7 +35,7 @@ def atoms(
     samples: "SampleSet | Sequence[Run] | None" = None,
     *,
     frame: str | int = "last",
-    layers: Sequence[str] = ("cnn4",),
+    layers: Sequence[str] | None = None,
     components: Sequence[str] | None = None,
     settings: ProbeSettings | None = None,
     keep_own: bool = False,
@@ -45,7 +45,7 @@ def atoms(
     Args:
         run, samples: as for `probe`.
         frame: of the checkpoint; "last" or "best" too.
-        layers: convolutional ones.
+        layers: convolutional ones; the last of them if None.
         components: names or aliases of the state's components; all if None.
         settings: of the sparse probe, as for `probe`.
         keep_own: test the run on episodes of its own too.
@@ -60,7 +60,7 @@ def atoms(
     check_runs([run], samples)
     (at,) = resolve_frames(run, frame if isinstance(frame, str) else [frame])
     agent, settings = run.agent(at), settings or ProbeSettings()
-    names = known_layers(agent, layers)
+    names = known_layers(agent, _last_convolution(agent) if layers is None else layers)
     fields = {name: receptive_fields(agent, name) for name in names}
     rows = Rows(samples, run, samples.columns(components), keep_own)
     states = rows.states()
@@ -89,6 +89,10 @@ def atoms(
         | sample_attributes(samples)
         | attributes
     )
+
+
+def _last_convolution(agent: Any) -> list[str]:
+    return [name for name in agent.layers if name.startswith("cnn")][-1:]
 
 
 def _fill(part: xr.Dataset, sets: Sets, settings: ProbeSettings, fields: ReceptiveFields) -> None:
