@@ -2,128 +2,23 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import gettempdir
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from trainers.profiles import CHOICES, PROFILES, TrainConfig
+from trainers.options import (
+    given_config,
+    override_options,
+    profile_option,
+    scratch_option,
+    task_option,
+)
+from trainers.profiles import TrainConfig
 from vrlprobe.cli.group import CleanGroup
-
-if TYPE_CHECKING:
-    from trainers.inits import Init
-
-OVERRIDES = [
-    field
-    for field in fields(TrainConfig)
-    if field.name not in ("task", "seed", "profile", "architecture", "init", "init_digest")
-]
-
-
-TASK, PROFILE = "walker_walk", "desk"
-task_option = click.option("--task", help=f"Domain and task.  [default: {TASK}; with inits theirs]")
-profile_option = click.option(
-    "--profile", type=click.Choice(list(PROFILES)),
-    help="desk: minutes on one core; paper: the published size and schedule.  "
-    f"[default: {PROFILE}; with inits their settings]",
-)  # fmt: skip
-
-scratch_option = click.option(
-    "--scratch", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-    help="Write here, on a local disk, and move what is finished to its place: for outputs on a "
-    "network file system.",
-)  # fmt: skip
-
-SWITCHES = {"reset": "reset_rule", "perturb": "perturb_steps"}
-"""Settings that make those with the same first word count."""
-SHORT = {
-    "reset_window": "window",
-    "reset_threshold": "threshold",
-    "reset_consecutive": "consecutive",
-}
-"""Settings with a second, shorter option."""
-
-
-def _override_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """One option for each setting, `--image-size` for `image_size`; None where it is not given."""
-    for field in reversed(OVERRIDES):
-        values = {name: getattr(make("walker_walk"), field.name) for name, make in PROFILES.items()}
-        text = field.metadata["help"] + "  [" + ", ".join(f"{k} {v}" for k, v in values.items())
-        command = click.option(
-            *_option_names(field.name, field.type is bool),
-            field.name,
-            type=click.Choice(CHOICES[field.name]) if field.name in CHOICES else field.type,
-            default=None,
-            help=f"{text}]",
-        )(command)
-    return command
-
-
-def _option_names(setting: str, switch: bool) -> list[str]:
-    name = setting.replace("_", "-")
-    names = [f"--{name}/--no-{name}" if switch else f"--{name}"]
-    return [*names, f"--{SHORT[setting]}"] if setting in SHORT else names
-
-
-def _refuse_idle(given: Mapping[str, Any], init: "Init | None") -> None:
-    """Raise UsageError for settings given without the one that makes them count."""
-    for name in given:
-        prefix = name.partition("_")[0]
-        if name != SWITCHES.get(prefix, name) and not given.get(SWITCHES[prefix]):
-            switch = SWITCHES[prefix].replace("_", "-")
-            raise click.UsageError(f"--{name.replace('_', '-')} has no effect without --{switch}")
-    if "init_blanks" in given and init is None:
-        raise click.UsageError("--init-blanks has no effect without --init")
-
-
-def _config(
-    profile: str | None,
-    task: str | None,
-    seed: int,
-    overrides: dict[str, Any],
-    init: "Init | None" = None,
-) -> TrainConfig:
-    """A profile's settings, or an init's, with those that were given.
-
-    Raises:
-        UsageError: one makes no sense.
-        TransplantError: the init has another task or size.
-    """
-    from trainers.inits import brought, check_fit
-    from vrlprobe.collapse import GRADIENT, SPREAD
-    from vrlprobe.envs import split_task
-
-    given = {name: value for name, value in overrides.items() if value is not None}
-    if "reset_metric" in given:
-        sign = SPREAD if given["reset_metric"] == SPREAD.name else GRADIENT
-        given = {"reset_threshold": sign.threshold, **given}
-    _refuse_idle(given, init)
-    task = TASK if task is None and init is None else task
-    if task is not None:
-        split_task(task)
-    try:
-        if init is None:
-            base = PROFILES[profile or PROFILE](task or TASK)
-        elif profile:
-            base = replace(PROFILES[profile](init.config.task), **brought(init))
-        else:
-            base = init.config
-        config = replace(base, seed=seed, **{"task": task or base.task, **given})
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    if init:
-        check_fit(config, init)
-    if len(config.evaluation_frames) == 1:
-        click.echo(
-            f"warning: nothing will be trained: of {config.total_frames} frames, evaluated every "
-            f"{config.eval_every_frames}, only frame 0 is evaluated",
-            err=True,
-        )
-    return config
 
 
 @click.group(cls=CleanGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -147,7 +42,7 @@ def main() -> None:
     help="Begin with a transplant's networks, or those of a run's last checkpoint.",
 )  # fmt: skip
 @scratch_option
-@_override_options
+@override_options
 def run(
     task: str | None,
     seed: int,
@@ -173,7 +68,7 @@ def run(
     from trainers.scratch import deliver, place_to_begin
 
     init = read_init(init_path) if init_path else None
-    config = _config(profile, task, seed, overrides, init)
+    config = given_config(profile, task, seed, overrides, init)
     name = init_path.stem if init_path else config.task
     path = output or Path("runs") / f"{name}-seed{seed}.h5"
     if path.suffix != ".h5":
@@ -233,7 +128,7 @@ def resume(path: Path, scratch: Path | None) -> None:
     help="Skip what a record in DIR shows as done, under whatever name.",
 )  # fmt: skip
 @scratch_option
-@_override_options
+@override_options
 def sweep(
     inits: tuple[Path, ...],
     task: str | None,
@@ -267,11 +162,13 @@ def sweep(
         raise click.UsageError(str(error)) from error
     if inits:
         folder = folder or Path(f"{inits[0].resolve().parent.name}-runs")
-        configs = {path: _config(profile, task, 0, overrides, read_init(path)) for path in inits}
+        configs = {
+            path: given_config(profile, task, 0, overrides, read_init(path)) for path in inits
+        }
         jobs = jobs_from(configs, numbers, folder)
     else:
         folder = folder or Path("runs")
-        jobs = jobs_of(_config(profile, task, 0, overrides), numbers, folder)
+        jobs = jobs_of(given_config(profile, task, 0, overrides), numbers, folder)
     folder.mkdir(parents=True, exist_ok=True)
     done = recorded(jobs, records) if records else {}
     for path, record in done.items():
@@ -295,7 +192,7 @@ def sweep(
     help="Disk to write to; all is removed at the end.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_override_options
+@override_options
 def profile(
     task: str | None,
     profile: str | None,
@@ -314,7 +211,7 @@ def profile(
     from trainers.process import prepare
     from trainers.profiling import profile as measure
 
-    config = _config(profile, task, 0, overrides)
+    config = given_config(profile, task, 0, overrides)
     prepare()
     try:
         found = measure(config, folder, lambda line: click.echo(line, err=True), updates)

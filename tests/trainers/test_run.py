@@ -15,7 +15,8 @@ import pytest
 from click.testing import CliRunner
 
 from tests.trainers.tiny import OPTIONS, TINY, Stop, quiet, same_runs, stop_at
-from trainers.cli import _config, main
+from trainers.cli import main
+from trainers.options import given_config
 from trainers.profiles import desk, paper
 from trainers.resume import resume_folder
 from trainers.run import begin, create_writer, images_kept, record_path, resume
@@ -293,7 +294,7 @@ def test_settings_that_contradict_each_other(settings: dict, words: str) -> None
 
 def test_the_spread_has_a_threshold_of_its_own_in_the_rule() -> None:
     def threshold(**given: object) -> float:
-        return _config(None, None, 0, {"reset_rule": True, **given}).reset_threshold
+        return given_config(None, None, 0, {"reset_rule": True, **given}).reset_threshold
 
     assert threshold() == 1e-3
     assert threshold(reset_metric="grad_norm[mlp2]") == 1e-3
