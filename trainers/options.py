@@ -97,12 +97,11 @@ def given_config(
         sign = SPREAD if given["reset_metric"] == SPREAD.name else GRADIENT
         given = {"reset_threshold": sign.threshold, **given}
     _refuse_idle(given, init)
-    task = TASK if task is None and init is None else task
-    if task is not None:
-        split_task(task)
+    named = TASK if task is None else task
+    split_task(named)
     try:
         if init is None:
-            base = PROFILES[profile or PROFILE](task or TASK)
+            base = PROFILES[profile or PROFILE](named)
         elif profile:
             base = replace(PROFILES[profile](init.config.task), **brought(init))
         else:

@@ -151,8 +151,9 @@ def work(job: Job, progress: Progress) -> Result:
     try:
         if is_done(job):
             return Result(job, "done before")
-        place = job.place if is_begun(job.place) or not is_begun(job.path) else job.path
-        if is_begun(place):
+        begun = next((path for path in (job.place, job.path) if is_begun(path)), None)
+        place = begun or job.place
+        if begun:
             with open_run(place) as run:
                 _check_settings(job, place, run.config)
             resume(place, progress)

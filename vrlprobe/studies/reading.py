@@ -9,7 +9,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from vrlprobe import metrics as measure
-from vrlprobe.collapse import GRADIENT, SPREAD, stages
+from vrlprobe.collapse import GRADIENT, SPREAD, Stage, stages
 from vrlprobe.format.record import Record
 
 if TYPE_CHECKING:
@@ -94,16 +94,24 @@ class Staged(NamedTuple):
     """Below 0 where the stage goes on to the run's last checkpoint."""
 
 
+def attempt_stages(whole: Readings) -> dict[int, tuple[npt.NDArray[np.int64], tuple[Stage, ...]]]:
+    """By an attempt's number: frames of its readings of the spread, and the stages they show."""
+    found = {}
+    for number in np.unique(whole.attempts).tolist():
+        part = whole.of_attempt(number)
+        known = np.isfinite(part.values[SPREAD.name])
+        frames, spread = part.frames[known], part.values[SPREAD.name][known]
+        found[number] = frames, stages(frames, ~SPREAD.healthy(spread))
+    return found
+
+
 def staged(whole: Readings) -> list[Staged]:
     """The stage of every checkpoint, attempt by attempt, by the spread of actions."""
     every = whole.frames.tolist()
     following = dict(itertools.pairwise([*every, -1]))
     found = dict.fromkeys(every, Staged())
-    for number in np.unique(whole.attempts).tolist():
-        part = whole.of_attempt(number)
-        known = np.isfinite(part.values[SPREAD.name])
-        frames, spread = part.frames[known], part.values[SPREAD.name][known]
-        for stage in stages(frames, ~SPREAD.healthy(spread)):
+    for frames, parts in attempt_stages(whole).values():
+        for stage in parts:
             inside = frames[(frames >= stage.first) & (frames <= stage.last)]
             word = "collapsed" if stage.collapsed else "healthy"
             item = Staged(word, stage.first, following[stage.last])

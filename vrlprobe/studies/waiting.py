@@ -8,12 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from vrlprobe.collapse import SPREAD, stages
 from vrlprobe.errors import SampleError
 from vrlprobe.format.record import Record, is_finished, refuse_twice
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.common import BOUNDS, Variables, blank, run_attributes, shared
-from vrlprobe.studies.reading import Readings, attempt_begins, readings
+from vrlprobe.studies.reading import Readings, attempt_begins, attempt_stages, readings
 from vrlprobe.waiting import Curve, best_cutoff, bounds, resampled
 
 if TYPE_CHECKING:
@@ -79,9 +78,9 @@ def outlook(runs: "Sequence[Run | Record]", *, seed: int = 0) -> xr.Dataset:
     Returns:
         Dims (attempt,): the variables of `PER_ATTEMPT`. Dims (bound, frame): those of `PER_FRAME`,
         at the frames of an attempt at which one came out or was last seen, and at the windows of
-        the runs' reset rules. Dims (bound, waiting):
-        those of `PER_RUN`, of the runs that have frames left and stand in collapse. `cutoff`
-        (bound,): the frame of an attempt at which giving it up makes the fewest frames per escape.
+        the runs' reset rules. Dims (bound, waiting): those of `PER_RUN`, of the runs that have
+        frames left and stand in collapse. `cutoff` (bound,): the frame of an attempt at which
+        giving it up makes the fewest frames per escape.
         Intervals are of 95%, Greenwood's for `in_collapse`, else from bootstrap samples of runs.
 
     Raises:
@@ -121,16 +120,13 @@ def outlook(runs: "Sequence[Run | Record]", *, seed: int = 0) -> xr.Dataset:
 
 def _attempts(place: int, whole: Readings) -> Iterator[_Attempt]:
     """A run's attempts that have readings."""
-    for number, begin in attempt_begins(whole).items():
-        part = whole.of_attempt(number)
-        known = np.isfinite(part.values[SPREAD.name])
-        frames = part.frames[known]
+    begins = attempt_begins(whole)
+    for number, (frames, found) in attempt_stages(whole).items():
         if not len(frames):
             continue
-        found = stages(frames, ~SPREAD.healthy(part.values[SPREAD.name][known]))
         way_out = next((stage.first for stage in found if not stage.collapsed), None)
         until = int(frames[-1]) if way_out is None else way_out
-        yield _Attempt(place, number, until - begin, way_out is not None)
+        yield _Attempt(place, number, until - begins[number], way_out is not None)
 
 
 def _waiting(
