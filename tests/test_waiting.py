@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vrlprobe.waiting import Curve, best_cutoff, bounds, resampled
+from vrlprobe.waiting import Curve, bounds, resampled
 
 WEEKS = [6, 6, 6, 6, 7, 9, 10, 10, 11, 13, 16, 17, 19, 20, 22, 23, 25, 32, 32, 34, 35]
 RELAPSED = [1, 1, 1, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0]
@@ -61,7 +61,6 @@ def test_two_kinds_of_attempts_are_told_apart_by_giving_up_between_them() -> Non
     durations = [10] * 50 + [1000] * 50
     curve = Curve(durations, np.ones(100))
     np.testing.assert_allclose(curve.frames_per_escape([9, 10, 999, 1000]), [np.inf, 20, 1009, 505])
-    assert best_cutoff(curve, [9, 10, 999, 1000]) == 10
     assert curve.outlook(0, 100) == pytest.approx((0.5, 45))
     assert curve.outlook(10, 100) == pytest.approx((0, 0))
 

@@ -91,12 +91,6 @@ class Curve:
         return out, left - float(self.spent(end) - self.spent(waited)) / still
 
 
-def best_cutoff(curve: Curve, cutoffs: npt.ArrayLike) -> float:
-    """The cutoff with the fewest frames per escape, the first of equally good ones."""
-    tried = np.asarray(cutoffs, np.float64)
-    return float(tried[int(np.argmin(curve.frames_per_escape(tried)))])
-
-
 def resampled(
     durations: npt.ArrayLike,
     out: npt.ArrayLike,

@@ -29,3 +29,5 @@ def test_a_ring_an_atom_over_the_image(make_run) -> None:
         np.testing.assert_array_equal(hot, part["field"].values > 0)
         assert ax.get_title("left").startswith(f"{name}, cnn2")
     assert [ax.get_title("left").split("\n")[-1] for ax in draw(found).axes][4] == "constant"
+    (key,) = draw(found).legends
+    assert len(key.get_texts()) == 3

@@ -61,3 +61,9 @@ def test_the_same_mlp_has_the_same_colour_and_the_same_cnn_the_same_dashes() -> 
     assert lines["blank-good"].get_color() == lines["good-good"].get_color()
     assert lines["blank-good"].get_linestyle() == lines["blank-blank"].get_linestyle()
     assert lines["blank-good"].get_linestyle() != lines["good-good"].get_linestyle()
+
+
+def test_runs_from_scratch_have_curves_and_no_grid() -> None:
+    (curves,) = draw(counted().sel(group=["scratch"])).axes
+    assert [line.get_label() for line in curves.get_lines()] == ["scratch (3/8)"]
+    assert curves.get_title("left") == "mean return of the successful runs"

@@ -6,6 +6,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from vrlprobe.figures.style import FULL_WIDTH, OPTIONS, layer_styles, thousands
@@ -28,7 +29,7 @@ def draw(found: xr.Dataset) -> Figure:
     rows = -(-len(panels) // columns)
     with mpl.rc_context(OPTIONS):
         side = FULL_WIDTH / ACROSS
-        size = (max(side * columns, 2 * side), (side + 0.25) * rows + 0.4)
+        size = (max(side * columns, 2 * side), (side + 0.25) * rows + 0.6)
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
         for ax in grid:
@@ -37,7 +38,21 @@ def draw(found: xr.Dataset) -> Figure:
             _panel(ax, found.sel(layer=layer, component=name), found["image"].values)
         head = f"{found.attrs['run']}, frame {thousands(found.attrs['frame'])}"
         figure.suptitle(head, x=0.01, ha="left", fontsize=8)
+        figure.legend(
+            handles=_key(), loc="outside lower left", ncols=1 if columns < ACROSS else 3,
+            frameon=False, fontsize=6.5,
+        )  # fmt: skip
     return figure
+
+
+def _key() -> list[Line2D | Rectangle]:
+    """What the marks mean."""
+    ink = {"fc": "none", "ec": "0.25"}
+    return [
+        Line2D([], [], ls="", marker="o", mfc="none", mec="0.25", label="atom, area its weight"),
+        Rectangle((0, 0), 1, 1, **ink, lw=1.2, label="what the heaviest atom sees"),
+        Rectangle((0, 0), 1, 1, fc=mpl.colormaps[HEAT](0.7), label="bright: much of the weight"),
+    ]
 
 
 def _panel(ax: Axes, part: xr.Dataset, image: np.ndarray) -> None:

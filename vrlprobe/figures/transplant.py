@@ -21,7 +21,8 @@ def draw(found: xr.Dataset) -> Figure:
 
     A curve is the mean return of a cell's successful runs: its colour the MLP's donor, its dashes
     the CNN's. Cells with another critic or layer have a grid of their own and dots on their curve;
-    groups that are no cell (runs from scratch) have a curve only.
+    groups that are no cell (runs from scratch) have a curve only, and where none is one, there is
+    no grid.
 
     Args:
         found: what `vrlprobe.studies.cohort` returns with `by="init"`.
@@ -32,17 +33,19 @@ def draw(found: xr.Dataset) -> Figure:
     donors = _donors([name for cnn, mlp, _ in cells.values() for name in (cnn, mlp)])
     with mpl.rc_context(OPTIONS):
         figure = Figure(figsize=(FULL_WIDTH, max(2.5, 2.0 * len(variants))), layout="constrained")
-        grid = figure.add_gridspec(len(variants), 2, width_ratios=[1.1, 2])
+        ratios = [1.1, 2] if cells else [1]
+        grid = figure.add_gridspec(len(variants), len(ratios), width_ratios=ratios)
         for row, variant in enumerate(variants if cells else []):
             here = {c[:2]: label for label, c in cells.items() if c[2] == variant}
             ax = figure.add_subplot(grid[row, 0])
             _grid(ax, found, here, donors, "(a) successful runs" if row == 0 else "")
             if variant:
                 ax.set_title(variant, loc="right", fontsize=6.5)
-        ax = figure.add_subplot(grid[:, 1])
+        ax = figure.add_subplot(grid[:, -1])
         for label in labels:
             _curve(ax, found.sel(group=label), label, cells.get(label), donors)
-        ax.set_title("(b) mean return of the successful runs", loc="left")
+        title = "mean return of the successful runs"
+        ax.set_title(f"(b) {title}" if cells else title, loc="left")
         ax.set(ylabel="return", ylim=(0, None))
         frame_axis(ax)
         ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=6.5)

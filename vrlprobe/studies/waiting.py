@@ -13,7 +13,7 @@ from vrlprobe.format.record import Record, is_finished, refuse_twice
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.common import BOUNDS, Variables, blank, run_attributes, shared
 from vrlprobe.studies.reading import Readings, attempt_begins, attempt_stages, readings
-from vrlprobe.waiting import Curve, best_cutoff, bounds, resampled
+from vrlprobe.waiting import Curve, bounds, resampled
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
@@ -80,7 +80,7 @@ def outlook(runs: "Sequence[Run | Record]", *, seed: int = 0) -> xr.Dataset:
         at the frames of an attempt at which one came out or was last seen, and at the windows of
         the runs' reset rules. Dims (bound, waiting): those of `PER_RUN`, of the runs that have
         frames left and stand in collapse. `cutoff` (bound,): the frame of an attempt at which
-        giving it up makes the fewest frames per escape.
+        giving it up makes the fewest frames per escape, the first of equally good ones.
         Intervals are of 95%, Greenwood's for `in_collapse`, else from bootstrap samples of runs.
 
     Raises:
@@ -151,7 +151,7 @@ def _estimate(found: xr.Dataset, curve: Curve, seed: int) -> None:
             for wait, known in zip(waits, found["longer"].values > 0, strict=True)
         ]
         costs = curve.frames_per_escape(frames)
-        return np.concatenate([costs, [best_cutoff(curve, frames)], *chances])
+        return np.concatenate([costs, [frames[np.argmin(costs)]], *chances])
 
     draws = resampled(
         found["duration"].values, found["out"].values, found["run"].values, statistic, seed=seed
