@@ -152,11 +152,14 @@ def test_an_unknown_layer_names_those_there_are(agent, observations):
 def test_observations_of_another_shape_name_both(agent, wrong):
     with pytest.raises(SampleError, match=r"takes uint8 .*9, 20, 20\), the samples are \w+ \("):
         extract_activations(agent, wrong)
+    with pytest.raises(SampleError, match=r"takes uint8 .*9, 20, 20\), the samples are \w+ \("):
+        agent.act(wrong)
 
 
 def test_no_observations(agent):
-    with pytest.raises(SampleError, match="empty"):
-        extract_activations(agent, np.zeros((0, 9, 20, 20), np.uint8))
+    for asked in (lambda none: extract_activations(agent, none), agent.act):
+        with pytest.raises(SampleError, match="empty"):
+            asked(np.zeros((0, 9, 20, 20), np.uint8))
 
 
 def test_feature_major_is_the_transpose(agent, observations):

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from vrlprobe.agents.base import Agent
+from vrlprobe.agents.base import Agent, check_observations
 from vrlprobe.device import device_of
-from vrlprobe.errors import SampleError, UnknownLayerError
+from vrlprobe.errors import UnknownLayerError
 
 Activations = dict[str, npt.NDArray[np.float32]]
 
@@ -88,7 +88,7 @@ def extract_activations(
             there are none.
     """
     names = known_layers(agent, layers)
-    _check_observations(agent, observations)
+    check_observations(agent, observations)
     found: Activations = {}
 
     def keep(name: str, rows: slice, values: Tensor) -> None:
@@ -112,7 +112,7 @@ def feature_major_activations(
     place as it comes, so that nothing is held twice.
     """
     names = known_layers(agent, layers)
-    _check_observations(agent, observations)
+    check_observations(agent, observations)
     found: dict[str, Tensor] = {}
 
     def keep(name: str, rows: slice, values: Tensor) -> None:
@@ -191,14 +191,3 @@ def _hook(agent: Any, name: str, keep: Callable[[str, Any], None]) -> Any:
         return encoder.register_forward_pre_hook(lambda _, inputs: keep(name, inputs[0]))
     module: nn.Module = agent.get_submodule(path)
     return module.register_forward_hook(lambda _, __, output: keep(name, output))
-
-
-def _check_observations(agent: Any, observations: Observations) -> None:
-    needed = tuple(agent.image_shape)
-    if observations.dtype != np.uint8 or observations.shape[1:] != needed:
-        raise SampleError(
-            f"the agent takes uint8 observations (n_samples, {', '.join(map(str, needed))}), "
-            f"the samples are {observations.dtype} {observations.shape}"
-        )
-    if not observations.shape[0]:
-        raise SampleError("no observations to compute activations for: the samples are empty")

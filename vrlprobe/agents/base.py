@@ -5,6 +5,8 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
+from vrlprobe.errors import SampleError
+
 
 class Agent(Protocol):
     """A torch module with these parts, registered under the entry point group `vrlprobe.agents`."""
@@ -36,4 +38,25 @@ class Agent(Protocol):
         """A checkpoint's agent; raises ValueError or KeyError where the two do not fit."""
 
     def act(self, observations: np.ndarray) -> np.ndarray:
-        """Mean actions (n, n_actions) of stacked uint8 observations (n, *image_shape)."""
+        """Mean actions (n, n_actions) of stacked uint8 observations (n, *image_shape).
+
+        Raises:
+            SampleError: see `check_observations`.
+        """
+
+
+def check_observations(agent: Any, observations: Any) -> None:
+    """Raise SampleError for observations that do not have the shape or type that an agent takes.
+
+    Args:
+        agent: what has an `image_shape`.
+        observations: an array, or what has its `dtype` and `shape`.
+    """
+    needed = tuple(agent.image_shape)
+    if observations.dtype != np.uint8 or observations.shape[1:] != needed:
+        raise SampleError(
+            f"the agent takes uint8 observations (n_samples, {', '.join(map(str, needed))}), "
+            f"the samples are {observations.dtype} {observations.shape}"
+        )
+    if not observations.shape[0]:
+        raise SampleError("no observations for the agent to see: the samples are empty")

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vrlprobe.agents.base import check_observations
 from vrlprobe.device import device_of
 
 
@@ -66,7 +67,12 @@ class PartedAgent(nn.Module):
 
         Returns:
             float32 (n_samples, action_dim), the actor's output.
+
+        Raises:
+            SampleError: the observations do not have the shape or type that the agent takes, or
+                there are none.
         """
+        check_observations(self, observations)
         seen = torch.from_numpy(observations).to(device_of(self))
         actions: np.ndarray = self(seen).float().cpu().numpy()
         return actions

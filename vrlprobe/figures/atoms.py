@@ -47,10 +47,10 @@ def draw(found: xr.Dataset) -> Figure:
 
 def _key() -> list[Line2D | Rectangle]:
     """What the marks mean."""
-    ink = {"fc": "none", "ec": "0.25"}
+    ink = "0.25"
     return [
-        Line2D([], [], ls="", marker="o", mfc="none", mec="0.25", label="atom, area its weight"),
-        Rectangle((0, 0), 1, 1, **ink, lw=1.2, label="what the heaviest atom sees"),
+        Line2D([], [], ls="", marker="o", mfc="none", mec=ink, label="atom, area its weight"),
+        Rectangle((0, 0), 1, 1, fc="none", ec=ink, lw=1.2, label="what the heaviest atom sees"),
         Rectangle((0, 0), 1, 1, fc=mpl.colormaps[HEAT](0.7), label="bright: much of the weight"),
     ]
 
