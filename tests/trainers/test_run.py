@@ -16,8 +16,6 @@ from click.testing import CliRunner
 
 from tests.trainers.tiny import OPTIONS, TINY, Stop, quiet, same_runs, stop_at
 from trainers.cli import main
-from trainers.options import given_config
-from trainers.profiles import desk, paper
 from trainers.resume import resume_folder
 from trainers.run import begin, create_writer, images_kept, record_path, resume
 from trainers.train import Training
@@ -183,125 +181,6 @@ def test_image_policies(policy: str, kept: list[int]) -> None:
     assert [images_kept(policy, 5, last) for last in (False, True)] == kept
 
 
-def test_typos_get_a_line_each(tmp_path: Path) -> None:
-    runner = CliRunner()
-    wrong_task = runner.invoke(main, ["run", "--task", "walker_wlak"])
-    assert wrong_task.exit_code == 1
-    assert "walker_walk" in wrong_task.stderr
-    wrong_profile = runner.invoke(main, ["run", "--profile", "dekstop"])
-    assert wrong_profile.exit_code == 2
-    wrong_value = runner.invoke(main, ["run", "--batch-size", "0"])
-    assert wrong_value.exit_code == 2
-    assert "batch_size is 0, needed 1 or more" in wrong_value.stderr
-    too_small = runner.invoke(main, ["run", "--image-size", "10"])
-    assert too_small.exit_code == 2
-    assert "at least 15" in too_small.stderr
-    huge_seed = runner.invoke(main, ["run", "--seed", "99999999999999999999"])
-    assert huge_seed.exit_code == 2
-    no_task = runner.invoke(main, ["run", "--task", ""])
-    assert no_task.exit_code == 1
-    for idle, switch in (
-        (["--reset-parts", "mlp"], "--reset-rule"),
-        (["--perturb-rate", "5"], "--perturb-steps"),
-        (["--init-blanks", "file"], "--init"),
-    ):
-        result = runner.invoke(main, ["run", *idle])
-        assert (result.exit_code, f"has no effect without {switch}" in result.stderr) == (2, True)
-    no_device = runner.invoke(main, ["run", "--device", "gpu", "-o", str(tmp_path / "a.h5")])
-    assert no_device.exit_code == 1
-    assert "device 'gpu' cannot be used here" in no_device.stderr
-    assert not list(tmp_path.iterdir())
-
-
-def test_the_paper_profile_has_the_published_settings() -> None:
-    walker, hopper = paper("walker_walk"), paper("hopper_stand")
-    assert (walker.n_step, walker.batch_size) == (1, 512)
-    assert (hopper.n_step, hopper.batch_size) == (3, 256)
-    assert len(walker.evaluation_frames) == 110
-    assert walker.evaluation_frames[-1] == 1_090_000
-    assert walker.rule_window == 200_000
-    assert (paper("cheetah_run").total_frames, paper("cheetah_run").noise_steps) == (
-        3_100_000,
-        500_000,
-    )
-    for task in ("humanoid_stand", "humanoid_walk", "humanoid_run"):
-        assert (paper(task).feature_dim, paper(task).learning_rate) == (100, 8e-5)
-
-
-def test_a_rule_that_could_only_fire_is_refused() -> None:
-    config = desk("walker_walk")
-    with pytest.raises(ValueError, match="a window of 30000 frames has 4 after the first update"):
-        replace(config, reset_rule=True, eval_every_frames=6_500)
-    assert replace(config, reset_rule=True, eval_every_frames=6_000).reset_rule
-
-
-def test_readings_before_the_first_update_do_not_count(tmp_path: Path) -> None:
-    """At 4,000 frames nothing is learned yet: 8,000 to 20,000 are four readings."""
-    config = replace(desk("walker_walk"), eval_every_frames=4000)
-    with pytest.raises(ValueError, match="a window of 20000 frames has 4 after"):
-        replace(config, reset_rule=True, reset_window=20_000)
-    full = replace(TINY, reset_rule=True, reset_window=2000, reset_consecutive=1, total_frames=6001)
-    with pytest.raises(ValueError, match="has 0 after the first update with a batch of 260"):
-        replace(full, norm_batch_size=260)  # of 8 frames each: 2,080
-    assert replace(full, norm_batch_size=260, reset_metric="action_spread")
-
-
-def test_readings_count_in_the_windows_of_later_attempts_too(tmp_path: Path) -> None:
-    """Evaluated at 2,000, 3,000 and 5,000; then at 8,000 and 9,000, not three times to 10,000."""
-    config = replace(
-        TINY, eval_every_frames=1500, reset_window=5000, reset_consecutive=3, norm_batch_size=16,
-        total_frames=16_001, reset_rule=True,
-    )  # fmt: skip
-    with pytest.raises(VrlprobeError, match="a window of 5000 frames has 2 after"):
-        begin(config, tmp_path / "a.h5", quiet, quiet)  # an episode is 1,000 frames
-
-
-def test_a_rule_that_could_never_fire_is_refused() -> None:
-    config = desk("walker_walk")
-    for settings in ({"reset_window": 200_000}, {"reset_window": 100_000}, {"noise_steps": 0}):
-        with pytest.raises(ValueError, match="the last evaluation is at 100000: it would never"):
-            replace(config, reset_rule=True, **settings)
-
-
-def test_readings_of_whole_episodes(tmp_path: Path) -> None:
-    short = replace(
-        TINY, reset_rule=True, reset_window=4000, eval_every_frames=500, total_frames=6001
-    )
-    with pytest.raises(VrlprobeError, match="a window of 4000 frames has 3 after"):
-        begin(short, tmp_path / "a.h5", quiet, quiet)  # an episode is 1,000 frames
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({"bad_return": 300.0}, "bad_return is 300.0, but good_return is 250.0"),
-        ({"perturb_min": 0.95}, "perturb_min is 0.95, but perturb_max is 0.9"),
-        ({"discount": 3.0}, "discount is 3.0, but at most 1.0"),
-        ({"target_tau": 5.0}, "target_tau is 5.0, but at most 1.0"),
-        ({"replay_capacity": 100}, "norm_batch_size is 256, but replay_capacity is 100"),
-        ({"shift_pad": 48}, "shift_pad is 48, but image_size is 48"),
-        ({"perturb_steps": 3}, "perturb_steps is 3, needed a multiple of update_every_steps, 2"),
-        ({"learning_rate": float("inf")}, "learning_rate is inf, needed a number of 0 or more"),
-        ({"threads": 100_000}, "threads is 100000, but at most 1024"),
-        ({"total_frames": 10**20}, "evaluations, but at most 1,000,000"),
-    ],
-)
-def test_settings_that_contradict_each_other(settings: dict, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        replace(desk("walker_walk"), **settings)
-
-
-def test_the_spread_has_a_threshold_of_its_own_in_the_rule() -> None:
-    def threshold(**given: object) -> float:
-        return given_config(None, None, 0, {"reset_rule": True, **given}).reset_threshold
-
-    assert threshold() == 1e-3
-    assert threshold(reset_metric="grad_norm[mlp2]") == 1e-3
-    assert threshold(reset_metric="action_spread") == 0.1
-    assert threshold(reset_metric="action_spread", reset_threshold=0.2) == 0.2
-
-
 def test_a_record_left_of_another_run_is_replaced_and_its_own_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "run.h5"
     short = replace(TINY, total_frames=1001)
@@ -319,30 +198,6 @@ def test_a_file_in_the_records_place_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(VrlprobeError, match=r"run\.json is where the run's record goes"):
         begin(TINY, tmp_path / "run.h5", quiet, quiet)
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
-
-
-def test_without_decay_the_window_is_the_whole_run() -> None:
-    assert replace(desk("walker_walk"), noise_steps=0).rule_window == 100_001
-
-
-def test_a_setting_that_is_no_number() -> None:
-    with pytest.raises(ValueError, match="learning_rate is nan"):
-        replace(desk("walker_walk"), learning_rate=float("nan"))
-
-
-@pytest.mark.parametrize("task", ["walker_walk", "hopper_stand", "finger_spin", "cartpole_balance"])
-def test_the_desk_profile_trains_every_tested_task(task: str, tmp_path: Path) -> None:
-    config = replace(
-        desk(task), image_size=24, channels=4, hidden_dim=16, batch_size=16, action_repeat=8,
-        seed_frames=1000, exploration_steps=100, total_frames=2001, final_episodes=1,
-        eval_every_frames=1000,
-    )  # fmt: skip
-    path = tmp_path / "run.h5"
-    begin(config, path, quiet, quiet)
-    with open_run(path) as run:
-        assert run.frames.tolist() == [0, 1000, 2000]
-        assert run.log["updates"].values[-1] == 62
-        assert len(run.components) == run.rollout(0)[0].states.shape[1]
 
 
 def test_a_run_stopped_before_its_first_checkpoint_is_begun_anew(
