@@ -67,6 +67,30 @@ def test_each_attempt_has_random_streams_of_its_own(reset_run: Path) -> None:
         assert not np.allclose(early[1], early[2], atol=1e-3)
 
 
+def test_environment_noise_and_draws_start_elsewhere_in_each_attempt(tmp_path: Path) -> None:
+    """And at the same place again in another training of the same seed."""
+
+    def begins(path: Path) -> list[tuple[np.ndarray, ...]]:
+        training = Training(TINY, path)
+        try:
+            found = []
+            for _ in range(3):
+                training.begin_episode()
+                noise = training.learner.clipped_noise((4,), 0.1).numpy()
+                found.append((training.env.physics_state, noise, training.rng.random(4)))
+                training.restart()
+            return found
+        finally:
+            training.close()
+
+    first, again = begins(tmp_path / "a.bin"), begins(tmp_path / "b.bin")
+    for number, streams in enumerate(first):
+        for stream, value in enumerate(streams):
+            np.testing.assert_array_equal(value, again[number][stream])
+            for other in first[:number]:
+                assert not np.allclose(value, other[stream], atol=1e-3)
+
+
 def test_the_rule_reads_the_metric_that_it_is_told_to(tmp_path: Path) -> None:
     """A spread above its threshold keeps an attempt whose gradient norm would not."""
     config = replace(ALWAYS, reset_metric="action_spread", reset_threshold=1e-12)
