@@ -18,7 +18,16 @@ ORDER = (
         "activations",
         "receptive",
     ),
-    *("samples", "samplefile", "selection", "probes", "metrics", "collapse", "cohort"),
+    *(
+        "samples",
+        "samplefile",
+        "selection",
+        "probes",
+        "metrics",
+        "collapse",
+        "cohort",
+        "comparison",
+    ),
     *("foretell", "waiting", "studies"),
     *("figures", "report", "cli"),
 )

@@ -13,6 +13,7 @@ def gathered(seed: int, tasks=("walker_walk",) * 8) -> xr.Dataset:
         {
             "episode_return": (("run", "frame"), rng.uniform(0, 900, (len(tasks), 3))),
             "task": ("run", np.array(tasks, object)),
+            "out": ("run", np.zeros(len(tasks))),
         },
         {"run": [f"seed{i}" for i in range(len(tasks))], "frame": [0, 1000, 2000]},
     )

@@ -1,68 +1,119 @@
-"""Runs grouped by a setting."""
+"""Cohorts side by side: which runs, frames and measures are compared, and how."""
+
+import json
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+import xarray as xr
 
-from vrlprobe.cohort import wilson_interval
+from vrlprobe.comparison import mean_difference, mean_p, share_difference, share_p
 from vrlprobe.errors import SampleError
-from vrlprobe.format.reader import open_run
-from vrlprobe.studies import cohort
+from vrlprobe.studies import compare
 
-LOG = {"action_spread": [0.5] * 3, "grad_norm": [[0.1] * 3] * 3}
-KINDS = (("good-bad", 0.1), ("good-bad", 1.0), ("", 1.0), ("good-bad", 0.05), ("", 0.9))
-
-
-@pytest.fixture
-def runs(make_run):
-    opened = [
-        open_run(
-            make_run(
-                f"r{n}.h5", seed=n, reward=reward, log=LOG,
-                config={"init": init, "hidden_dim": 16 + 2 * (n > 2), "rule_window": 1000},
-            )
-        )
-        for n, (init, reward) in enumerate(KINDS)
-    ]  # fmt: skip
-    yield opened
-    for run in opened:
-        run.close()
+FRAMES = [0, 1000, 2000, 3000]
+OUT = [0.0, 1000.0, 2500.0, np.inf]
 
 
-def test_counts_and_curves_by_init(runs):
-    found = cohort(runs, by="init")
-    assert found["group"].values.tolist() == ["good-bad", "scratch"]
-    assert found["of_group"].values.tolist() == [init or "scratch" for init, _ in KINDS]
-    assert found["runs"].values.tolist() == [3, 2]
-    assert found["successes"].values.tolist() == [1, 2]
-    interval = binomtest(1, 3).proportion_ci(method="wilson")
-    wanted = [1 / 3, interval.low, interval.high]
-    np.testing.assert_allclose(found["success"].sel(group="good-bad"), wanted)
-    np.testing.assert_allclose(found["curve"].sel(group="scratch"), [38] * 3, rtol=1e-6)
-    assert found["curve_runs"].sel(group="good-bad").values.tolist() == [1, 1, 1]
-    np.testing.assert_allclose(found["mean_return"], [(4 + 40 + 2) / 3, 38], rtol=1e-6)
+def cohort(seeds, final, out=None, task="walker_walk", frames=FRAMES) -> xr.Dataset:
+    """Runs whose return rises evenly to `final`."""
+    runs = [f"seed{seed}" for seed in seeds]
+    returns = np.outer(final, np.linspace(0, 1, len(frames)))
+    return xr.Dataset(
+        {
+            "task": ("run", np.array([task] * len(runs), object)),
+            "seed": ("run", list(seeds)),
+            "out": ("run", np.resize(OUT, len(runs)) if out is None else out),
+            "episode_return": (("run", "frame"), returns),
+        },
+        {"run": runs, "frame": frames},
+        {"configs": json.dumps({run: {"good_return": 250.0} for run in runs})},
+    )
 
 
-def test_a_group_without_success_has_no_curve(runs):
-    found = cohort(runs, by="init", good=39.0)
-    assert found["successes"].values.tolist() == [1, 1]
-    none = cohort(runs[:1], by="init")
-    assert none["successes"].item() == 0
-    assert np.isnan(none["curve"]).all()
+BASE = cohort(range(8), [100, 200, 260, 300, 400, 90, 80, 270])
+FINAL = np.array([150, 255, 270, 280, 500, 95, 85, 240.0])
 
 
-def test_any_setting_will_do_numbers_by_size(runs):
-    found = cohort(runs, by="hidden_dim")
-    assert found["group"].values.tolist() == ["16", "18"]
-    with pytest.raises(SampleError, match=r"r0.h5 has no setting 'hiden_dim'"):
-        cohort(runs, by="hiden_dim")
+def test_the_same_seeds_are_pairs_in_whatever_order() -> None:
+    order = [3, 1, 7, 0, 2, 6, 4, 5]
+    other = cohort(order, FINAL[order], np.zeros(8))
+    found = compare({"plain": BASE, "new": other}).squeeze(["task", "cohort"])
+    assert found["paired"].item()
+    assert found["frame"].item() == 3000
+    final = BASE["episode_return"].values[:, -1]
+    row = found.sel(measure="return")
+    expected = mean_difference(final, FINAL, paired=True)
+    np.testing.assert_allclose(row["difference"], expected)
+    assert row["p"].item() == mean_p(final, FINAL, paired=True)
+    np.testing.assert_allclose([row["base"][0], row["other"][0]], [final.mean(), FINAL.mean()])
+    row = found.sel(measure="good")
+    goods = final >= 250, FINAL >= 250
+    np.testing.assert_allclose(row["difference"], share_difference(*goods, paired=True))
+    assert row["p"].item() == share_p(*goods, paired=True)
 
 
-def test_wilsons_interval_has_a_closed_form():
-    z, n, p = 1.959963984540054, 20, 0.15
-    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    np.testing.assert_allclose(wilson_interval(3, 20), (middle - half, middle + half), rtol=1e-9)
-    assert wilson_interval(0, 4)[0] == 0
-    with pytest.raises(ValueError, match="no share"):
-        wilson_interval(5, 4)
+def test_other_seeds_are_independent_runs() -> None:
+    other = cohort(range(6, 11), FINAL[:5])
+    found = compare({"plain": BASE, "new": other}).squeeze(["task", "cohort"])
+    assert not found["paired"].item()
+    assert (found["n_base"].item(), found["n_other"].item()) == (8, 5)
+    final = BASE["episode_return"].values[:, -1]
+    row = found.sel(measure="return")
+    np.testing.assert_allclose(row["difference"], mean_difference(final, FINAL[:5], paired=False))
+    assert row["p"].item() == mean_p(final, FINAL[:5], paired=False)
+
+
+@pytest.mark.parametrize(
+    ("frame", "collapsed", "frames"),
+    [(1000, 0.5, 750), (2000, 0.5, (0 + 1000 + 2000 + 2000) / 4), (3000, 0.25, 6500 / 4)],
+)
+def test_time_in_collapse_is_counted_to_the_frame(frame, collapsed, frames) -> None:
+    """Two of four runs are out at 1,000: one there from the start, one at that frame."""
+    found = compare({"plain": BASE, "new": BASE}, frame=frame).squeeze(["task", "cohort"])
+    assert found["frame"].item() == frame
+    assert found["base"].sel(measure="in_collapse", bound="estimate").item() == collapsed
+    assert found["base"].sel(measure="collapse_frames", bound="estimate").item() == frames
+    assert (found["p"] == 1).all()
+    assert (found["difference"].sel(bound="estimate") == 0).all()
+
+
+def test_returns_are_averaged_over_the_last_evaluations_that_all_have() -> None:
+    other = cohort(range(10, 18), FINAL, frames=[0, 1000, 2000])
+    found = compare({"plain": BASE, "new": other}, evaluations=2).squeeze(["task", "cohort"])
+    assert found["frame"].item() == 2000
+    np.testing.assert_allclose(
+        found["other"].sel(measure="return", bound="estimate"), FINAL.mean() * (0.5 + 1) / 2
+    )
+
+
+def test_runs_without_readings_have_no_time_in_collapse() -> None:
+    other = cohort(range(8), FINAL, [np.nan] + [0.0] * 7)
+    found = compare({"plain": BASE, "new": other}).squeeze(["task", "cohort"])
+    assert found["p"].isnull().values.tolist() == [False, False, True, True]
+
+
+def test_tasks_are_compared_one_by_one() -> None:
+    hopper = cohort(range(8), FINAL, task="hopper_stand")
+    both = xr.concat(
+        [BASE, hopper.assign_coords(run=[f"hopper{i}" for i in range(8)])],
+        "run",
+        combine_attrs="override",
+    )
+    found = compare({"plain": both, "new": cohort(range(8), FINAL), "else": hopper}, good=100)
+    assert found["task"].values.tolist() == ["hopper_stand", "walker_walk"]
+    assert found["frame"].values.tolist() == [[-1, 3000], [3000, -1]]
+
+
+def test_what_cannot_be_compared() -> None:
+    with pytest.raises(SampleError, match="two cohorts"):
+        compare({"plain": BASE})
+    with pytest.raises(SampleError, match="no task in common with new"):
+        compare({"plain": BASE, "new": cohort([1], [2], task="hopper_stand")})
+    with pytest.raises(SampleError, match="seed 3 is the same run in plain and new"):
+        compare({"plain": BASE, "new": BASE.isel(run=[3])})
+    with pytest.raises(SampleError, match="at frame 1400: the nearest that all have is 1000"):
+        compare({"plain": BASE, "new": cohort(range(8), FINAL)}, frame=1400)
+    with pytest.raises(SampleError, match="5 evaluations are asked for, up to the frame are 4"):
+        compare({"plain": BASE, "new": cohort(range(8), FINAL)}, evaluations=5)
+    with pytest.raises(SampleError, match="share no evaluated frame"):
+        compare({"plain": BASE, "new": cohort(range(8), FINAL, frames=[1, 2])})

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import click
 import xarray as xr
 
 from vrlprobe.cli.common import split_list
@@ -20,7 +21,7 @@ MAKERS = {
     "atoms": "vrlprobe plot atoms RUN --data {stem}.nc",
 }
 """How each kind of result is made."""
-LATER = {"metrics": "stage_end"}
+LATER = {"metrics": "stage_end", "cohort": "out"}
 """Variables that results of older versions lack."""
 
 
@@ -34,6 +35,24 @@ def results(paths: Sequence[Path], kind: str) -> dict[str, xr.Dataset]:
         twice = next(path for path in paths if paths.count(path) > 1)
         raise FormatError(f"{twice} is given twice")
     return {str(path): _result(path, kind) for path in paths}
+
+
+names_option = click.option(
+    "--names", help="Comma-separated labels, one an input.  [default: the files']"
+)
+
+
+def named(paths: Sequence[Path], kind: str, names: str | None) -> dict[str, xr.Dataset]:
+    """Results of one kind by the labels that `--names` gives them, or by their files' names.
+
+    Raises:
+        UsageError: labels that are not one an input, or not different.
+        FormatError: see `results`.
+    """
+    labels = split_list(names) or [path.name.split(".")[0] for path in paths]
+    if len(labels) != len(paths) or len(set(labels)) < len(labels):
+        raise click.UsageError(f"--names: {len(paths)} different labels are needed, one an input")
+    return dict(zip(labels, results(paths, kind).values(), strict=True))
 
 
 def result(paths: Sequence[Path], kind: str, runs: Sequence[str] | None = None) -> xr.Dataset:

@@ -17,6 +17,7 @@ COMMANDS = (
     "metrics",
     "collapse",
     "cohort",
+    "compare",
     "transplant",
     "grid",
     "predict",

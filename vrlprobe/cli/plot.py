@@ -18,7 +18,7 @@ from vrlprobe.cli.drawing import (
     runs_option,
 )
 from vrlprobe.cli.film import film
-from vrlprobe.cli.inputs import chosen, chosen_components, result, results
+from vrlprobe.cli.inputs import chosen, chosen_components, named, names_option, result, results
 from vrlprobe.errors import SampleError, VrlprobeError
 from vrlprobe.figures import cohort as cohort_figure
 from vrlprobe.figures import escape as escape_figure
@@ -203,7 +203,7 @@ def escape(inputs: tuple[Path, ...], output: Path, data: Path | None, runs: str 
 
 @plot.command(short_help="Returns of cohorts over training (Figure 5).")
 @figure_options
-@click.option("--names", help="Comma-separated labels, one an input.  [default: the files']")
+@names_option
 def cohort(inputs: tuple[Path, ...], output: Path, data: Path | None, names: str | None) -> None:
     """Returns of cohorts over training (the paper's Figure 5).
 
@@ -211,11 +211,7 @@ def cohort(inputs: tuple[Path, ...], output: Path, data: Path | None, names: str
     percentile over runs as the band, the mean's 95% interval apart.
     """
     check_output(output, data)
-    labels = split_list(names) or [path.name.split(".")[0] for path in inputs]
-    if len(labels) != len(inputs) or len(set(labels)) < len(labels):
-        raise click.UsageError(f"--names: {len(inputs)} different labels are needed, one an input")
-    found = results(inputs, "cohort")
-    drawn = returns(dict(zip(labels, found.values(), strict=True)))
+    drawn = returns(named(inputs, "cohort", names))
     finish(cohort_figure.draw(drawn), output, drawn.assign_attrs(vrlprobe="returns"), data)
 
 

@@ -1,6 +1,7 @@
 """Runs in, labelled datasets out: the only place where files, networks and numbers meet."""
 
 from vrlprobe.studies.collapsing import collapse, rule
+from vrlprobe.studies.comparing import compare
 from vrlprobe.studies.foretelling import foretell
 from vrlprobe.studies.gathering import cohort
 from vrlprobe.studies.importing import import_checkpoints
@@ -15,6 +16,7 @@ __all__ = [
     "activations",
     "cohort",
     "collapse",
+    "compare",
     "foretell",
     "grid",
     "import_checkpoints",

@@ -23,23 +23,34 @@ def run_classes(
     Raises:
         SampleError: no thresholds, or a run without a return.
     """
-    configs = json.loads(result.attrs.get("configs", "{}"))
     found = {}
     for run in result["run"].values.tolist():
-        config = configs.get(run, {})
-        ends = [config.get("good_return"), config.get("bad_return")]
-        upper, lower = (e if g is None else g for g, e in zip((good, bad), ends, strict=True))
-        if upper is None or lower is None:
-            raise SampleError(
-                f"the result does not say from which return {run} is good and up to which it is "
-                "bad: give both (--good, --bad)"
-            )
+        ends = class_ends(result, run, good, bad)
         returns = result["episode_return"].sel(run=run).dropna("frame").values
         try:
-            found[run] = classify(float(returns[-1]) if len(returns) else np.nan, upper, lower)
+            found[run] = classify(float(returns[-1]) if len(returns) else np.nan, *ends)
         except ValueError as error:
             raise SampleError(f"{run}: {error}") from error
     return {run: str(name) for run, name in found.items()}
+
+
+def class_ends(
+    result: xr.Dataset, run: str, good: float | None = None, bad: float | None = None
+) -> tuple[float, float]:
+    """The returns from which a run of a result is good and up to which it is bad.
+
+    Raises:
+        SampleError: neither given nor in the result.
+    """
+    config = json.loads(result.attrs.get("configs", "{}")).get(run, {})
+    ends = [config.get("good_return"), config.get("bad_return")]
+    upper, lower = (e if g is None else g for g, e in zip((good, bad), ends, strict=True))
+    if upper is None or lower is None:
+        raise SampleError(
+            f"the result does not say from which return {run} is good and up to which it is "
+            "bad: give both (--good, --bad)"
+        )
+    return upper, lower
 
 
 def by_class(

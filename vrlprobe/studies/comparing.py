@@ -1,85 +1,200 @@
-"""Runs grouped by a setting: how many succeed in each group, and how fast."""
+"""Does a change help? Cohorts beside a first one: returns, good runs, and time in collapse."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
-from vrlprobe.cohort import wilson_interval
+from vrlprobe.cohort import bootstrap_interval, mean, wilson_interval
+from vrlprobe.comparison import mean_difference, mean_p, share_difference, share_p
 from vrlprobe.errors import SampleError
-from vrlprobe.format.reader import Run
-from vrlprobe.format.record import Record
+from vrlprobe.results import provenance
+from vrlprobe.studies.averaging import class_ends
 from vrlprobe.studies.common import BOUNDS, Variables, blank
 
-SCRATCH = "scratch"
-"""The group of runs that began with no transplant, when runs are grouped by `init`."""
-PER_GROUP: Variables = {
-    "runs": (("group",), 0, "number of runs"),
-    "successes": (("group",), 0, "runs of the class good"),
-    "stuck": (("group",), 0, "runs with the verdict stuck"),
-    "success": (("group", "bound"), np.nan, "share of good runs and its 95% Wilson interval"),
-    "mean_return": (("group",), np.nan, "mean of the final returns"),
-    "curve": (("group", "frame"), np.nan, "mean return of the good runs (paper, Figure 3b)"),
-    "curve_runs": (("group", "frame"), 0, "good runs that have this frame"),
+Floats = npt.NDArray[np.float64]
+
+MEASURES: Mapping[str, str] = {
+    "return": "return at the frame, mean over its last evaluations",
+    "good": "whether that is a good one",
+    "in_collapse": "whether it comes out of collapse after the frame, or never",
+    "collapse_frames": "frames until it is out of collapse, at most the frame",
+}
+"""What is compared, one number a run."""
+SHARES = ("good", "in_collapse")
+VARIABLES: Variables = {
+    "base": (("task", "cohort", "measure", "bound"), np.nan, "mean over the runs of the first"),
+    "other": (("task", "cohort", "measure", "bound"), np.nan, "mean over the cohort's runs"),
+    "difference": (("task", "cohort", "measure", "bound"), np.nan, "other minus base"),
+    "p": (("task", "cohort", "measure"), np.nan, "two-sided, that there is no difference"),
+    "n_base": (("task", "cohort"), 0, "runs of the first cohort"),
+    "n_other": (("task", "cohort"), 0, "runs of the cohort"),
+    "paired": (("task", "cohort"), False, "whether both have the same seeds, and are compared so"),
+    "frame": (("task", "cohort"), -1, "at which they are compared; -1 where a task is not in both"),
 }
 
 
-def group_of(run: Run | Record, by: str) -> str:
-    """What a run's config has under a name, as text.
+def compare(
+    cohorts: Mapping[str, xr.Dataset],
+    *,
+    frame: int | None = None,
+    evaluations: int = 1,
+    good: float | None = None,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Hold cohorts against the first one, task by task.
 
-    Raises:
-        SampleError: it has no such setting.
-    """
-    if by not in run.config and by != "init":
-        raise SampleError(f"{run.path.name} has no setting {by!r}: --by takes one of its config")
-    return str(run.config.get(by, "")) or (SCRATCH if by == "init" else "none")
-
-
-def grouped(result: xr.Dataset, runs: Sequence[Run | Record], by: str) -> xr.Dataset:
-    """A cohort's result with its runs grouped by a setting.
+    Runs are paired where both cohorts have exactly the same seeds, and independent otherwise. What
+    is in both cohorts, as the runs are that the reset rule leaves alone, needs pairs.
 
     Args:
-        result: of `vrlprobe.studies.cohort` for these runs.
-        runs: the same runs, in the same order.
-        by: a setting in their configs; `init` puts runs from scratch into a group of their own.
+        cohorts: results of `vrlprobe.studies.cohort` by name.
+        frame: at which they are compared; if None the last one at which all runs were evaluated.
+        evaluations: how many, up to that frame, are averaged to a run's return.
+        good: return from which a run is good; each run's own profile's if None.
+        seed: of the bootstrap.
 
     Returns:
-        The result with `of_group` (run,) and the variables of `PER_GROUP`, dims (group,),
-        (group, bound) and (group, frame); groups that are numbers by size, others by name.
+        The variables of `VARIABLES`, of every other cohort and the tasks that it shares with the
+        first. `measure` has the names of `MEASURES`. Intervals are of 95%: of shares Wilson's and
+        Newcombe's, of means from bootstrap samples of runs. p is from Wilcoxon's signed ranks and
+        McNemar's exact test for pairs, Mann and Whitney's and Fisher's exact test otherwise.
+
+    Raises:
+        SampleError: one cohort only, no task in common, no evaluation at the frame, or one run in
+            two cohorts that are no pairs.
     """
-    names = np.array([group_of(run, by) for run in runs], object)
-    labels = sorted(set(names.tolist()), key=_order)
-    found = blank(
-        {"group": labels, "bound": BOUNDS, "frame": result["frame"].values.tolist()}, PER_GROUP
-    )
-    for label in labels:
-        for name, value in _aggregates(result.isel(run=np.flatnonzero(names == label))).items():
-            found[name].loc[label] = value
-    found = found.assign(of_group=("run", names, {"long_name": f"the run's {by}"}))
-    return result.merge(found).assign_attrs(by=by)
+    if len(cohorts) < 2:
+        raise SampleError("a comparison needs two cohorts")
+    (first, base), *others = cohorts.items()
+    tasks = sorted({task for _, found in others for task in _tasks(found)} & _tasks(base))
+    if not tasks:
+        raise SampleError(f"{first} has no task in common with {', '.join(n for n, _ in others)}")
+    result = blank(
+        {
+            "task": tasks, "cohort": [name for name, _ in others], "measure": list(MEASURES),
+            "bound": BOUNDS,
+        },
+        VARIABLES,
+    )  # fmt: skip
+    for task in tasks:
+        for name, found in others:
+            if task in _tasks(found):
+                sides = _Side(first, _of_task(base, task)), _Side(name, _of_task(found, task))
+                at = {"task": task, "cohort": name}
+                for key, value in _compared(*sides, frame, evaluations, good, seed).items():
+                    result[key].loc[at] = value
+    arguments = {"frame": frame, "evaluations": evaluations, "good": good, "seed": seed}
+    return result.assign_attrs({**provenance("compare", arguments), "first": first})
 
 
-def _order(label: str) -> tuple[int, float, str]:
-    """Numbers by size, then words."""
-    try:
-        return 0, float(label), label
-    except ValueError:
-        return 1, 0.0, label
+@dataclass(frozen=True)
+class _Side:
+    """The runs of a cohort that have a task."""
+
+    name: str
+    runs: xr.Dataset
+
+    @property
+    def seeds(self) -> list[int]:
+        found: list[int] = self.runs["seed"].values.tolist()
+        return found
+
+    @property
+    def evaluated(self) -> set[int]:
+        """Frames at which all runs were evaluated."""
+        return set(self.runs["episode_return"].dropna("frame")["frame"].values.tolist())
+
+    def measured(self, frames: list[int], good: float | None) -> dict[str, Floats]:
+        """By a measure's name: (n_runs,), at the last of `frames`."""
+        returns = self.runs["episode_return"].sel(frame=frames).mean("frame").values
+        ends = [class_ends(self.runs, run, good, 0.0)[0] for run in self.runs["run"].values]
+        out = self.runs["out"].values
+        unknown = np.isnan(out)
+        return {
+            "return": returns,
+            "good": (returns >= ends).astype(np.float64),
+            "in_collapse": np.where(unknown, np.nan, out > frames[-1]),
+            "collapse_frames": np.where(unknown, np.nan, np.minimum(out, frames[-1])),
+        }
 
 
-def _aggregates(part: xr.Dataset) -> dict[str, Any]:
-    good = part["class"].values == "good"
-    count, successes = len(good), int(good.sum())
-    curves = part["episode_return"].values[good]
-    there = np.isfinite(curves).sum(axis=0)
-    sums = np.nansum(curves, axis=0)
+def _tasks(found: xr.Dataset) -> set[str]:
+    return set(found["task"].values.tolist())
+
+
+def _of_task(found: xr.Dataset, task: str) -> xr.Dataset:
+    return found.isel(run=np.flatnonzero(found["task"].values == task)).sortby("seed")
+
+
+def _compared(
+    base: _Side, other: _Side, frame: int | None, evaluations: int, good: float | None, seed: int
+) -> dict[str, object]:
+    """The values of `VARIABLES` for one task and cohort."""
+    paired = base.seeds == other.seeds and len(set(base.seeds)) == len(base.seeds)
+    if not paired:
+        _check_independent(base, other)
+    frames = _frames(base, other, frame, evaluations)
+    first, second = base.measured(frames, good), other.measured(frames, good)
+    rows = []
+    for name in MEASURES:
+        sides = first[name], second[name]
+        if np.isnan(np.concatenate(sides)).any():
+            rows.append((np.full((3, len(BOUNDS)), np.nan), float("nan")))
+        elif name in SHARES:
+            ends = [*map(_share, sides), share_difference(*sides, paired)]
+            rows.append((np.array(ends), share_p(*sides, paired)))
+        else:
+            ends = [_mean(side, seed) for side in sides]
+            ends.append(mean_difference(*sides, paired, seed=seed))
+            rows.append((np.array(ends), mean_p(*sides, paired)))
+    values = np.stack([row for row, _ in rows], axis=1)
     return {
-        "runs": count,
-        "successes": successes,
-        "stuck": int((part["verdict"].values == "stuck").sum()),
-        "success": [successes / count, *wilson_interval(successes, count)],
-        "mean_return": float(part["final_return"].mean()),
-        "curve": np.divide(sums, there, out=np.full(len(sums), np.nan), where=there > 0),
-        "curve_runs": there,
+        **dict(zip(("base", "other", "difference"), values, strict=True)),
+        "p": [p for _, p in rows],
+        "n_base": len(base.seeds),
+        "n_other": len(other.seeds),
+        "paired": paired,
+        "frame": frames[-1],
     }
+
+
+def _share(values: Floats) -> tuple[float, float, float]:
+    count = int(values.sum())
+    return count / len(values), *wilson_interval(count, len(values))
+
+
+def _mean(values: Floats, seed: int) -> tuple[float, float, float]:
+    return mean(values), *bootstrap_interval(values, mean, seed=seed)
+
+
+def _frames(base: _Side, other: _Side, frame: int | None, evaluations: int) -> list[int]:
+    """The evaluations that are compared, the last of them the frame."""
+    common = sorted(base.evaluated & other.evaluated)
+    if not common:
+        raise SampleError(f"the runs of {base.name} and {other.name} share no evaluated frame")
+    if frame is not None and frame not in common:
+        near = min(common, key=lambda there: abs(there - frame))
+        raise SampleError(
+            f"not all runs of {base.name} and {other.name} were evaluated at frame {frame}: the "
+            f"nearest that all have is {near}"
+        )
+    end = common.index(frame if frame is not None else common[-1]) + 1
+    if evaluations > end:
+        raise SampleError(f"{evaluations} evaluations are asked for, up to the frame are {end}")
+    return common[end - evaluations : end]
+
+
+def _check_independent(base: _Side, other: _Side) -> None:
+    """Raise SampleError for a run that is in both."""
+    both = sorted(base.evaluated & other.evaluated)
+    sides = [side.runs["episode_return"].sel(frame=both).values for side in (base, other)]
+    for seed, returns in zip(base.seeds, sides[0], strict=True):
+        same = (np.array(other.seeds) == seed) & (sides[1] == returns).all(axis=1)
+        if both and same.any():
+            raise SampleError(
+                f"seed {seed} is the same run in {base.name} and {other.name}: compare cohorts of "
+                "exactly the same seeds, or of different runs"
+            )

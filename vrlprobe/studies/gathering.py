@@ -1,7 +1,7 @@
 """Runs taken together, with the classes and verdicts of each."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,25 +17,32 @@ from vrlprobe.cohort import (
     mean,
     percentiles,
 )
+from vrlprobe.collapse import Verdict
 from vrlprobe.errors import SampleError
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record, is_finished, refuse_twice
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.collapsing import judged
-from vrlprobe.studies.common import BOUNDS, all_frames, blank, run_attributes
-from vrlprobe.studies.comparing import grouped
+from vrlprobe.studies.common import BOUNDS, Variables, all_frames, blank, run_attributes
+from vrlprobe.studies.grouping import grouped
+from vrlprobe.studies.reading import Readings, attempt_begins
 
-PER_RUN: Mapping[str, tuple[tuple[str, ...], Any, str]] = {
+PER_RUN: Variables = {
     "task": (("run",), "", "domain and task"),
     "seed": (("run",), -1, "of the training"),
     "final_return": (("run",), np.nan, "mean return of the last checkpoint's episodes"),
     "class": (("run",), "", "good, middle or bad by the final return"),
     "verdict": (("run",), "", "on action collapse: healthy, escaped, stuck or undecided"),
     "since": (("run",), -1, "frame of the escape, or since which it is stuck"),
+    "out": (
+        ("run",), np.nan,
+        "frame from which it is out of collapse, to its end; the begin of an attempt never in it; "
+        "infinite where it ends in collapse, NaN where it has too few readings"
+    ),
     "attempts": (("run",), 1, "trainings from scratch in the run"),
     "finished": (("run",), True, "whether it has its last checkpoint"),
     "episode_return": (("run", "frame"), np.nan, "mean return of the checkpoint's rollout"),
-}
+}  # fmt: skip
 
 
 def cohort(
@@ -63,7 +70,7 @@ def cohort(
         bootstrap intervals. Scalars: `percentile_5`, `percentile_95` of the final returns,
         `deviation`, the standard deviation across the runs of a task averaged over the last ten
         evaluations, and over tasks; NaN where a task's runs do not end together.
-        With `by`, what `vrlprobe.studies.comparing.grouped` adds.
+        With `by`, what `vrlprobe.studies.grouping.grouped` adds.
 
     Raises:
         SampleError: no runs, one without checkpoints or rollouts, or without thresholds.
@@ -84,6 +91,7 @@ def cohort(
             "class": run_class(run, float(returns[-1]), good, bad),
             "verdict": verdict.word,
             "since": -1 if verdict.frame is None else verdict.frame,
+            "out": _out(read, verdict),
             "attempts": int(read.attempts[-1]),
             "finished": isinstance(run, Record) or is_finished(run),
         }
@@ -119,6 +127,17 @@ def run_class(
         return classify(final, float(good), float(bad))
     except ValueError as error:
         raise SampleError(f"{run.path.name}: {error}") from error
+
+
+def _out(read: Readings, verdict: Verdict) -> float:
+    """See `PER_RUN`."""
+    if not verdict.stages:
+        return float("nan")
+    if verdict.stages[-1].collapsed:
+        return float("inf")
+    if len(verdict.stages) > 1:
+        return verdict.stages[-1].first
+    return attempt_begins(read)[int(read.attempts[-1])]
 
 
 def _aggregates(result: xr.Dataset, seed: int) -> dict[str, Any]:

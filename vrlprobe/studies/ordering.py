@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from scipy import stats
 
+from vrlprobe.comparison import signed_rank_p
 from vrlprobe.errors import SampleError, UnknownLayerError
 from vrlprobe.results import last_checkpoint
 
@@ -79,17 +79,6 @@ def _compared(logs: Floats) -> dict[str, Floats]:
     p.T[upper] = p[upper]
     np.fill_diagonal(wins, np.nan)
     return {"wins": wins, "ratio": np.exp(difference.mean(axis=0)), "p": p}
-
-
-def signed_rank_p(differences: Floats) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test; differences of 0 are left out.
-
-    Exact up to 50 differences without ties; 1 where nothing is left.
-    """
-    moved = differences[differences != 0]
-    if not len(moved):
-        return 1.0
-    return float(stats.wilcoxon(moved).pvalue)
 
 
 def holm(p: Floats) -> Floats:

@@ -1,0 +1,46 @@
+"""`vrlprobe compare` as a person types it."""
+
+import pytest
+
+from tests.cli.outcome import failed
+from tests.studies.logs import ESCAPES, FRAMES, STUCK, WINDOW, log_of
+from vrlprobe.results import load_result
+
+CONFIG = {**WINDOW, "good_return": 30, "bad_return": 10, "total_frames": FRAMES[-1] + 1}
+
+
+@pytest.fixture
+def cohorts(call, make_run):
+    for name, spreads in (("plain", [STUCK] * 3 + [ESCAPES] * 2), ("new", [ESCAPES] * 5)):
+        paths = []
+        for seed, spread in enumerate(spreads):
+            reward = 0.1 if spread is STUCK else 0.9 + 0.01 * seed
+            kinds = {"reward": reward, "seed": seed, "log": log_of(spread), "config": CONFIG}
+            paths += [make_run(f"{name}{seed}.h5", frames=FRAMES, episodes=2, **kinds).name]
+        call("cohort", *paths, "-o", f"{name}.cohort.nc")
+    return ["plain.cohort.nc", "new.cohort.nc"]
+
+
+def test_a_table_by_measure(call, cohorts, tmp_path) -> None:
+    result = call("compare", *cohorts, "-o", "found.nc")
+    assert result.exit_code == 0
+    head, *rows = result.stdout.splitlines()
+    assert head == "walker_walk at frame 11,000: 5 runs of plain, 5 of new, pairs of a seed"
+    assert rows[0].split() == ["plain", "new", "difference", "p"]
+    good = next(row for row in rows if row.startswith("good"))
+    assert good.split()[1] == "40%"
+    assert good.split()[-1] == "0.25"  # three of three changes for the better: 2 / 2^3
+    until = next(row for row in rows if row.startswith("frames until out"))
+    assert until.split()[3] == "8,600"
+    saved = load_result(tmp_path / "found.nc")
+    assert saved.attrs["vrlprobe"] == "compare"
+    assert saved["p"].sel(measure="good").item() == 0.25
+
+
+def test_names_and_mistakes(call, cohorts) -> None:
+    named = call("compare", *cohorts, "--names", "relu,leaky")
+    assert "5 runs of relu, 5 of leaky" in named.stdout
+    failed(call("compare", *cohorts, "--names", "relu"), "2 different labels", code=2)
+    failed(call("compare", cohorts[0]), "needs two cohorts")
+    failed(call("compare", "plain0.h5", cohorts[1]), "is a run", "vrlprobe cohort RUN")
+    failed(call("compare", *cohorts, "--frame", 11_001), "the nearest that all have is 11000")

@@ -1,0 +1,110 @@
+"""`vrlprobe compare`: does a change help?"""
+
+from pathlib import Path
+
+import click
+import xarray as xr
+
+from vrlprobe.cli.common import FILE, check_writable
+from vrlprobe.cli.inputs import named, names_option
+from vrlprobe.cli.table import aligned
+from vrlprobe.results import save_result
+from vrlprobe.studies.comparing import MEASURES, SHARES
+from vrlprobe.studies.comparing import compare as study
+
+WORDS = {
+    "return": "return",
+    "good": "good",
+    "in_collapse": "in collapse",
+    "collapse_frames": "frames until out",
+}
+"""The measures as the table calls them."""
+
+
+@click.command(short_help="Does a change help? Cohorts beside a first one.")
+@click.argument("inputs", nargs=-1, required=True, type=FILE)
+@names_option
+@click.option(
+    "--frame", type=click.IntRange(0),
+    help="Compare at this one.  [default: the last at which all runs were evaluated]",
+)  # fmt: skip
+@click.option(
+    "--evaluations", default=1, show_default=True, type=click.IntRange(1),
+    help="Evaluations up to the frame that are averaged to a run's return.",
+)  # fmt: skip
+@click.option(
+    "--good", type=float, help="Return from which a run is good.  [default: its profile's]"
+)
+@click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+@click.option("-o", "--output", type=FILE, help="Result file (NetCDF).")
+def compare(
+    inputs: tuple[Path, ...],
+    names: str | None,
+    frame: int | None,
+    evaluations: int,
+    good: float | None,
+    seed: int,
+    output: Path | None,
+) -> None:
+    """Hold cohorts against the first one: returns, good runs, and time in collapse.
+
+    INPUTS are results of `vrlprobe cohort RUN… -o NAME.nc`: first the one without the change, then
+    those with it. Cohorts of exactly the same seeds are compared in pairs, others as independent
+    runs; a run that is in both needs pairs.
+    """
+    if output:
+        check_writable(output)
+    found = study(
+        named(inputs, "cohort", names), frame=frame, evaluations=evaluations, good=good, seed=seed
+    )
+    if output:
+        save_result(found, output)
+        click.echo(f"wrote {output}", err=True)
+    click.echo(describe(found))
+
+
+def describe(found: xr.Dataset) -> str:
+    """A table for each task and cohort, and where its figures come from."""
+    cells = [
+        found.sel(task=task, cohort=name)
+        for task in found["task"].values
+        for name in found["cohort"].values
+    ]
+    parts = [_table(cell, str(found.attrs["first"])) for cell in cells if cell["frame"] >= 0]
+    parts += [
+        "in brackets 95% intervals; frames until out of collapse: at most the frame;\n"
+        "p, two-sided: Wilcoxon's signed ranks and McNemar's exact test for pairs, else Mann and\n"
+        "Whitney's and Fisher's exact test"
+    ]
+    return "\n\n".join(parts)
+
+
+def _table(cell: xr.Dataset, first: str) -> str:
+    name = str(cell["cohort"].item())
+    counts = f"{cell['n_base'].item()} runs of {first}, {cell['n_other'].item()} of {name}"
+    how = "pairs of a seed" if cell["paired"] else "independent"
+    head = f"{cell['task'].item()} at frame {cell['frame'].item():,}: {counts}, {how}"
+    rows = []
+    for measure in MEASURES:
+        here = cell.sel(measure=measure)
+        form = ".0%" if measure in SHARES else ",.0f"
+        p = here["p"].item()
+        rows.append(
+            {
+                "": WORDS[measure],
+                first: _bounds(here["base"], form),
+                name: _bounds(here["other"], form),
+                "difference": _bounds(here["difference"], f"+{form}"),
+                "p": "?" if p != p else f"{p:.2g}",
+            }
+        )
+    return f"{head}\n{aligned(rows)}"
+
+
+def _bounds(values: xr.DataArray, form: str) -> str:
+    """An estimate with its interval, where it has one: `+12 (-3 to +27)`."""
+    estimate, low, high = values.values.tolist()
+    if estimate != estimate:
+        return "?"
+    interval = f" ({low:{form}} to {high:{form}})" if low == low else ""
+    return f"{estimate:{form}}{interval}"
