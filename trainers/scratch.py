@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from trainers.run import record_path
+from trainers.run import is_begun, record_path
 from vrlprobe.errors import FormatError, ResumeError, VrlprobeError
 from vrlprobe.format.filesystem import replaced_whole
 from vrlprobe.format.reader import open_run
@@ -14,6 +14,8 @@ from vrlprobe.format.record import refuse_to_replace_by_record
 def place_of(path: Path, scratch: Path | None) -> Path:
     """Where a run is written until it is finished: in the scratch folder, under its own name.
 
+    That is where it belongs if the scratch folder is its own, however it is spelled.
+
     Raises:
         FormatError: there is no such folder.
     """
@@ -21,6 +23,8 @@ def place_of(path: Path, scratch: Path | None) -> Path:
         return path
     if not scratch.is_dir():
         raise FormatError(f"there is no folder {scratch} to write in (--scratch)")
+    if scratch.resolve() == path.parent.resolve():
+        return path
     return scratch / path.name
 
 
@@ -32,8 +36,8 @@ def place_to_begin(path: Path, scratch: Path | None) -> Path:
             folder cannot be made or written to.
     """
     place = place_of(path, scratch)
-    if scratch is not None:
-        if path.exists():
+    if place != path:
+        if is_begun(path):
             raise FormatError(f"{path} exists: choose another name")
         refuse_to_replace_by_record(record_path(path))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +57,8 @@ def place_to_resume(path: Path, scratch: Path | None) -> Path:
         _check_same(place, path)
         return place
     if not path.exists():
-        raise ResumeError(f"there is no run {place}" + (f" and none {path}" if scratch else ""))
+        also = f" and none {path}" if place != path else ""
+        raise ResumeError(f"there is no run {place}{also}")
     return path
 
 
@@ -83,9 +88,14 @@ def deliver(place: Path, path: Path) -> None:
 
 
 def _check_same(place: Path, path: Path) -> None:
-    """Raise ResumeError where another run lies in one's place; its own may, delivered by half."""
-    if place == path or not path.exists():
+    """Raise ResumeError where another run lies in one's place; its own may, delivered by half.
+
+    One without a checkpoint is none.
+    """
+    if place == path or not is_begun(path):
         return
+    if path.samefile(place):
+        raise ResumeError(f"{place} and {path} are one file: leave out --scratch")
     with open_run(place) as here, open_run(path) as there:
         frames = there.frames.tolist()
         same = here.config == there.config and frames == here.frames.tolist()

@@ -1,5 +1,6 @@
 """Runs written on another disk than the one where they belong."""
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,9 @@ from click.testing import CliRunner
 from tests.trainers.tiny import OPTIONS, TINY, quiet, same_runs
 from trainers import scratch as module
 from trainers.cli import main
-from trainers.run import begin, record_path
+from trainers.run import begin, create_writer, record_path
 from trainers.sweep import Job, standings, work
+from trainers.train import Training
 from vrlprobe.format.reader import open_run
 
 SHORT = [*OPTIONS, "--total-frames", "2001", "--seed", "3"]
@@ -139,6 +141,41 @@ def test_what_cannot_be_brought_home_is_told_before_the_training_or_kept(disks) 
     (home / "late.h5").unlink()
     assert call("resume", home / "late.h5", "--scratch", local).exit_code == 0
     with open_run(home / "late.h5") as run:
+        assert run.frames.tolist() == [0, 1000]
+
+
+@pytest.mark.parametrize("spelling", ["relative", "dotted", "linked"])
+def test_the_runs_own_folder_is_no_scratch_folder(spelling, disks, monkeypatch) -> None:
+    home, local = disks
+    monkeypatch.chdir(home.parent)
+    (home.parent / "link").symlink_to(home)
+    scratch = {"relative": "home", "dotted": home / ".." / "home", "linked": "link"}[spelling]
+    done = call("run", *SHORT, "-o", home / "run.h5", "--scratch", scratch)
+    assert done.exit_code == 0, done.output
+    kept = (home / "run.h5").read_bytes()
+    again = call("resume", home / "run.h5", "--scratch", scratch)
+    assert again.stdout.endswith("(was complete already)\n")
+    assert (home / "run.h5").read_bytes() == kept
+    assert sorted(path.name for path in home.iterdir()) == ["run.h5", "run.json"]
+
+
+def test_two_names_of_one_file_are_told_apart_before_it_is_removed(disks) -> None:
+    home, local = disks
+    assert call("run", *SHORT, "-o", home / "run.h5").exit_code == 0
+    (local / "run.h5").hardlink_to(home / "run.h5")
+    resumed = call("resume", home / "run.h5", "--scratch", local)
+    assert (resumed.exit_code, "are one file" in resumed.stderr) == (1, True)
+    assert (home / "run.h5").exists()
+
+
+def test_a_run_at_home_without_a_checkpoint_is_none(disks) -> None:
+    home, local = disks
+    job = Job(replace(TINY, total_frames=1001), home / "run.h5", scratch=local)
+    with closing(Training(job.config, local / "replay.bin")) as training:
+        create_writer(job.path, training).close()
+    (local / "replay.bin").unlink()
+    assert work(job, quiet).outcome == "done"
+    with open_run(job.path) as run:
         assert run.frames.tolist() == [0, 1000]
 
 
