@@ -62,7 +62,23 @@ def test_two_kinds_of_attempts_are_told_apart_by_giving_up_between_them() -> Non
     curve = Curve(durations, np.ones(100))
     np.testing.assert_allclose(curve.frames_per_escape([9, 10, 999, 1000]), [np.inf, 20, 1009, 505])
     assert curve.outlook(0, 100) == pytest.approx((0.5, 45))
-    assert curve.outlook(10, 100) == pytest.approx((0, 0))
+    assert curve.outlook(10, 100) == (0, 0)
+
+
+def test_where_no_one_comes_out_there_is_exactly_nothing_to_gain() -> None:
+    curve = Curve([3000, 11_000, 9000], [True, False, False])
+    assert curve.outlook(9000, 2000) == (0, 0)
+    assert np.isnan(curve.outlook(11_000, 2000)).all()
+    np.testing.assert_array_equal(curve.frames_per_escape([0, 2999]), np.inf)
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        durations, out = rng.integers(1, 30, 8) * 997, rng.random(8) < 0.5
+        waited, left = rng.integers(0, 25_000, 2)
+        chance, frames = Curve(durations, out).outlook(waited, left)
+        if durations.max() > waited:
+            assert 0 <= chance <= 1
+            assert 0 <= frames <= left
+            assert (chance > 0) == (out & (durations > waited) & (durations <= waited + left)).any()
 
 
 def test_one_that_never_comes_out_is_still_in_collapse() -> None:

@@ -19,6 +19,7 @@ from trainers.options import (
 )
 from trainers.profiles import TrainConfig
 from vrlprobe.cli.group import CleanGroup
+from vrlprobe.errors import VrlprobeError
 
 
 @click.group(cls=CleanGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -258,7 +259,10 @@ def _ending(result: Any) -> str:
     path = result.job.path
     if result.outcome == "failed":
         return f"failed: {result.message.removeprefix(f'{path}: ')}"
-    text = last_result(path) if path.exists() else "only its record is left"
+    try:
+        text = last_result(path) if path.exists() else "only its record is left"
+    except VrlprobeError as error:
+        text = f"its record is left, but the file is damaged: {error}"
     return f"{text} (was complete already)" if result.outcome == "done before" else text
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ from vrlprobe.format.record import read_record
 Outcome = Literal["done before", "done", "failed"]
 PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 5.0
+MESSAGE = 300
+"""Characters of an unexpected error's text that are shown."""
 SEEDS = 100_000
 """In a sweep, at most."""
 
@@ -164,8 +167,28 @@ def work(job: Job, progress: Progress) -> Result:
     except VrlprobeError as error:
         return Result(job, "failed", str(error))
     except Exception as error:  # a run that breaks is reported, the others go on
-        return Result(job, "failed", f"{type(error).__name__}: {error}")
+        return Result(job, "failed", _broken(job, error))
+    trace_path(job.path).unlink(missing_ok=True)
     return Result(job, "done")
+
+
+def trace_path(path: Path) -> Path:
+    """Where the traceback of a run goes that broke: `seed3.error.txt` for `seed3.h5`."""
+    return path.with_suffix(".error.txt")
+
+
+def _broken(job: Job, error: Exception) -> str:
+    """An unexpected error in a line; where it happened, which only its author can read, in a file.
+
+    Where that cannot be written, the line has to do.
+    """
+    first = str(error).partition("\n")[0][:MESSAGE]
+    line, place = f"{type(error).__name__}: {first}", trace_path(job.path)
+    try:
+        place.write_text("".join(traceback.format_exception(error)))
+    except OSError:
+        return line
+    return f"{line} (traceback: {place})"
 
 
 def sweep(jobs: Sequence[Job], workers: int) -> Generator[Result]:
@@ -175,15 +198,14 @@ def sweep(jobs: Sequence[Job], workers: int) -> Generator[Result]:
     the caller stops, so do the trainings.
     """
     context = multiprocessing.get_context("spawn")
-    waiting, running = deque(jobs), dict[int, _Child]()
+    waiting, running = deque(jobs), dict[Any, _Child]()
     try:
         while waiting or running:
             while waiting and len(running) < workers:
                 child = _Child.of(waiting.popleft(), context)
-                running[child.process.sentinel] = child
-            for sentinel in connection.wait(list(running)):
-                assert isinstance(sentinel, int)
-                yield running.pop(sentinel).result()
+                running[child.answer] = child
+            for answer in connection.wait(list(running)):
+                yield running.pop(answer).result()
     finally:
         for child in running.values():
             child.process.terminate()
@@ -198,7 +220,7 @@ class _Child:
     job: Job
     process: Any
     answer: Any
-    """The end of a pipe on which it gives its result."""
+    """The end of a pipe on which it gives its result, or which is closed when it ends without."""
 
     @classmethod
     def of(cls, job: Job, context: Any) -> "_Child":
@@ -210,16 +232,18 @@ class _Child:
 
     def result(self) -> Result:
         """What it answered; failed where it ended without an answer."""
-        self.process.join()
         with self.answer:
             try:
-                found: Result = self.answer.recv()
-            except EOFError:
-                code = self.process.exitcode
-                how = f"killed by signal {-code}" if code < 0 else f"ended with status {code}"
-                hint = "for want of memory, perhaps; the same command goes on with it"
-                return Result(self.job, "failed", f"its process was {how}: {hint}")
-        return found
+                found: Result | None = self.answer.recv()
+            except (EOFError, OSError):  # ended before the answer, or in the middle of it
+                found = None
+        self.process.join()
+        if found:
+            return found
+        code = self.process.exitcode
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
+        hint = "for want of memory, perhaps; the same command goes on with it"
+        return Result(self.job, "failed", f"its process {how}: {hint}")
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,8 @@ class Curve:
         (the fixed cutoff of Luby, Sinclair and Zuckerman, 1993). Infinite where none is out.
         """
         out = 1 - self.share(cutoffs)
-        with np.errstate(divide="ignore"):
-            found: Floats = np.where(out > 0, self.spent(cutoffs) / out, np.inf)
+        never = np.full(out.shape, np.inf)
+        found: Floats = np.divide(self.spent(cutoffs), out, out=never, where=out > 0)
         return found
 
     def outlook(self, waited: float, left: float) -> tuple[float, float]:
@@ -81,14 +81,15 @@ class Curve:
 
         Returns:
             The chance that it comes out within the `left` frames to come, and the mean number of
-            them that are then left to learn in; NaN where no attempt was in collapse so long.
+            them that are then left to learn in; NaN where no attempt was seen for longer.
         """
-        still = float(self.share(waited))
-        if not still:
+        if waited >= self._edges[-1]:
             return float("nan"), float("nan")
         end = waited + left
-        out = 1 - float(self.share(end)) / still
-        return out, left - float(self.spent(end) - self.spent(waited)) / still
+        inside = self._edges[(self._edges > waited) & (self._edges < end)]
+        edges = np.concatenate([[waited], inside, [end]])
+        out = 1 - self.share(edges) / self.share(waited)
+        return float(out[-1]), float(out[:-1] @ np.diff(edges))
 
 
 def resampled(

@@ -73,6 +73,40 @@ def test_what_a_run_in_collapse_may_expect(opened) -> None:
     expected = (1 - share[0]) * 2000 + (1 - share[1]) * 1000
     assert middle["frames_again"].item() == pytest.approx(expected)
     assert 0 < found["again_better"].item() < 0.5
+    assert 0.5 < found["waiting_better"].item() <= 1 - found["again_better"].item()
+
+
+def test_where_neither_gains_neither_is_better(opened) -> None:
+    """Out at 3,000 or never: with 2,000 frames left nothing is gained either way."""
+    early = [1e-5] * 3 + [0.5] * 9
+    found = outlook(opened(*[log_of(early)] * 3, *[log_of(STUCK)] * 2, cut(log_of(STUCK), 10)))
+    assert found["left"].item() == 2000
+    middle = found.sel(bound="estimate", waiting="seed5")
+    assert middle["frames_waiting"].item() == middle["frames_again"].item() == 0
+    assert found["again_better"].item() == found["waiting_better"].item() == 0
+
+
+def test_a_run_that_has_begun_another_attempt_waits_no_more(opened) -> None:
+    log = cut(log_of([1e-5] * 12, [1] * 6 + [2] * 6), 7)
+    log["updates"][-1] = 0
+    found = outlook(opened(log_of(ESCAPES), log_of(LATE), log))
+    assert found["number"].values.tolist() == [1, 1, 1]
+    assert found.sizes["waiting"] == 0
+
+
+def test_frames_are_left_until_the_last_evaluation(opened) -> None:
+    runs = opened(log_of(ESCAPES), cut(log_of(STUCK), 11), total_frames=12_000)
+    assert outlook(runs)["left"].item() == 1000  # the last is at 11,000
+
+
+def test_few_runs_give_no_intervals(opened) -> None:
+    runs = opened(log_of(ESCAPES), log_of(LATE), cut(log_of(STUCK), 5))
+    found = outlook(runs)
+    for name in ("cutoff", "frames_per_escape", "out_again", "frames_waiting"):
+        assert found[name].sel(bound="estimate").notnull().all()
+        assert found[name].sel(bound=["low", "high"]).isnull().all()
+    assert found[["again_better", "waiting_better"]].isnull().all().to_array().all()
+    assert found["in_collapse"].sel(bound="low").notnull().any()
 
 
 def test_where_no_one_waited_as_long_waiting_is_unknown(opened) -> None:

@@ -146,7 +146,7 @@ def test_what_cannot_be_brought_home_is_told_before_the_training_or_kept(disks) 
 
 @pytest.mark.parametrize("spelling", ["relative", "dotted", "linked"])
 def test_the_runs_own_folder_is_no_scratch_folder(spelling, disks, monkeypatch) -> None:
-    home, local = disks
+    home, _ = disks
     monkeypatch.chdir(home.parent)
     (home.parent / "link").symlink_to(home)
     scratch = {"relative": "home", "dotted": home / ".." / "home", "linked": "link"}[spelling]

@@ -72,6 +72,31 @@ def test_a_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
     assert work(other, quiet).outcome == "failed"
 
 
+def test_an_unexpected_error_leaves_its_traceback_until_the_run_is_done(tmp_path: Path) -> None:
+    job = Job(replace(TINY, total_frames=1001), tmp_path / "seed0.h5")
+
+    def break_down(training: object) -> None:
+        raise RuntimeError("no such luck\n" + "more " * 10_000)
+
+    broken = work(job, break_down)
+    trace = tmp_path / "seed0.error.txt"
+    assert broken.outcome == "failed"
+    assert broken.message == f"RuntimeError: no such luck (traceback: {trace})"
+    assert "in break_down" in trace.read_text()
+    assert work(job, quiet).outcome == "done"
+    assert not trace.exists()
+
+
+def test_a_damaged_file_beside_its_record_stops_nothing(tmp_path: Path) -> None:
+    short = ("--total-frames", "1001")
+    assert call(tmp_path, "--seeds", "1", *short).returncode == 0
+    (tmp_path / "runs/seed1.h5").write_text("no run")
+    again = call(tmp_path, "--seeds", "1,2", "-j", "1", *short)
+    first, second = again.stdout.splitlines()
+    assert first.startswith("runs/seed1.h5: its record is left, but the file is damaged: ")
+    assert second.startswith("runs/seed2.h5: 1,000 frames, return")
+
+
 def test_what_a_record_elsewhere_shows_as_done_is_skipped(tmp_path: Path) -> None:
     short = ("--total-frames", "1001")
     assert call(tmp_path, "--seeds", "1", *short).returncode == 0

@@ -8,6 +8,7 @@ import xarray as xr
 
 from vrlprobe.cli.common import FILE, Session, check_writable
 from vrlprobe.cli.table import aligned
+from vrlprobe.cohort import FEWEST
 from vrlprobe.results import save_result
 from vrlprobe.studies.waiting import outlook as study
 
@@ -50,9 +51,14 @@ def describe(found: xr.Dataset) -> str:
         parts += [aligned(rows)]
         parts += [
             "out, and frames left after that, are for waiting against a new attempt in the frames\n"
-            "left; in brackets the share of bootstrap samples in which that is better"
+            "left; in brackets the share of bootstrap samples of the runs in which that is better"
         ]
-    parts += ["in brackets 95% intervals, over runs"]
+    if found["cutoff"].notnull().all():
+        parts += [
+            "in brackets 95% intervals: of the share Greenwood's, over attempts; else over runs"
+        ]
+    else:
+        parts += [f"in brackets 95% intervals, over attempts; none over fewer than {FEWEST} runs"]
     return "\n\n".join(parts)
 
 
@@ -66,21 +72,29 @@ def _row(here: xr.Dataset) -> dict[str, str]:
 
 
 def _run_row(here: xr.Dataset) -> dict[str, str]:
-    again = here["again_better"].item()
     chances = {
         name: here[name].sel(bound="estimate").item()
         for name in ("out_waiting", "out_again", "frames_waiting", "frames_again")
     }
-    better = "start again" if chances["frames_again"] > chances["frames_waiting"] else "wait"
-    sure = again if better == "start again" else 1 - again
     return {
         "run": str(here["waiting"].item()),
         "in collapse for": f"{here['waited'].item():,}",
         "left": f"{here['left'].item():,}",
         "out": f"{_number(chances['out_waiting'], '.2f')} / {chances['out_again']:.2f}",
         "frames after": f"{_number(chances['frames_waiting'])} / {chances['frames_again']:,.0f}",
-        "better": f"{better} ({sure:.0%})" if np.isfinite(again) else "none waited so long",
+        "better": _better(here, chances["frames_again"] - chances["frames_waiting"]),
     }
+
+
+def _better(here: xr.Dataset, gain: float) -> str:
+    """Waiting or a new attempt, by the frames that the latter is ahead, and how sure that is."""
+    if np.isnan(gain):
+        return "none waited so long"
+    if gain == 0:
+        return "no difference"
+    word, share = ("start again", "again_better") if gain > 0 else ("wait", "waiting_better")
+    sure = here[share].item()
+    return f"{word} ({sure:.0%})" if np.isfinite(sure) else word
 
 
 def _bounds(values: xr.DataArray, form: str = ",.0f") -> str:
@@ -88,7 +102,7 @@ def _bounds(values: xr.DataArray, form: str = ",.0f") -> str:
     estimate, low, high = (
         _number(values.sel(bound=name).item(), form) for name in values["bound"].values
     )
-    return f"{estimate} ({low} to {high})"
+    return estimate if low == high == "?" else f"{estimate} ({low} to {high})"
 
 
 def _number(value: float, form: str = ",.0f") -> str:

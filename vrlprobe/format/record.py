@@ -76,9 +76,15 @@ def is_finished(run: Run) -> bool:
     """Whether a run has its last checkpoint; one that does not say how long it is has."""
     if not len(run.frames):
         return False
-    total = int(run.config.get("total_frames", 0))
-    due = range(0, total, int(run.config.get("eval_every_frames", total or 1)))
-    return not due or int(run.frames[-1]) >= due[-1]
+    due = last_due(run.config)
+    return due is None or int(run.frames[-1]) >= due
+
+
+def last_due(config: Mapping[str, Any]) -> int | None:
+    """The frame at which a run's last evaluation is due; None where its config does not say."""
+    total = int(config.get("total_frames") or 0)
+    due = range(0, total, int(config.get("eval_every_frames") or total or 1))
+    return due[-1] if due else None
 
 
 def make_record(run: Run, sections: Mapping[str, Any] | None = None) -> Record:

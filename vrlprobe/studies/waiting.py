@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from vrlprobe.cohort import FEWEST
 from vrlprobe.errors import SampleError
-from vrlprobe.format.record import Record, is_finished, refuse_twice
+from vrlprobe.format.record import Record, last_due, refuse_twice
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.common import BOUNDS, Variables, blank, run_attributes, shared
 from vrlprobe.studies.reading import Readings, attempt_begins, attempt_stages, readings
-from vrlprobe.waiting import Curve, bounds, resampled
+from vrlprobe.waiting import RESAMPLES, Curve, bounds, resampled
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
@@ -49,8 +50,8 @@ PER_RUN: Variables = {
     "again_better": (
         ("waiting",), np.nan, "share of bootstrap samples in which a new attempt has more of them"
     ),
+    "waiting_better": (("waiting",), np.nan, "share in which waiting has"),
 }  # fmt: skip
-UNKNOWN = (float("nan"), float("nan"))
 CHANCES = ("out_waiting", "frames_waiting", "out_again", "frames_again")
 
 
@@ -81,14 +82,17 @@ def outlook(runs: "Sequence[Run | Record]", *, seed: int = 0) -> xr.Dataset:
         the runs' reset rules. Dims (bound, waiting): those of `PER_RUN`, of the runs that have
         frames left and stand in collapse. `cutoff` (bound,): the frame of an attempt at which
         giving it up makes the fewest frames per escape, the first of equally good ones.
-        Intervals are of 95%, Greenwood's for `in_collapse`, else from bootstrap samples of runs.
+        Intervals are of 95%, Greenwood's over attempts for `in_collapse`, else from bootstrap
+        samples of runs, without those in which no attempt was seen for longer than one has waited;
+        NaN for fewer than `vrlprobe.cohort.FEWEST` runs.
 
     Raises:
         SampleError: several tasks, fewer than two attempts with readings, or none that came out.
     """
     refuse_twice(runs)
     shared([run.config.get("task") for run in runs], runs, "task", "an outlook")
-    attempts = [item for place, run in enumerate(runs) for item in _attempts(place, readings(run))]
+    logs = [readings(run) for run in runs]
+    attempts = [item for place, log in enumerate(logs) for item in _attempts(place, log)]
     out = np.array([item.out for item in attempts], bool)
     if len(attempts) < 2 or not out.any():
         raise SampleError(
@@ -99,7 +103,7 @@ def outlook(runs: "Sequence[Run | Record]", *, seed: int = 0) -> xr.Dataset:
     curve = Curve(durations, out)
     windows = [int(run.config.get("rule_window") or 0) for run in runs]
     frames = np.unique([*durations, *filter(None, windows)])
-    waiting = list(_waiting(runs, attempts))
+    waiting = list(_waiting(runs, logs, attempts))
     labels = run_labels(runs)
     coords = {
         "attempt": range(len(attempts)), "frame": frames.tolist(), "bound": BOUNDS,
@@ -130,14 +134,18 @@ def _attempts(place: int, whole: Readings) -> Iterator[_Attempt]:
 
 
 def _waiting(
-    runs: "Sequence[Run | Record]", attempts: Sequence[_Attempt]
+    runs: "Sequence[Run | Record]", logs: Sequence[Readings], attempts: Sequence[_Attempt]
 ) -> Iterator[tuple[_Attempt, int]]:
-    """The runs' last attempts that are not out, with the frames that the run has left."""
-    for item in {item.place: item for item in attempts}.values():
-        run = runs[item.place]
-        left = int(run.config.get("total_frames", 0)) - 1 - int(run.frames[-1])
-        if not item.out and left > 0 and not (isinstance(run, Record) or is_finished(run)):
-            yield item, left
+    """The attempts that runs are at now and are not out, with the frames until the run's end.
+
+    None of a run that has begun another one since, of which there is no reading yet.
+    """
+    for item in attempts:
+        run, due = runs[item.place], last_due(runs[item.place].config)
+        if item.out or item.number != logs[item.place].attempts[-1] or due is None:
+            continue
+        if not isinstance(run, Record) and due > run.frames[-1]:
+            yield item, due - int(run.frames[-1])
 
 
 def _estimate(found: xr.Dataset, curve: Curve, seed: int) -> None:
@@ -146,25 +154,29 @@ def _estimate(found: xr.Dataset, curve: Curve, seed: int) -> None:
     waits = list(zip(found["waited"].values.tolist(), found["left"].values.tolist(), strict=True))
 
     def statistic(curve: Curve) -> Floats:
-        chances = [
-            (*(curve.outlook(*wait) if known else UNKNOWN), *curve.outlook(0, wait[1]))
-            for wait, known in zip(waits, found["longer"].values > 0, strict=True)
-        ]
+        chances = [(*curve.outlook(*wait), *curve.outlook(0, wait[1])) for wait in waits]
         costs = curve.frames_per_escape(frames)
         return np.concatenate([costs, [frames[np.argmin(costs)]], *chances])
 
+    owners = found["run"].values
+    several = len(set(owners.tolist())) >= FEWEST
     draws = resampled(
-        found["duration"].values, found["out"].values, found["run"].values, statistic, seed=seed
-    )
-    table = np.stack([statistic(curve), *bounds(draws)])
+        found["duration"].values, found["out"].values, owners, statistic, seed=seed,
+        resamples=RESAMPLES if several else 0,
+    )  # fmt: skip
+    estimate = statistic(curve)
+    ends = bounds(draws) if several else np.full((2, len(estimate)), np.nan)
+    table = np.stack([estimate, *ends])
     costs, cutoff, chances = np.split(table, [len(frames), len(frames) + 1], axis=1)
     found["frames_per_escape"][:] = costs
     found["cutoff"] = ("bound", cutoff[:, 0], {"long_name": "frame at which to give an attempt up"})
     for at, name in enumerate(CHANCES):
         found[name][:] = chances[:, at :: len(CHANCES)]
-    drawn = draws[:, len(frames) + 1 :].reshape(len(draws), -1, len(CHANCES))
-    again, stay = (drawn[..., CHANCES.index(f"frames_{word}")] for word in ("again", "waiting"))
-    known = np.isfinite(stay).sum(axis=0)
-    found["again_better"][:] = np.divide(
-        (again > stay).sum(axis=0), known, out=np.full(len(known), np.nan), where=known > 0
-    )
+    if several:
+        drawn = draws[:, len(frames) + 1 :].reshape(len(draws), -1, len(CHANCES))
+        gain = (
+            drawn[..., CHANCES.index("frames_again")] - drawn[..., CHANCES.index("frames_waiting")]
+        )
+        known = np.isfinite(gain).sum(axis=0)
+        for name, better in (("again_better", gain > 0), ("waiting_better", gain < 0)):
+            found[name][known > 0] = better.sum(axis=0)[known > 0] / known[known > 0]
