@@ -63,6 +63,16 @@ def test_thresholds_lie_between_decades() -> None:
     assert best_cut([-2.0, 0.0, 4.0, 5.0], [False, False, True, True]).threshold == 2.0
 
 
+def test_a_cut_separates_neighbouring_numbers() -> None:
+    low = np.random.default_rng(0).uniform(0.1, 10, 200)
+    for value in [*low, *-low, 0.0, 5e-324]:
+        pair = np.array([value, np.nextafter(value, np.inf)])
+        for bad in ([True, False], [False, True]):
+            cut = best_cut(pair, bad)
+            assert cut.accuracy == 1
+            assert cut.tells(pair).tolist() == bad
+
+
 def test_the_metric_that_is_best_on_the_others_is_taken() -> None:
     rng = np.random.default_rng(1)
     bad = np.arange(12) < 5

@@ -1,7 +1,7 @@
 """What commands of `vrltrain` share: an option for every setting, and the settings they make."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,11 +64,12 @@ def _option_names(setting: str, switch: bool) -> list[str]:
     return [*names, f"--{SHORT[setting]}"] if setting in SHORT else names
 
 
-def _refuse_idle(given: Mapping[str, Any], init: "Init | None") -> None:
-    """Raise UsageError for settings given without the one that makes them count."""
+def _refuse_idle(given: Mapping[str, Any], base: TrainConfig, init: "Init | None") -> None:
+    """Raise UsageError for settings given where the one that makes them count is off."""
+    whole = {**asdict(base), **given}
     for name in given:
         prefix = name.partition("_")[0]
-        if name != SWITCHES.get(prefix, name) and not given.get(SWITCHES[prefix]):
+        if name != SWITCHES.get(prefix, name) and not whole[SWITCHES[prefix]]:
             switch = SWITCHES[prefix].replace("_", "-")
             raise click.UsageError(f"--{name.replace('_', '-')} has no effect without --{switch}")
     if "init_blanks" in given and init is None:
@@ -96,7 +97,6 @@ def given_config(
     if "reset_metric" in given:
         sign = SPREAD if given["reset_metric"] == SPREAD.name else GRADIENT
         given = {"reset_threshold": sign.threshold, **given}
-    _refuse_idle(given, init)
     named = TASK if task is None else task
     split_task(named)
     try:
@@ -106,6 +106,7 @@ def given_config(
             base = replace(PROFILES[profile](init.config.task), **brought(init))
         else:
             base = init.config
+        _refuse_idle(given, base, init)
         config = replace(base, seed=seed, **{"task": task or base.task, **given})
     except ValueError as error:
         raise click.UsageError(str(error)) from error

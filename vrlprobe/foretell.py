@@ -15,7 +15,10 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Cut:
-    """A threshold, and the side of it on which runs are expected to end badly."""
+    """A threshold, and the side of it on which runs are expected to end badly.
+
+    The threshold itself belongs to the lower side.
+    """
 
     threshold: float
     above: bool
@@ -25,7 +28,7 @@ class Cut:
     def tells(self, values: npt.ArrayLike) -> Bools:
         """Which values say that the run will end badly; none where the cut is NaN."""
         found = np.asarray(values, np.float64)
-        return found > self.threshold if self.above else found < self.threshold
+        return found > self.threshold if self.above else found <= self.threshold
 
 
 def balanced_accuracy(told: npt.ArrayLike, bad: npt.ArrayLike) -> float:
@@ -86,8 +89,9 @@ def best_cut(values: npt.ArrayLike, bad: npt.ArrayLike) -> Cut:
 
 
 def _between(low: float, high: float) -> float:
-    middle = np.sqrt(low) * np.sqrt(high) if low > 0 else (low + high) / 2
-    return float(middle)
+    """A number from `low` on and below `high`, which rounding could miss where they are close."""
+    middle = np.sqrt(low) * np.sqrt(high) if low > 0 else low + (high - low) / 2
+    return float(middle if low <= middle < high else low)
 
 
 def leave_one_out(values: npt.ArrayLike, bad: npt.ArrayLike) -> Bools:

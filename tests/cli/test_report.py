@@ -57,9 +57,34 @@ def test_a_result_that_is_named(call, probed, tmp_path) -> None:
 def test_a_result_of_another_training_is_not_shown(call, probed, make_run, tmp_path) -> None:
     make_run("seed1.h5", seed=9, frames=(0, 1000), config={"rule_window": 1000})
     result = call("report", "seed1.h5", "-o", "a.html")
-    assert "is of another seed1" in result.stderr
+    assert "has another seed1" in result.stderr
     assert data_of(tmp_path / "a.html")["runs"][0]["heat"] is None
-    failed(call("report", "seed1.h5", "-o", "a.html", "--probe", probed), "probe it again")
+    failed(call("report", "seed1.h5", "-o", "a.html", "--probe", probed), "make it again")
+
+
+def test_runs_of_one_name_have_each_its_own_result(call, make_run, tmp_path) -> None:
+    rewards = {"a": 1.0, "b": 0.5}
+    for folder, reward in rewards.items():
+        (tmp_path / folder).mkdir()
+        kinds = {"seed": len(folder) + int(2 * reward), "reward": reward}
+        make_run(f"{folder}/seed1.h5", frames=(0, 1000), config={"rule_window": 1000}, **kinds)
+        made = call(
+            "probe", f"{folder}/seed1.h5", "--samples", f"{folder}/seed1.h5", "--keep-own",
+            "--layers", "cnn4", "--components", "height", "-o", f"{folder}/seed1.probe.nc",
+            "--frames", "all",
+        )  # fmt: skip
+        assert made.exit_code == 0, made.output
+    named = ["--probe", "b/seed1.probe.nc", "--probe", "a/seed1.probe.nc"]
+    runs = ["a/seed1.h5", "b/seed1.h5"]
+    beside = call("report", *runs, "-o", "beside.html")
+    assert "warning" not in beside.stderr
+    shown = [run["heat"] for run in data_of(tmp_path / "beside.html")["runs"]]
+    for folder, heat in zip(rewards, shown, strict=True):
+        stored = load_result(tmp_path / folder / "seed1.probe.nc")["test_r2"]
+        expected = stored.isel(run=0).sel(frame=1000, component="height").values
+        assert heat["r2"][1][0] == pytest.approx(expected.tolist(), abs=0.0051)
+    swapped = call("report", *runs, "-o", "named.html", *named)
+    assert "different samples" in swapped.stderr  # made on different samples: refused as before
 
 
 def test_the_record_of_a_run_has_its_curves(call, runs, tmp_path) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 from tests.trainers.tiny import TINY, quiet, same_runs
 from trainers.cli import main
 from trainers.inits import brought, read_init
+from trainers.options import given_config
 from trainers.run import begin, record_path, resume
 from trainers.sweep import Job, is_done, jobs_from, work
 from vrlprobe.errors import TransplantError, VrlprobeError
@@ -149,6 +151,18 @@ def test_the_command_refuses_what_the_init_is_not(trained, tmp_path, options, wo
     assert done.exit_code == 1
     assert words in done.stderr
     assert "Traceback" not in done.output
+
+
+def test_a_rule_that_the_init_brought_is_set_without_switching_it_on(trained: Path) -> None:
+    init = read_init(trained)
+    given = {"reset_window": 2000, "norm_batch_size": 16}
+    with pytest.raises(click.UsageError, match="no effect without --reset-rule"):
+        given_config(None, None, 0, given, init)
+    ruled = replace(init.config, reset_rule=True, reset_consecutive=1, reset_window=2500)
+    found = given_config(None, None, 0, given, replace(init, config=ruled))
+    assert (found.reset_rule, found.reset_window) == (True, 2000)
+    with pytest.raises(click.UsageError, match="no effect without --reset-rule"):
+        given_config(None, None, 0, {**given, "reset_rule": False}, replace(init, config=ruled))
 
 
 def test_a_missing_init(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import xarray as xr
 
 from vrlprobe.cli.common import FILE, Session, check_writable, parse_frames
 from vrlprobe.errors import FormatError, RenderError
-from vrlprobe.format.reader import Run
 from vrlprobe.results import save_result, written_at_once
 from vrlprobe.studies.filming import DEFAULT_COUNT, DEFAULT_UNTIL
 from vrlprobe.studies.filming import film as study
@@ -91,7 +90,7 @@ def film(
                 click.echo(f"wrote {data}", err=True)
         if video and encode:
             whole = study(opened, count=None, until=None, **which)
-            encoded = encode(side_by_side(whole), steps_per_second(opened[0]))
+            encoded = encode(side_by_side(whole), steps_per_second(whole))
             with written_at_once(video) as temporary:
                 temporary.write_bytes(encoded)
             click.echo(f"wrote {video}", err=True)
@@ -124,11 +123,9 @@ def side_by_side(strip: xr.Dataset) -> np.ndarray:
     return frames[:, : even[0], : even[1]]
 
 
-def steps_per_second(run: Run) -> float:
+def steps_per_second(strip: xr.Dataset) -> float:
     """Agent steps in a second of the simulated time, so that a video runs as the task does."""
-    episode = run.rollout(int(run.frames[-1]))[0]
-    seconds = np.diff(episode.physics[:, 0]) if episode.physics.shape[1] else np.zeros(0)
-    step = float(np.median(seconds)) if len(seconds) else 0.0
+    step = float(strip.attrs["step_seconds"])
     return 1 / step if step > 0 else VIDEO_FPS
 
 

@@ -25,6 +25,7 @@ from vrlprobe.report.page import render
 from vrlprobe.results import combine, written_at_once
 from vrlprobe.selection import run_labels
 from vrlprobe.studies import cohort, collapse
+from vrlprobe.studies.common import part_of
 from vrlprobe.studies.filming import film
 
 
@@ -89,43 +90,25 @@ def probed(runs: Sequence[Run | Record], given: Sequence[Path]) -> list[xr.Datas
             for path, label, run in zip(beside, labels, runs, strict=True)
         ]
     whole = combine(results(given, "probe"))
-    there = whole["run"].values.tolist()
-    if not set(there) & set(labels):
+    parts = [part_of(whole, run, label) for label, run in zip(labels, runs, strict=True)]
+    if all(part is None for part in parts):
         raise FormatError(
-            f"{', '.join(map(str, given))} shows none of these runs, but {', '.join(there)}"
+            f"{', '.join(map(str, given))} shows none of these runs, but "
+            f"{', '.join(whole['run'].values)}"
         )
-    return [
-        _checked(whole.sel(run=label), run, "the result") if label in there else None
-        for label, run in zip(labels, runs, strict=True)
-    ]
+    return parts
 
 
 def _part(path: Path, label: str, run: Run | Record) -> xr.Dataset | None:
     """The run's part of the result beside it; None, with a word, where that is not of it."""
     try:
         found = results([path], "probe")[str(path)]
-        if label not in (names := found["run"].values.tolist()):
-            raise FormatError(f"{path} shows {', '.join(names)}, not {label}")
-        return _checked(found.sel(run=label), run, str(path))
+        if (part := part_of(found, run, label)) is None:
+            raise FormatError(f"it shows {', '.join(found['run'].values)}, not {label}")
+        return part
     except VrlprobeError as error:
-        click.echo(f"warning: {error}; left out", err=True)
+        click.echo(f"warning: {path}: {error}; left out", err=True)
         return None
-
-
-def _checked(part: xr.Dataset, run: Run | Record, name: str) -> xr.Dataset:
-    """The part as it is, where the checkpoints probed are those of the run."""
-    digests = dict(zip(part["frame"].values.tolist(), part["checkpoint"].values, strict=True))
-    for frame, digest in digests.items():
-        if (
-            digest
-            and isinstance(run, Run)
-            and not (frame in run.frames and run.digest(frame) == digest)
-        ):
-            raise FormatError(
-                f"{name} is of another {run.path.stem}: its checkpoint at frame {frame} is not "
-                "this run's; probe it again"
-            )
-    return part
 
 
 def _strips(run: Run | Record) -> list[Strip]:

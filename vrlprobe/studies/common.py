@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from vrlprobe.errors import SampleError
-from vrlprobe.results import provenance
+from vrlprobe.errors import FormatError, SampleError
+from vrlprobe.format.record import Record
+from vrlprobe.results import last_checkpoint, provenance
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import run_labels
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
-    from vrlprobe.format.record import Record
 
 CONFIG_KEYS = (
     *("task", "seed", "profile", "architecture", "precision", "render"),
@@ -69,6 +69,48 @@ def shared(
                 f"{run.path.name} has {value}{f' ({hint})' if hint else ''}"
             )
     return values[0]
+
+
+def place_in(result: xr.Dataset, run: "Run | Record") -> int | None:
+    """Where a result has a run, whatever it is called there; None where it has not.
+
+    It is told by the digest of the last checkpoint that the result has of it.
+    """
+    for place, name in enumerate(result["run"].values.tolist()):
+        last = last_checkpoint(result, name)
+        if _digest(run, int(last["frame"].item())) == last["checkpoint"].item():
+            return place
+    return None
+
+
+def part_of(result: xr.Dataset, run: "Run | Record", label: str) -> xr.Dataset | None:
+    """A run's part of a result, see `place_in`.
+
+    A record keeps the digest of its last checkpoint only: where the result ends before that, the
+    label decides.
+
+    Raises:
+        FormatError: the result has a run of that label, but of another training.
+    """
+    place = place_in(result, run)
+    if place is not None:
+        return result.isel(run=place)
+    if label not in result["run"].values:
+        return None
+    frame = int(last_checkpoint(result, label)["frame"].item())
+    if isinstance(run, Record) and frame < run.frames[-1]:
+        return result.sel(run=label)
+    raise FormatError(
+        f"the result has another {label}: its checkpoint at frame {frame} is not this run's; make "
+        "it again"
+    )
+
+
+def _digest(run: "Run | Record", frame: int) -> str | None:
+    """Of a run's checkpoint at a frame; None where it has none, or does not keep its digest."""
+    if isinstance(run, Record):
+        return run.checkpoint if frame == run.frames[-1] else None
+    return run.digest(frame) if frame in run.frames else None
 
 
 def sample_attributes(samples: SampleSet) -> dict[str, Any]:

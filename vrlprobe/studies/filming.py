@@ -46,7 +46,8 @@ def film(
         `image`, uint8, dims (row, time, y, x, colour), a row an episode: run by run, then episode
         by episode; black after an episode's end. Coordinates (row,): `run`, `checkpoint` (its
         frame), `episode`, `episode_return`, `length` (frames), `rendered` (anew); (time,): `frame`
-        of the episode, action repeat included.
+        of the episode, action repeat included. The attribute `step_seconds` is what an agent step
+        takes of the simulated time, NaN where no physics were recorded.
 
     Raises:
         SampleError: a run without this episode, or runs of other action repeats or image sizes.
@@ -80,8 +81,18 @@ def film(
             "rendered": ("row", [bool(size) or shot[4].images is None for shot in shots]),
             "frame": ("time", repeat * steps.astype(np.int64)),
         },
-        attrs=run_attributes("film", runs, {"frame": frame, "episodes": list(episodes)}),
+        attrs={
+            **run_attributes("film", runs, {"frame": frame, "episodes": list(episodes)}),
+            "step_seconds": _step_seconds(shots[0][4]),
+        },
     )
+
+
+def _step_seconds(episode: Episode) -> float:
+    """Simulated time between the steps of an episode, the first number of its physics."""
+    if episode.physics.shape[1] == 0 or len(episode) < 1:
+        return float("nan")
+    return float(np.median(np.diff(episode.physics[:, 0])))
 
 
 def _episode(run: "Run", frame: int, which: int) -> Episode:

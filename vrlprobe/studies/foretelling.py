@@ -11,9 +11,10 @@ import xarray as xr
 from vrlprobe.errors import SampleError
 from vrlprobe.foretell import balanced_accuracy, best_cut, leave_one_out, separation
 from vrlprobe.format.record import Record, is_finished, refuse_twice
+from vrlprobe.results import last_checkpoint
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.collapsing import judged
-from vrlprobe.studies.common import Variables, all_frames, blank, run_attributes
+from vrlprobe.studies.common import Variables, all_frames, blank, place_in, run_attributes
 from vrlprobe.studies.gathering import run_class
 from vrlprobe.studies.reading import Readings, readings
 
@@ -235,13 +236,12 @@ def _measured(
 
 
 def _place(measured: xr.Dataset, label: str, run: "Run | Record") -> int:
-    """Where a result has a run, whatever it is called there: by its last checkpoint."""
-    last = int(run.frames[-1])
-    digest = run.checkpoint if isinstance(run, Record) else run.digest(last)
-    if last in measured["frame"].values:
-        found = np.flatnonzero(measured["checkpoint"].sel(frame=last).values == digest)
-        if len(found):
-            return int(found[0])
+    """Where a result has a run to its last checkpoint."""
+    place = place_in(measured, run)
+    if place is not None:
+        name = str(measured["run"].values[place])
+        if last_checkpoint(measured, name)["frame"] == run.frames[-1]:
+            return place
     raise SampleError(f"{label} is not among the runs that the metrics were measured on")
 
 
