@@ -18,6 +18,7 @@ import numpy.typing as npt
 from vrlprobe.errors import SampleError
 from vrlprobe.format.episode import Episode
 from vrlprobe.format.record import refuse_twice
+from vrlprobe.format.settings import number, whole
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Rollout, Run
@@ -320,7 +321,7 @@ def _source(run: "Run", n_episodes: int) -> Source:
     return Source(
         name=_name(run),
         task=str(run.config.get("task", "unknown")),
-        seed=int(run.config.get("seed", -1)),
+        seed=whole(run, "seed", -1),
         frame=frame,
         checkpoint=run.digest(frame),
         episode_return=_last_rollout(run).mean_return,
@@ -334,8 +335,8 @@ def weak_runs(runs: "Iterable[Run]") -> list[str]:
     """One phrase for each run that stays under its profile's `good_return`."""
     phrases = []
     for run in runs:
-        good = run.config.get("good_return")
-        if good is not None and (returned := _last_rollout(run).mean_return) < float(good):
+        good = number(run, "good_return")
+        if good is not None and (returned := _last_rollout(run).mean_return) < good:
             phrases.append(f"{_name(run)} returns {returned:.0f} (good: {good:g})")
     return phrases
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.format.filesystem import replaced_whole
 from vrlprobe.format.reader import Run, open_run
+from vrlprobe.format.settings import whole
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -76,14 +77,14 @@ def is_finished(run: Run) -> bool:
     """Whether a run has its last checkpoint; one that does not say how long it is has."""
     if not len(run.frames):
         return False
-    due = last_due(run.config)
+    due = last_due(run)
     return due is None or int(run.frames[-1]) >= due
 
 
-def last_due(config: Mapping[str, Any]) -> int | None:
+def last_due(run: "Run | Record") -> int | None:
     """The frame at which a run's last evaluation is due; None where its config does not say."""
-    total = int(config.get("total_frames") or 0)
-    due = range(0, total, int(config.get("eval_every_frames") or total or 1))
+    total = whole(run, "total_frames")
+    due = range(0, total, whole(run, "eval_every_frames") or total or 1)
     return due[-1] if due else None
 
 

@@ -21,6 +21,7 @@ from vrlprobe.collapse import (
 )
 from vrlprobe.errors import SampleError
 from vrlprobe.format.record import Record, refuse_twice
+from vrlprobe.format.settings import whole
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import run_labels, samples_for
 from vrlprobe.studies.common import shared
@@ -37,8 +38,8 @@ def noise_window(run: "Run | Record", window: int | None) -> int:
     Raises:
         SampleError: the run's config does not say and none is given.
     """
-    decay = int(run.config.get("noise_steps", 0)) * int(run.config.get("action_repeat", 0))
-    return _known(run, window or decay or run.config.get("rule_window"))
+    decay = whole(run, "noise_steps") * whole(run, "action_repeat")
+    return _known(run, window or decay or whole(run, "rule_window"))
 
 
 def rule_window(run: "Run | Record", window: int | None) -> int:
@@ -47,7 +48,7 @@ def rule_window(run: "Run | Record", window: int | None) -> int:
     Raises:
         SampleError: the run's config does not say and none is given.
     """
-    return _known(run, window or run.config.get("rule_window"))
+    return _known(run, window or whole(run, "rule_window"))
 
 
 def _known(run: "Run | Record", found: Any) -> int:
@@ -164,7 +165,7 @@ def rule(
             raise SampleError(f"{run.path.name} has no readings of {sign.name}: there are {near}")
         applied = Rule(rule_window(run, window), sign, consecutive)
         _check_readings(run, applied, first)
-        attempts.append(applied.attempts(int(run.config.get("total_frames", run.frames[-1]))))
+        attempts.append(applied.attempts(whole(run, "total_frames", int(run.frames[-1]))))
         verdict = judge(first.frames, first.values, noise_window(run, window), signs)
         rows.append(_applied(applied, first, verdict))
     result = xr.Dataset(

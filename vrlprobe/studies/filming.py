@@ -10,6 +10,7 @@ import xarray as xr
 from vrlprobe.envs import PixelEnv
 from vrlprobe.errors import SampleError
 from vrlprobe.format.episode import Episode
+from vrlprobe.format.settings import whole
 from vrlprobe.selection import resolve_frames, run_labels
 from vrlprobe.studies.common import run_attributes, shared
 
@@ -54,7 +55,7 @@ def film(
         RenderError: images must be rendered, and there is no OpenGL library.
     """
     runs = list(runs) if isinstance(runs, Sequence) else [runs]
-    repeats = [int(run.config.get("action_repeat", 1)) for run in runs]
+    repeats = [whole(run, "action_repeat", 1) for run in runs]
     repeat: int = shared(repeats, runs, "action repeat", "one strip")
     shots = [
         (label, run, at, which, _episode(run, at, which))
@@ -126,7 +127,7 @@ def render(run: "Run", physics: npt.NDArray[np.float64], size: int | None = None
         SampleError: the run recorded no physics, or that of another model.
         RenderError, UnknownTaskError: it cannot be rendered.
     """
-    pixels = size or int(run.config.get("image_size", 84))
+    pixels = size or whole(run, "image_size", 84)
     with PixelEnv(
         str(run.config.get("task")), image_size=pixels, render=str(run.config.get("render", "full"))
     ) as env:

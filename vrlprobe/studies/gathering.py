@@ -21,6 +21,7 @@ from vrlprobe.collapse import Verdict
 from vrlprobe.errors import SampleError
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record, is_finished, refuse_twice
+from vrlprobe.format.settings import number, whole
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.collapsing import judged
 from vrlprobe.studies.common import BOUNDS, Variables, all_frames, blank, run_attributes
@@ -86,7 +87,7 @@ def cohort(
         returns = run.returns
         values = {
             "task": str(run.config.get("task", "unknown")),
-            "seed": int(run.config.get("seed", -1)),
+            "seed": whole(run, "seed", -1),
             "final_return": float(returns[-1]),
             "class": run_class(run, float(returns[-1]), good, bad),
             "verdict": verdict.word,
@@ -117,8 +118,8 @@ def run_class(
     Raises:
         SampleError: the run records none, or they make no sense.
     """
-    good = run.config.get("good_return") if good is None else good
-    bad = run.config.get("bad_return") if bad is None else bad
+    good = number(run, "good_return") if good is None else good
+    bad = number(run, "bad_return") if bad is None else bad
     if good is None or bad is None:
         raise SampleError(
             f"{run.path.name} records no good_return and bad_return: give them (--good, --bad)"

@@ -11,6 +11,7 @@ import xarray as xr
 from vrlprobe.cohort import FEWEST
 from vrlprobe.errors import SampleError
 from vrlprobe.format.record import Record, last_due, refuse_twice
+from vrlprobe.format.settings import whole
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.common import BOUNDS, Variables, blank, run_attributes, shared
 from vrlprobe.studies.reading import Readings, attempt_begins, attempt_stages, readings
@@ -101,7 +102,7 @@ def outlook(runs: "Sequence[Run | Record]", *, seed: int = 0) -> xr.Dataset:
         )
     durations = np.array([item.duration for item in attempts])
     curve = Curve(durations, out)
-    windows = [int(run.config.get("rule_window") or 0) for run in runs]
+    windows = [whole(run, "rule_window") for run in runs]
     frames = np.unique([*durations, *filter(None, windows)])
     waiting = list(_waiting(runs, logs, attempts))
     labels = run_labels(runs)
@@ -141,7 +142,7 @@ def _waiting(
     None of a run that has begun another one since, of which there is no reading yet.
     """
     for item in attempts:
-        run, due = runs[item.place], last_due(runs[item.place].config)
+        run, due = runs[item.place], last_due(runs[item.place])
         if item.out or item.number != logs[item.place].attempts[-1] or due is None:
             continue
         if not isinstance(run, Record) and due > run.frames[-1]:
