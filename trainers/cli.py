@@ -236,14 +236,15 @@ def _sweep(jobs: list[Any], workers: int, scheduler: str | None) -> int:
     from trainers.sweep import watched
 
     results = sweep_on_cluster(jobs, scheduler) if scheduler else start(jobs, workers)
-    failed = 0
+    failed, left = 0, list(jobs)
     try:
         with (
             closing(results),
             sweep_progress({job.path: job.config for job in jobs}) as progress,
-            watched(jobs, progress.show),
+            watched(left, progress.show),
         ):
             for result in results:
+                left.remove(result.job)
                 failed += result.outcome == "failed"
                 progress.end(result.job.path)
                 click.echo(f"{result.job.path}: {_ending(result)}")

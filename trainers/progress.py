@@ -2,6 +2,7 @@
 
 import math
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -161,30 +162,34 @@ class _SweepTable:
         self.totals, self.frames = totals, dict.fromkeys(totals, 0)
         self.rows: dict[Path, Any] = {}
         self.ended: set[Path] = set()
+        self.lock = threading.Lock()  # `show` is called by a thread of its own
         self.whole = self.bars.add_task("all", total=sum(totals.values()), told=self._counts())
 
     def _counts(self) -> str:
         return f"{len(self.ended)} of {len(self.totals)} ended"
 
     def show(self, standings: "Mapping[Path, Standing]") -> None:
-        for path, at in standings.items():
-            if path in self.ended:
-                continue
-            if path not in self.rows:
-                total = self.totals[path]
-                self.rows[path] = self.bars.add_task(path.stem, total=total, told="")
-            told = "" if math.isnan(at.returned) else f"return {at.returned:.0f}"
-            told += _attempt(at.attempt)
-            self.bars.update(self.rows[path], completed=at.frame, told=told)
-            self.frames[path] = at.frame
-        self._sum()
+        with self.lock:
+            for path, at in standings.items():
+                if path not in self.ended:
+                    self._show(path, at)
+            self._sum()
+
+    def _show(self, path: Path, at: "Standing") -> None:
+        if path not in self.rows:
+            self.rows[path] = self.bars.add_task(path.stem, total=self.totals[path], told="")
+        told = "" if math.isnan(at.returned) else f"return {at.returned:.0f}"
+        told += _attempt(at.attempt)
+        self.bars.update(self.rows[path], completed=at.frame, told=told)
+        self.frames[path] = at.frame
 
     def end(self, path: Path) -> None:
-        self.ended.add(path)
-        self.frames[path] = self.totals[path]
-        if path in self.rows:
-            self.bars.remove_task(self.rows.pop(path))
-        self._sum()
+        with self.lock:
+            self.ended.add(path)
+            self.frames[path] = self.totals[path]
+            if path in self.rows:
+                self.bars.remove_task(self.rows.pop(path))
+            self._sum()
 
     def _sum(self) -> None:
         self.bars.update(self.whole, completed=sum(self.frames.values()), told=self._counts())

@@ -118,29 +118,38 @@ def recorded(jobs: Iterable[Job], folder: Path) -> dict[Path, Path]:
     Raises:
         VrlprobeError: a file there is no record.
     """
-    configs = {path: read_record(path).config for path in sorted(folder.glob("*.json"))}
+    found = {path: _whole(read_record(path).config) for path in sorted(folder.glob("*.json"))}
+    wanted = {job.path: job.config.stored() for job in jobs}
     return {
-        job.path: path
-        for job in jobs
-        for path, config in configs.items()
-        if _differing(job, config) is None
+        path: record
+        for path, settings in wanted.items()
+        for record, config in found.items()
+        if _differing(settings, config) is None
     }
 
 
 def _check_settings(job: Job, path: Path, config: Mapping[str, Any]) -> None:
     """Refuse what was found at `path` where its settings are not the job's."""
-    if differing := _differing(job, config):
+    if differing := _differing(job.config.stored(), _whole(config)):
         raise VrlprobeError(f"{path} is of other settings ({differing}): choose another folder")
 
 
-def _differing(job: Job, config: Mapping[str, Any]) -> str | None:
-    """The first setting, by name, in which a run's are not the job's, with both values."""
-    found = TrainConfig().stored() | dict(config)  # older ones lack new settings
-    wanted = job.config.stored() | {"action_dim": found.get("action_dim")}
+def _whole(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's settings with the defaults of those that it lacks: older ones lack new settings."""
+    return TrainConfig().stored() | dict(config)
+
+
+def _differing(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
+    """The first setting, by name, in which a run's are not those wanted, with both values.
+
+    What only a run knows does not differ: the length of its actions, the precision behind `auto`.
+    """
+    known = {"action_dim": found.get("action_dim")}
     if wanted["precision"] == "auto":
-        wanted["precision"] = found.get("precision")
-    differing = (key for key in sorted(wanted) if wanted[key] != found.get(key))
-    return next((f"{key} {found.get(key)}, wanted {wanted[key]}" for key in differing), None)
+        known["precision"] = found.get("precision")
+    whole = {**wanted, **known}
+    differing = (key for key in sorted(whole) if whole[key] != found.get(key))
+    return next((f"{key} {found.get(key)}, wanted {whole[key]}" for key in differing), None)
 
 
 def work(job: Job, progress: Progress) -> Result:
@@ -257,12 +266,17 @@ class Standing:
 
 @contextmanager
 def watched(jobs: Sequence[Job], show: Callable[[Mapping[Path, Standing]], None]) -> Iterator[None]:
-    """Call `show` every few seconds with where each run stands that has begun."""
+    """Call `show` every few seconds with where each run stands that has begun.
+
+    Args:
+        jobs: to look at; the caller may take out those that have ended.
+        show: called in a thread of its own.
+    """
     stop = threading.Event()
 
     def watch() -> None:
         while not stop.wait(POLL_SECONDS):
-            show(standings(jobs))
+            show(standings(tuple(jobs)))
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
