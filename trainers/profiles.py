@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from vrlprobe.agents.drqv2 import feature_size
-from vrlprobe.collapse import GRADIENT, SPREAD
+from vrlprobe.collapse import CONSECUTIVE, GRADIENT, SPREAD
 
 MEDIUM_TASKS = frozenset(
     (
@@ -133,7 +133,7 @@ class TrainConfig:
         f"value that the metric must exceed; where --reset-metric is given, {SPREAD.threshold:g} "
         f"for {SPREAD.name} and as here for gradient norms",
     )
-    reset_consecutive: int = _setting(5, "evaluations in a row in which it must")
+    reset_consecutive: int = _setting(CONSECUTIVE, "evaluations in a row in which it must")
     reset_parts: str = _setting("all", "networks that start again: all, actor and critic, encoder")
     reset_replay: str = _setting("clear", "whether the replay starts again, too")
     reset_noise: str = _setting("restart", "whether the noise schedule starts again, too")

@@ -56,6 +56,12 @@ COSINE = Sign("correlation_samples[mlp2]", 0.96, healthy_above=False)
 """Thresholds lie between what collapsed and healthy checkpoints of real runs have: spread up to
 0.026 and from 0.17, rank up to 1.9 and from 3.6, cosine from 0.995 and up to 0.92; blank networks
 have a spread of 0.06, so rows before the first update don't count (docs/collapse.md)."""
+LOGGED = (SPREAD, GRADIENT)
+SIGNS = (*LOGGED, RANK, COSINE)
+"""What a verdict is made of, the sign that decides first; of `LOGGED` every run has readings, the
+others need observations."""
+CONSECUTIVE = 5
+"""Readings in a row over the threshold that let an attempt go on (paper, section 5.2)."""
 CONFIRMED = 2
 """Readings in a row that begin a stage: single ones jump."""
 RECENT = 3
@@ -145,7 +151,7 @@ def judge(
     frames: Ints,
     readings: dict[str, Floats],
     window: int,
-    signs: Sequence[Sign] = (SPREAD, GRADIENT),
+    signs: Sequence[Sign] = LOGGED,
 ) -> Verdict:
     """Say whether a run is in action collapse, since when, or when it came out.
 
@@ -206,7 +212,7 @@ class Rule:
 
     window: int
     sign: Sign = GRADIENT
-    consecutive: int = 5
+    consecutive: int = CONSECUTIVE
 
     def __post_init__(self) -> None:
         if self.window < 1 or self.consecutive < 1:

@@ -150,3 +150,18 @@ def test_a_frame_as_people_write_it(call, results) -> None:
         done = call("plot", "layers", "two.nc", "--frame", frame, "-o", "l.pdf")
         assert done.exit_code == 0, done.output
     failed(call("plot", "layers", "two.nc", "--frame", "all", "-o", "l.pdf"), "one frame", code=2)
+
+
+def test_classes_without_a_common_frame_are_drawn_run_by_run_and_said_so(call, tmp_path) -> None:
+    result = probed(runs=("a", "b"), frames=(0, 1000, 2000, 3000))
+    for run, frames in (("a", [2000, 3000]), ("b", [0, 1000])):
+        result["checkpoint"].loc[run, frames] = ""
+    save_result(result, tmp_path / "apart.nc")
+    told = call("plot", "probe", "apart.nc", "-o", "apart.png")
+    assert told.exit_code == 0, told.output
+    assert "a, b were probed at no common frame" in told.stderr
+    assert "drawn run by run" in told.stderr
+    failed(call("plot", "probe", "apart.nc", "-o", "c.png", "--by", "class"), "no common frame")
+    bare = result.assign_attrs(configs="{}")
+    save_result(bare, tmp_path / "bare.nc")
+    assert "warning" not in call("plot", "probe", "bare.nc", "-o", "bare.png").stderr

@@ -93,7 +93,7 @@ def state_dict_checkpoint(
         where: begins every error's message.
         architecture: one of `ARCHITECTURES`, or a registered one; told by the names if None.
         image_size: height and width of the images, where the shapes leave a choice.
-        activation: between the layers; what the file states, or the usual one, if None.
+        activation: between the layers, where the file does not state it; the usual one if None.
         told: what the file states of itself (`stated`).
 
     Raises:

@@ -13,15 +13,14 @@ import xarray as xr
 
 from vrlprobe.cli.common import FILE, Session, samples_option
 from vrlprobe.cli.table import aligned
-from vrlprobe.collapse import COSINE, GRADIENT, RANK, SPREAD, Sign, Verdict
+from vrlprobe.collapse import CONSECUTIVE, GRADIENT, LOGGED, SIGNS, Sign, Verdict
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record
 from vrlprobe.selection import run_labels
 from vrlprobe.studies import collapse as judge_runs
 from vrlprobe.studies import rule as apply_rule
 
-SIGNS = (SPREAD, GRADIENT, RANK, COSINE)
-FOLLOW_SECONDS, CONSECUTIVE = 10.0, 5
+FOLLOW_SECONDS = 10.0
 Logged = Run | Record
 
 
@@ -45,7 +44,8 @@ Logged = Run | Record
 )  # fmt: skip
 @click.option(
     "--consecutive", type=click.IntRange(min=1),
-    help="With --rule: readings in a row beyond the threshold that keep a run.  [default: 5]",
+    help="With --rule: readings in a row beyond the threshold that keep a run.  "
+    f"[default: {CONSECUTIVE}]",
 )  # fmt: skip
 @click.option("--follow", is_flag=True, help="Judge growing runs again at each checkpoint.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a run.")
@@ -72,7 +72,7 @@ def collapse(
         raise click.UsageError("--metric and --consecutive are the rule's: give --rule, too")
     metric, consecutive = metric or GRADIENT.name, consecutive or CONSECUTIVE
     given = _thresholds(thresholds)
-    read = [sign for sign in SIGNS if not rule or sign in SIGNS[:2] or sign.name == metric]
+    read = [sign for sign in SIGNS if not rule or sign in LOGGED or sign.name == metric]
     signs = tuple(replace(s, threshold=given.pop(s.name, s.threshold)) for s in read)
     sign = _rule_sign(metric, signs, given) if rule else GRADIENT
     if given:

@@ -98,12 +98,20 @@ def probe_rows(
         )
     if by == "run" or (by is None and found.sizes["run"] == 1):
         return found
+    asked = by is not None or good is not None or bad is not None
+    try:
+        run_classes(found, good, bad)
+    except VrlprobeError:
+        if asked:
+            raise
+        return found
     try:
         return by_class(found, components, good=good, bad=bad)
-    except VrlprobeError:
-        if by is None and good is None and bad is None:
-            return found
-        raise
+    except VrlprobeError as error:
+        if asked:
+            raise
+        click.echo(f"warning: {error}; drawn run by run", err=True)
+        return found
 
 
 def draw_probe(found: xr.Dataset) -> Figure:

@@ -18,7 +18,8 @@ class Rollout(Sequence[Episode]):
     """The episodes recorded at a checkpoint; each is read when asked for, its images when used.
 
     Attributes:
-        n_images: int32 (n_episodes,), images recorded of each: 0 or its steps + 1.
+        lengths: agent steps of each episode.
+        n_images: images recorded of each: 0 or its steps + 1.
     """
 
     def __init__(self, run: "Run", row: int) -> None:

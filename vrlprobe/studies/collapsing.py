@@ -8,11 +8,11 @@ import numpy.typing as npt
 import xarray as xr
 
 from vrlprobe.collapse import (
-    COSINE,
+    CONSECUTIVE,
     GRADIENT,
-    RANK,
+    LOGGED,
     RECENT,
-    SPREAD,
+    SIGNS,
     Rule,
     Sign,
     Verdict,
@@ -65,7 +65,7 @@ def collapse(
     samples: "SampleSet | Sequence[Run] | None" = None,
     *,
     window: int | None = None,
-    signs: Sequence[Sign] = (SPREAD, GRADIENT, RANK, COSINE),
+    signs: Sequence[Sign] = SIGNS,
 ) -> list[Verdict]:
     """One verdict a run: healthy, escaped, stuck or undecided (paper, section 5.1).
 
@@ -91,7 +91,7 @@ def judged(
     run: "Run | Record",
     samples: SampleSet | None = None,
     window: int | None = None,
-    signs: Sequence[Sign] = (SPREAD, GRADIENT, RANK, COSINE),
+    signs: Sequence[Sign] = SIGNS,
 ) -> tuple[Readings, Verdict]:
     """All readings of one run's log, and the verdict on its last attempt, see `collapse`."""
     frames = noise_window(run, window)
@@ -132,14 +132,15 @@ def rule(
     *,
     window: int | None = None,
     sign: Sign = GRADIENT,
-    consecutive: int = 5,
-    signs: Sequence[Sign] = (SPREAD, GRADIENT),
+    consecutive: int = CONSECUTIVE,
+    signs: Sequence[Sign] = LOGGED,
 ) -> xr.Dataset:
     """What the reset rule would have done to runs that were trained without it.
 
     Args:
         runs: open runs or records; of one with resets, the first attempt is looked at.
-        window, consecutive: of the rule, see `vrlprobe.collapse.Rule`.
+        window, consecutive: of the rule, see `vrlprobe.collapse.Rule`; a window that is given is
+            also that of the verdicts, see `collapse`.
         sign: the logged metric that the rule reads, and its threshold.
         signs: of the verdicts.
 
