@@ -53,7 +53,7 @@ def _steps(episode):
 def test_a_failure_leaves_nothing(make_run, local, monkeypatch):
     written = []
 
-    def fails_later(run, episode):
+    def fails_later(run, episode, render):
         if written:
             raise KeyboardInterrupt
         written.append(episode)

@@ -5,7 +5,7 @@ import pytest
 
 from vrlprobe.errors import SampleError
 from vrlprobe.format.reader import open_run
-from vrlprobe.studies.filming import film, render
+from vrlprobe.studies.filming import Renderer, film
 
 LEARNED = "fixtures/walker_walk-learned.h5"
 COLLAPSED = "fixtures/walker_walk-collapsed.h5"
@@ -36,10 +36,12 @@ def test_runs_are_aligned_and_rows_are_in_order() -> None:
 
 
 def test_rendering_the_physics_gives_the_recorded_image() -> None:
-    with open_run(LEARNED) as run:
+    with open_run(LEARNED) as run, Renderer() as render:
         episode = run.rollout(100_000)[0]
         again = render(run, episode.physics[[10]])[0].astype(int)
         assert abs(again - episode.images[10]).mean() < 3
+        render(run, run.rollout(100_000)[1].physics[[50]], 64)
+        np.testing.assert_array_equal(render(run, episode.physics[[10]])[0], again)
 
 
 def test_episodes_without_images_are_rendered() -> None:

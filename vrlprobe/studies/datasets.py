@@ -15,7 +15,7 @@ from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.format.episode import Episode
 from vrlprobe.format.reader import Run
 from vrlprobe.studies.common import shared
-from vrlprobe.studies.filming import render
+from vrlprobe.studies.filming import Renderer
 
 ALL = "all"
 Episodes = Sequence[tuple[Run, int, int]]
@@ -63,8 +63,8 @@ def export_dataset(
         shared([run.config.get(what) for run in runs], runs, what, "one dataset")
     shared([run.components for run in runs], runs, "components", "one dataset")
     bound = _action_bound(where)
-    with _complete(folder, dataset_id) as staged:
-        _write(staged, where, dataset_id, bound, track)
+    with _complete(folder, dataset_id) as staged, Renderer() as render:
+        _write(staged, where, dataset_id, bound, track, render)
     return folder
 
 
@@ -155,6 +155,7 @@ def _write(
     dataset_id: str,
     bound: float,
     track: Callable[[Sequence[Any]], Any],
+    render: Renderer,
 ) -> None:
     from gymnasium.spaces import Box, Dict, Space
     from minari.data_collector import EpisodeBuffer
@@ -165,7 +166,7 @@ def _write(
     storage = None
     for run, frame, i in track(where):
         episode = run.rollout(frame)[i]
-        pixels = _pixels(run, episode)
+        pixels = _pixels(run, episode, render)
         if storage is None:
             vectors: dict[str, Space[Any]] = {
                 name: Box(-np.inf, np.inf, (len(at),), np.float64) for name, at in groups
@@ -210,7 +211,7 @@ def component_groups(components: Sequence[str]) -> list[tuple[str, list[int]]]:
     return list(groups.items())
 
 
-def _pixels(run: Run, episode: Episode) -> NDArray[np.uint8]:
+def _pixels(run: Run, episode: Episode, render: Renderer) -> NDArray[np.uint8]:
     images = render(run, episode.physics) if episode.images is None else episode.images
     return np.ascontiguousarray(images.transpose(0, 2, 3, 1))
 

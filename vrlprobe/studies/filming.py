@@ -1,6 +1,7 @@
 """Images of recorded episodes: film strips of several runs side by side, and whole episodes."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,7 +67,11 @@ def film(
     longest = max(len(episode) for *_, episode in shots)
     last = longest if until is None else min(longest, until // repeat)
     steps = np.unique(np.linspace(0, last, (last + 1) if count is None else count).round())
-    strips = [_images(run, episode, steps.astype(int), size) for _, run, _, _, episode in shots]
+    with Renderer() as render:
+        strips = [
+            _images(run, episode, steps.astype(int), size, render)
+            for _, run, _, _, episode in shots
+        ]
     shapes = [strip.shape[1:] for strip in strips]
     shared(
         shapes, [shot[1] for shot in shots], "image size", "one strip", hint="--size renders anew"
@@ -106,7 +111,13 @@ def _episode(run: "Run", frame: int, which: int) -> Episode:
     return rollout[which]
 
 
-def _images(run: "Run", episode: Episode, steps: npt.NDArray[np.int64], size: int | None) -> Images:
+def _images(
+    run: "Run",
+    episode: Episode,
+    steps: npt.NDArray[np.int64],
+    size: int | None,
+    render: "Renderer",
+) -> Images:
     """Images (n_steps, y, x, 3), black after the episode's end."""
     inside = steps[steps <= len(episode)]
     if size is None and episode.images is not None:
@@ -117,20 +128,29 @@ def _images(run: "Run", episode: Episode, steps: npt.NDArray[np.int64], size: in
     return np.concatenate([found, blank]).transpose(0, 2, 3, 1)
 
 
-def render(run: "Run", physics: npt.NDArray[np.float64], size: int | None = None) -> Images:
-    """Images (n, 3, size, size) of recorded physics states (n, physics_dim).
+class Renderer(ExitStack):
+    """Renders recorded physics; use in a `with`.
 
-    A target that the task moves between episodes is not in the physics state: it stays where it
-    is in the first.
-
-    Raises:
-        SampleError: the run recorded no physics, or that of another model.
-        RenderError, UnknownTaskError: it cannot be rendered.
+    Keeps an environment for each task, size and quality until the end: one takes seconds to make.
     """
-    pixels = size or whole(run, "image_size", 84)
-    with PixelEnv(
-        str(run.config.get("task")), image_size=pixels, render=str(run.config.get("render", "full"))
-    ) as env:
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._envs: dict[tuple[str, int, str], PixelEnv] = {}
+
+    def __call__(
+        self, run: "Run", physics: npt.NDArray[np.float64], size: int | None = None
+    ) -> Images:
+        """Images (n, 3, size, size) of a run's physics states (n, physics_dim).
+
+        A target that the task moves between episodes is not in the physics state: it stays where
+        it is in the first.
+
+        Raises:
+            SampleError: the run recorded no physics, or that of another model.
+            RenderError, UnknownTaskError: it cannot be rendered.
+        """
+        env = self._env(run, size or whole(run, "image_size", 84))
         needed = len(env.physics_state)
         if physics.shape[1] != needed:
             raise SampleError(
@@ -139,3 +159,11 @@ def render(run: "Run", physics: npt.NDArray[np.float64], size: int | None = None
                 "rendered"
             )
         return np.stack([env.render_state(state) for state in physics])
+
+    def _env(self, run: "Run", pixels: int) -> PixelEnv:
+        key = str(run.config.get("task")), pixels, str(run.config.get("render", "full"))
+        if key not in self._envs:
+            task, _, quality = key
+            env = PixelEnv(task, image_size=pixels, render=quality)
+            self._envs[key] = self.enter_context(env)
+        return self._envs[key]
