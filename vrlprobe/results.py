@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
@@ -101,11 +101,14 @@ def combine(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
     """
     (first_name, first), *others = results.items()
     origin = dict.fromkeys(first["run"].values.tolist(), first_name)
-    parts = [first]
+    parts, known = [first], _last_digests(first)
     for name, result in others:
-        _refuse_twice(parts, result, name, origin)
+        for digest in _last_digests(result):
+            if twin := known.get(digest):
+                raise FormatError(f"the run {twin} is in {origin[twin]} and in {name}: give one")
         result = _relabelled(result, origin)
         parts.append(result)
+        known |= _last_digests(result)
         origin |= dict.fromkeys(result["run"].values.tolist(), name)
         for dim in ("layer", "component", "control"):
             mine, its = (
@@ -134,16 +137,11 @@ def combine(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
     return whole.sortby("frame").assign_attrs(configs=json.dumps(configs))
 
 
-def _refuse_twice(
-    parts: Sequence[xr.Dataset], result: xr.Dataset, name: str, origin: Mapping[str, str]
-) -> None:
-    """Raise FormatError where a run's last checkpoint is in one of the parts already."""
+def _last_digests(result: xr.Dataset) -> dict[str, str]:
+    """Runs by the digest of the last checkpoint that a result has of them, where it keeps them."""
     if "checkpoint" not in result:
-        return
-    known = {last_digest(part, run): run for part in parts for run in part["run"].values.tolist()}
-    for run in result["run"].values.tolist():
-        if twin := known.get(last_digest(result, run)):
-            raise FormatError(f"the run {twin} is in {origin[twin]} and in {name}: give one")
+        return {}
+    return {last_digest(result, run): run for run in result["run"].values.tolist()}
 
 
 def _relabelled(result: xr.Dataset, taken: Iterable[str]) -> xr.Dataset:
