@@ -1,6 +1,7 @@
 """Small synthetic runs: a bright bar whose place and height are the state, and blank networks."""
 
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,12 @@ def write_run(
 def _blank(settings: dict[str, Any], seed: int) -> dict[str, torch.Tensor]:
     torch.manual_seed(seed)
     return DrQV2Agent.from_config(settings).named_tensors()
+
+
+def pytest_configure():
+    """Have Ctrl-C reach the programs that the tests start: a job in the background ignores it."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):
