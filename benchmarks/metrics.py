@@ -21,7 +21,7 @@ from vrlprobe.cli.table import aligned
 from vrlprobe.format.reader import open_run
 from vrlprobe.samples import make_samples
 from vrlprobe.studies.measuring import MLP_LAYERS, action_metrics
-from vrlprobe.studies.reading import gradient_norms
+from vrlprobe.studies.readings import gradient_norms
 
 LAYERS = [*MLP_LAYERS, "action"]
 PARTS = ("reading", "forward pass", "gradient norm", "metrics")

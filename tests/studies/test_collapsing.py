@@ -12,7 +12,7 @@ from vrlprobe.errors import SampleError
 from vrlprobe.format.reader import open_run
 from vrlprobe.samples import make_samples
 from vrlprobe.studies import collapse, rule
-from vrlprobe.studies.reading import gradient_norms, readings
+from vrlprobe.studies.readings import gradient_norms, readings
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 

@@ -8,8 +8,8 @@ import click
 from vrlprobe.cli.common import FILE, Session, check_writable, progress
 from vrlprobe.cli.table import aligned
 from vrlprobe.selection import resolve_frames
-from vrlprobe.studies.datasets import ALL, check_dataset, distinct, export_dataset
 from vrlprobe.studies.exporting import check_export, export_checkpoint
+from vrlprobe.studies.minari import ALL, check_dataset, distinct, export_dataset
 from vrlprobe.studies.naming import frame_at, parse_at, split_name
 
 

@@ -24,9 +24,9 @@ from vrlprobe.cli.common import (
 )
 from vrlprobe.results import last_checkpoint, save_result
 from vrlprobe.studies import probe as study
+from vrlprobe.studies.cache import default_folder
 from vrlprobe.studies.fitting import DEFAULT_MAX_ATOMS, PROBES
 from vrlprobe.studies.jobs import CONTROLS
-from vrlprobe.studies.parts import default_folder
 
 LOWEST = -9.99
 EDGES = {

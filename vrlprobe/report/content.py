@@ -16,7 +16,7 @@ from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record, config_digest
 from vrlprobe.report.curves import BOTTOM, LEFT, RIGHT, TOP, Axis, Chart, chart, rounded
 from vrlprobe.results import PROBES, package_versions, probe_kind
-from vrlprobe.studies.reading import Readings, Staged, readings, staged
+from vrlprobe.studies.readings import Readings, Staged, readings, staged
 
 LARGEST, QUALITY = 96, 80
 """Pixels across an image of a strip, at most, and the quality of its JPEG."""

@@ -2,13 +2,13 @@
 
 from vrlprobe.studies.collapsing import collapse, rule
 from vrlprobe.studies.comparing import compare
+from vrlprobe.studies.extracting import activations
 from vrlprobe.studies.foretelling import foretell
 from vrlprobe.studies.gathering import cohort
 from vrlprobe.studies.importing import import_checkpoints
 from vrlprobe.studies.measuring import metrics
 from vrlprobe.studies.predicting import predict
 from vrlprobe.studies.probing import probe
-from vrlprobe.studies.recording import activations
 from vrlprobe.studies.transplanting import grid, transplant
 from vrlprobe.studies.waiting import outlook
 

@@ -26,7 +26,7 @@ from vrlprobe.samples import SampleSet
 from vrlprobe.selection import run_labels, samples_for
 from vrlprobe.studies.common import shared
 from vrlprobe.studies.measuring import metrics
-from vrlprobe.studies.reading import Floats, Readings, attempt_begins, readings
+from vrlprobe.studies.readings import Floats, Readings, attempt_begins, readings
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run

@@ -1,7 +1,7 @@
 """What the studies share: an empty labelled result, and its provenance."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ CONFIG_KEYS = (
 
 BOUNDS = ("estimate", "low", "high")
 """Of an estimate with the ends of its interval."""
+Track = Callable[[Sequence[Any]], Iterable[Any]]
+"""Wraps items of work as they are gone through, for instance to show progress."""
 Variables = Mapping[str, tuple[tuple[str, ...], Any, str]]
 """A result's variables: name to dimensions, the value where nothing was computed, and meaning."""
 

@@ -11,7 +11,7 @@ from vrlprobe.probes.mlp import mlp_fit
 from vrlprobe.probes.omp import OmpPath, omp_path
 from vrlprobe.probes.ridge import ridge_path
 from vrlprobe.samples import SPLITS
-from vrlprobe.studies.parts import Scores
+from vrlprobe.studies.cache import Scores
 
 Floats = npt.NDArray[np.float64]
 Sets = Mapping[str, tuple[ArrayLike, ArrayLike]]

@@ -16,7 +16,7 @@ from vrlprobe.selection import run_labels
 from vrlprobe.studies.collapsing import judged
 from vrlprobe.studies.common import Variables, all_frames, blank, place_in, run_attributes
 from vrlprobe.studies.gathering import run_class
-from vrlprobe.studies.reading import Readings, readings
+from vrlprobe.studies.readings import Readings, readings
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run

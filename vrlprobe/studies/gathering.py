@@ -26,7 +26,7 @@ from vrlprobe.selection import run_labels
 from vrlprobe.studies.collapsing import judged
 from vrlprobe.studies.common import BOUNDS, Variables, all_frames, blank, run_attributes
 from vrlprobe.studies.grouping import grouped
-from vrlprobe.studies.reading import Readings, attempt_begins
+from vrlprobe.studies.readings import Readings, attempt_begins
 
 PER_RUN: Variables = {
     "task": (("run",), "", "domain and task"),

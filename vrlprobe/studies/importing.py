@@ -19,7 +19,8 @@ from vrlprobe.errors import FormatError
 from vrlprobe.format.episode import Episode
 from vrlprobe.format.filesystem import check_new, replaced_whole
 from vrlprobe.format.writer import RunWriter
-from vrlprobe.studies.playing import Given, Nothing, Played, Source, Track
+from vrlprobe.studies.common import Track
+from vrlprobe.studies.playing import Given, Nothing, Played, Source
 
 PathLike = str | os.PathLike[str]
 EPISODES = 10

@@ -25,8 +25,8 @@ from vrlprobe.format.schema import parameters_digest
 from vrlprobe.probes.arrays import refuse_not_finite
 from vrlprobe.results import package_versions
 from vrlprobe.samples import SPLITS, SampleSet, Stacked
+from vrlprobe.studies.cache import Parts, Scores, part_key
 from vrlprobe.studies.fitting import Floats, ProbeSettings, fit_layer
-from vrlprobe.studies.parts import Parts, Scores, part_key
 
 CONTROLS = ("shuffled", "blank")
 """Baselines: the states of other episodes, and an untrained network of the same architecture."""

@@ -1,7 +1,7 @@
 """How collapsed the layers and actions of checkpoints are."""
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ from vrlprobe.errors import SampleError
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import check_runs, resolve_frames, run_labels, samples_for
 from vrlprobe.studies.common import (
+    Track,
     Variables,
     all_frames,
     blank,
@@ -28,7 +29,7 @@ from vrlprobe.studies.common import (
     sample_attributes,
     shared,
 )
-from vrlprobe.studies.reading import gradient_norms, logged_norms, readings, staged
+from vrlprobe.studies.readings import gradient_norms, logged_norms, readings, staged
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
@@ -65,8 +66,6 @@ VARIABLES: Variables = {
     "attempt": (("run", "frame"), -1, "training from scratch that the checkpoint belongs to"),
     "checkpoint": (("run", "frame"), "", "SHA-256 of the checkpoint's parameters"),
 }
-
-Track = Callable[[Sequence[Any]], Iterable[Any]]
 
 
 def metrics(

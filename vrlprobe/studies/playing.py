@@ -1,6 +1,6 @@
 """Where an imported checkpoint's rollouts come from: its task, played, or arrays."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -12,8 +12,7 @@ from vrlprobe.checkpoints.checkpoint import Checkpoint
 from vrlprobe.checkpoints.observations import Recorded
 from vrlprobe.errors import FormatError
 from vrlprobe.format.episode import Episode
-
-Track = Callable[[Sequence[Any]], Iterable[Any]]
+from vrlprobe.studies.common import Track
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 BATCH_SIZE = 256

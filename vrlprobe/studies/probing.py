@@ -1,7 +1,7 @@
 """Which layers of which checkpoints linearly hold which parts of the state."""
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,9 @@ from vrlprobe.activations import known_layers, probed_layers
 from vrlprobe.device import check_device
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import check_runs, resolve_frames, run_labels, samples_for
+from vrlprobe.studies.cache import Parts, Scores
 from vrlprobe.studies.common import (
+    Track,
     Variables,
     all_frames,
     blank,
@@ -21,7 +23,6 @@ from vrlprobe.studies.common import (
 )
 from vrlprobe.studies.fitting import DEFAULT_MAX_ATOMS, ProbeSettings
 from vrlprobe.studies.jobs import CONTROLS, Fit, Job, Planner, Rows, run_jobs
-from vrlprobe.studies.parts import Parts, Scores
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
@@ -50,7 +51,6 @@ CONTROL_VARIABLES: Variables = {
     "selectivity": (CONTROLLED, np.nan, "test_r2 - control_test_r2"),
 }
 
-Track = Callable[[Sequence[Any]], Iterable[Any]]
 Where = dict[str, Any]
 
 

@@ -3,7 +3,7 @@
 import json
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.format.episode import Episode
 from vrlprobe.format.reader import Run
-from vrlprobe.studies.common import shared
+from vrlprobe.studies.common import Track, shared
 from vrlprobe.studies.filming import Renderer
 
 ALL = "all"
@@ -26,7 +26,7 @@ def export_dataset(
     checkpoints: Sequence[tuple[Run, int]],
     dataset_id: str,
     *,
-    track: Callable[[Sequence[Any]], Any] = iter,
+    track: Track = iter,
 ) -> Path:
     """Write the episodes recorded at checkpoints into Minari's local datasets.
 
@@ -154,7 +154,7 @@ def _write(
     where: Episodes,
     dataset_id: str,
     bound: float,
-    track: Callable[[Sequence[Any]], Any],
+    track: Track,
     render: Renderer,
 ) -> None:
     from gymnasium.spaces import Box, Dict, Space

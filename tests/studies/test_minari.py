@@ -6,8 +6,7 @@ import pytest
 
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.format.reader import open_run
-from vrlprobe.studies import datasets
-from vrlprobe.studies.datasets import component_groups, export_dataset
+from vrlprobe.studies.minari import component_groups, export_dataset
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +58,7 @@ def test_a_failure_leaves_nothing(make_run, local, monkeypatch):
         written.append(episode)
         return np.zeros((len(episode) + 1, 20, 20, 3), np.uint8)
 
-    monkeypatch.setattr(datasets, "_pixels", fails_later)
+    monkeypatch.setattr("vrlprobe.studies.minari._pixels", fails_later)
     with open_run(make_run("a.h5")) as run, pytest.raises(KeyboardInterrupt):
         export_dataset([(run, 2000)], "a-v0")
     assert list(local.iterdir()) == []

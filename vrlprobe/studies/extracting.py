@@ -1,0 +1,63 @@
+"""A checkpoint's activations on a sample set, labelled."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from vrlprobe.activations import BATCH_SIZE, extract_activations
+from vrlprobe.samples import SPLITS, SampleSet
+from vrlprobe.selection import check_runs, resolve_frames, samples_for
+from vrlprobe.studies.common import run_attributes, sample_attributes
+
+if TYPE_CHECKING:
+    from vrlprobe.format.reader import Run
+
+
+def activations(
+    run: "Run",
+    samples: "SampleSet | Sequence[Run] | None" = None,
+    *,
+    frame: str | int = "last",
+    layers: Sequence[str] | None = None,
+    batch_size: int = BATCH_SIZE,
+) -> xr.Dataset:
+    """The activations of one checkpoint on a sample set, with the states beside them.
+
+    Args:
+        run, samples: as for `probe`.
+        frame: of the checkpoint; "last" or "best" too.
+        layers: names out of the agent's table; all of them if None.
+        batch_size: observations in one forward pass.
+
+    Returns:
+        One float32 variable a layer, dims (sample, <layer>_unit), `state` (sample, component),
+        and the coordinates `split` and `episode` of each sample. Samples are in the set's order.
+
+    Raises:
+        SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.
+    """
+    samples, _ = samples_for([run], samples, keep_own=True)
+    check_runs([run], samples)
+    (at,) = resolve_frames(run, frame if isinstance(frame, str) else [frame])
+    rows = np.arange(len(samples))
+    found = extract_activations(run.agent(at), samples.observations(rows), layers, batch_size)
+    split = np.array(SPLITS)[samples.split[samples.episodes]]
+    return xr.Dataset(
+        {
+            **{name: (("sample", f"{name}_unit"), values) for name, values in found.items()},
+            "state": (("sample", "component"), samples.states),
+        },
+        coords={
+            "component": list(samples.components),
+            "split": ("sample", split.astype(object)),
+            "episode": ("sample", samples.episodes),
+        },
+        attrs={
+            **run_attributes("activations", [run], {"frame": at}),
+            **sample_attributes(samples),
+            "frame": at,
+            "checkpoint": run.digest(at),
+        },
+    )
