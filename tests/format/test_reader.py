@@ -83,7 +83,7 @@ def test_a_growing_run_is_followed_with_refresh(tmp_path):
         assert run.log.sizes["frame"] == 0
         for i in range(3):
             full_run.commit(writer, i)
-            assert len(run.frames) == i
+            assert len(run.frames) == len(run.returns) == i
             run.refresh()
             assert (run.state, len(run.frames)) == ("growing", i + 1)
             full_run.check(run, i)

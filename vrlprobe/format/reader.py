@@ -71,6 +71,7 @@ class Run:
         self.frames: NDArray[np.int64] = self._rows(FRAME, count)
         if np.any(np.diff(self.frames) <= 0):
             raise IntegrityError(f"{self.path}: the checkpoints' frames are not ascending")
+        self._returns: NDArray[np.float64] | None = None
 
     def _attach(self, file: h5py.File, count: int) -> None:
         self._file = file
@@ -156,6 +157,12 @@ class Run:
     @property
     def returns(self) -> NDArray[np.float64]:
         """The mean return at each checkpoint: of its rollout, or the log's without rollouts."""
+        if self._returns is None:  # read once: every episode's rewards, of 110 checkpoints
+            self._returns = self._read_returns()
+            self._returns.setflags(write=False)
+        return self._returns
+
+    def _read_returns(self) -> NDArray[np.float64]:
         if not self.layout.max_episodes and "episode_return" in self.layout.log:
             return self._rows("log/episode_return", len(self.frames))
         means = [self.rollout(frame).mean_return for frame in self.frames.tolist()]
