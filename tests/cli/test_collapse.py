@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -95,29 +96,30 @@ def test_options_that_would_do_nothing_are_refused(call, runs) -> None:
 
 
 def test_a_growing_run_is_followed_to_its_end(tmp_path) -> None:
-    """A training in another process; the command judges each checkpoint and ends with the run."""
+    """A training in another process, judged from its first checkpoint until it is sealed."""
     options = (
         "--task cartpole_balance --image-size 24 --channels 4 --hidden-dim 16 --batch-size 16 "
-        "--action-repeat 8 --eval-every-frames 1000 --total-frames 8001 --norm-batch-size 32 "
+        "--action-repeat 8 --eval-every-frames 1000 --total-frames 6001 --norm-batch-size 32 "
         "--noise-steps 400 --eval-episodes 1 --final-episodes 1 --render fast"
     )
     path = tmp_path / "run.h5"
-    trained = subprocess.Popen(
-        [sys.executable, "-m", "trainers.cli", "run", *options.split(), "-o", str(path)],
-        stderr=subprocess.DEVNULL,
-    )
-    try:
+    train = [sys.executable, "-m", "trainers.cli", "run", *options.split(), "-o", str(path)]
+    follow = [sys.executable, "-m", "vrlprobe", "collapse", str(path), "--follow"]
+    with ExitStack() as running:
+        trained = running.enter_context(subprocess.Popen(train, stderr=subprocess.DEVNULL))
+        running.callback(trained.kill)
         limit = time.monotonic() + 120
         while not path.exists() and time.monotonic() < limit:
-            time.sleep(0.2)
-        time.sleep(2)
-        done = subprocess.run(
-            [sys.executable, "-m", "vrlprobe", "collapse", str(path), "--follow"],
-            capture_output=True, text=True, timeout=240, check=False,
-        )  # fmt: skip
+            time.sleep(0.05)
+        followed = running.enter_context(
+            subprocess.Popen(follow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        )
+        running.callback(followed.kill)
+        assert followed.stdout is not None
+        states = []
+        for line in followed.stdout:
+            states += [line.split()[-1]] if line.startswith("return ") else []
         assert trained.wait(60) == 0
-    finally:
-        trained.kill()
-    assert done.returncode == 0, done.stderr
-    assert "run sealed" in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("return ")
+        assert followed.wait(60) == 0
+    assert len(states) >= 2
+    assert (states[0], states[-1]) == ("growing", "sealed")

@@ -20,7 +20,7 @@ from vrlprobe.selection import run_labels
 from vrlprobe.studies import collapse as judge_runs
 from vrlprobe.studies import rule as apply_rule
 
-FOLLOW_SECONDS = 10.0
+FOLLOW_SECONDS = 3.0
 Logged = Run | Record
 
 
@@ -90,6 +90,8 @@ def collapse(
         samples = session.samples(sample_paths)
         if samples and (records := [run.path.name for run in opened if isinstance(run, Record)]):
             click.echo(f"warning: records have no networks to ask: {', '.join(records)}", err=True)
+        while follow and not all(len(run.frames) for run in opened) and _wait(opened):
+            pass  # a training that has only begun
         while True:
             verdicts = judge_runs(opened, samples, window=window, signs=signs)
             click.echo(to_json(opened, verdicts) if as_json else describe(opened, verdicts))
