@@ -11,6 +11,7 @@ from vrlprobe.collapse import (
     CONFIRMED,
     GRADIENT,
     SPREAD,
+    UNREWARDED,
     Rule,
     Sign,
     Stage,
@@ -76,6 +77,26 @@ def test_gradients_that_flow_keep_a_collapse_undecided() -> None:
 @pytest.mark.parametrize("spread", [[], [np.nan] * 30, [0.5], [0.5, 1e-5] * 10])
 def test_too_little_to_say(spread: list[float]) -> None:
     assert verdict(spread).word == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("returns", "told"),
+    [
+        ([np.nan, 0.0, 0.0, 0.0], True),
+        ([7.0, 0.0, 0.0, 0.0], False),
+        ([np.nan] * 4, False),
+        (None, False),
+    ],
+)
+def test_a_run_that_met_no_reward_is_told(returns: list[float] | None, told: bool) -> None:
+    """Whatever it does otherwise; a log without training returns says nothing of them."""
+    for spread in ([0.5] * 4, [1e-5] * 4):
+        readings = {SPREAD.name: np.array(spread)}
+        if returns:
+            readings["train_return"] = np.array(returns)
+        found = judge(frames_of(4), readings, 8000)
+        assert found.word == ("healthy" if spread[0] == 0.5 else "stuck")
+        assert found.reason == (UNREWARDED if told else "")
 
 
 def test_evidence_says_how_far_from_the_threshold() -> None:

@@ -66,6 +66,7 @@ CONFIRMED = 2
 """Readings in a row that begin a stage: single ones jump."""
 RECENT = 3
 """Readings at the end of a run whose median is its evidence."""
+UNREWARDED = "no training episode had a reward since the first update"
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Verdict:
     stages: tuple[Stage, ...]
     evidence: tuple[Evidence, ...]
     reason: str
-    """Why the verdict is not firmer, in a few words; empty where it is."""
+    """Why the verdict is not firmer, or that there was nothing to learn from; else empty."""
 
     def __str__(self) -> str:
         """`stuck since 8,000`."""
@@ -158,7 +159,8 @@ def judge(
     Args:
         frames: (n,), of the checkpoints.
         readings: by the signs' names, (n,) each; rows in which the first sign is NaN (before the
-            first update, or of another attempt) don't count.
+            first update, or of another attempt) don't count. `train_return`, where there is one,
+            tells runs that have met no reward.
         window: the frame at which the exploration noise reaches its minimum: a run that is still
             collapsed there is stuck, as few escape later (paper, section 5.1, observation 3).
         signs: the first one decides, all are evidence; those without readings are left out.
@@ -178,6 +180,10 @@ def judge(
         if sign.name in readings and np.isfinite(readings[sign.name][known][-RECENT:]).any()
     )
     word, reason = _word(found, evidence, bool(frames[-1] >= window))
+    trained = readings.get("train_return", np.empty(0))
+    trained = trained[np.isfinite(trained)]
+    if len(trained) and not trained.any():
+        reason = "; ".join(filter(None, [reason, UNREWARDED]))
     frame = {"escaped": last.first, "stuck": last.first}.get(word)
     return Verdict(word, frame, found, evidence, reason)
 
