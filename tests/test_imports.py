@@ -29,7 +29,7 @@ ORDER = (
         "comparison",
     ),
     *("foretell", "waiting", "studies"),
-    *("figures", "report", "cli"),
+    *("figures", "plotting", "report", "cli"),
 )
 FILES = sorted([*ROOT.glob("vrlprobe/**/*.py"), *ROOT.glob("trainers/*.py")])
 

@@ -26,14 +26,14 @@ class _Enough(Exception):
     """Every layer that was asked for has been seen: the rest of the forward is not needed."""
 
 
-def known_layers(agent: Agent, layers: Iterable[str] | None = None) -> tuple[str, ...]:
-    """The layers asked for in the agent's order; all of them when None.
+def known_layers(agent: Agent, layers: str | Iterable[str] | None = None) -> tuple[str, ...]:
+    """The layers asked for, or the one, in the agent's order; all of them when None.
 
     Raises:
         UnknownLayerError: a name that the agent's table does not have.
     """
     table = tuple(agent.layers)
-    wanted = table if layers is None else tuple(layers)
+    wanted = table if layers is None else (layers,) if isinstance(layers, str) else tuple(layers)
     for name in wanted:
         if name not in table:
             near = difflib.get_close_matches(name, table, 1)
@@ -65,7 +65,7 @@ class Observations(Protocol):
 def extract_activations(
     agent: Agent,
     observations: Observations,
-    layers: Sequence[str] | None = None,
+    layers: str | Sequence[str] | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> Activations:
     """What the agent's layers hold for each observation.
@@ -103,7 +103,7 @@ def extract_activations(
 def feature_major_activations(
     agent: Agent,
     observations: Observations,
-    layers: Sequence[str] | None = None,
+    layers: str | Sequence[str] | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> dict[str, Tensor]:
     """As `extract_activations`, but float32 tensors (n_features, n_samples) on the agent's device.

@@ -202,9 +202,14 @@ def provenance(kind: str, arguments: Mapping[str, Any]) -> dict[str, str]:
     """
     return {
         "vrlprobe": kind,
-        "arguments": json.dumps(dict(arguments), sort_keys=True),
+        "arguments": json.dumps(dict(arguments), sort_keys=True, default=_plain),
         "versions": json.dumps(package_versions(), sort_keys=True),
     }
+
+
+def _plain(value: Any) -> Any:
+    """A number or an array of numpy, or a range, as JSON has it."""
+    return np.asarray(value).tolist()
 
 
 @cache

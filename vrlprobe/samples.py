@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from vrlprobe.errors import SampleError
 from vrlprobe.format.episode import Episode
-from vrlprobe.format.record import refuse_twice
+from vrlprobe.format.opening import Runs, refuse_twice, run_list
 from vrlprobe.format.settings import number, whole
 
 if TYPE_CHECKING:
@@ -122,15 +122,15 @@ class SampleSet:
             if source.frame in frames and run.digest(source.frame) == source.checkpoint
         )
 
-    def columns(self, names: Iterable[str] | None = None) -> tuple[str, ...]:
-        """Components by name or alias, in the set's order; all of them when None.
+    def columns(self, names: str | Iterable[str] | None = None) -> tuple[str, ...]:
+        """Components by name or alias, or one, in the set's order; all of them when None.
 
         Raises:
             SampleError: a name that is neither, with the nearest one there is.
         """
         if names is None:
             return self.components
-        wanted = {self._component(name) for name in names}
+        wanted = {self._component(n) for n in ([names] if isinstance(names, str) else names)}
         return tuple(name for name in self.components if name in wanted)
 
     def _component(self, name: str) -> str:
@@ -183,7 +183,7 @@ class Stacked:
 
 
 def make_samples(
-    runs: "Sequence[Run]", n_samples: int | None = DEFAULT_SAMPLES, *, seed: int = 0
+    runs: Runs, n_samples: int | None = DEFAULT_SAMPLES, *, seed: int = 0
 ) -> SampleSet:
     """A sample set from the last checkpoint's rollouts of one or several runs.
 
@@ -191,13 +191,14 @@ def make_samples(
     every run's episodes spread over the three.
 
     Args:
-        runs: open runs of one task with the same components and image size.
+        runs: open runs, or one, of one task with the same components and image size.
         n_samples: how many samples to take, evenly spaced in each episode; None takes all.
         seed: of the split.
 
     Raises:
         SampleError: fewer than three episodes with images, or runs that do not fit together.
     """
+    runs = run_list(runs)
     if not runs:
         raise SampleError("a sample set needs at least one run")
     refuse_twice(runs)

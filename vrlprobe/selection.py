@@ -2,20 +2,23 @@
 
 import difflib
 import warnings
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
-from vrlprobe.errors import SampleError, UnknownFrameError
+from vrlprobe.errors import FormatError, SampleError, UnknownFrameError
+from vrlprobe.format.opening import Runs, run_list
+from vrlprobe.format.reader import Run
+from vrlprobe.format.record import Record
 from vrlprobe.samples import SampleSet, make_samples, weak_runs
 
-if TYPE_CHECKING:
-    from vrlprobe.format.reader import Run
-    from vrlprobe.format.record import Record
+Frames = str | int | Collection[int]
+"""Of checkpoints: "last", "all" or "best", a frame, or several."""
+Names = str | Sequence[str] | None
+"""One name, several, or the default."""
 
 
-def resolve_frames(run: "Run", frames: str | Sequence[int]) -> list[int]:
+def resolve_frames(run: Run, frames: Frames) -> list[int]:
     """Frames of a run's checkpoints from "last", "all", "best" or a list of them, in order.
 
     Raises:
@@ -40,10 +43,33 @@ def resolve_frames(run: "Run", frames: str | Sequence[int]) -> list[int]:
         raise UnknownFrameError(
             f"frames are one of last, all and best, or numbers, not {frames!r}{guess}"
         )
-    return sorted({int(run.frames[run.row(int(frame))]) for frame in frames})
+    wanted = frames if isinstance(frames, Collection) else [frames]
+    return sorted({int(run.frames[run.row(frame)]) for frame in wanted})
 
 
-def run_labels(runs: "Sequence[Run | Record]") -> list[str]:
+def choose(
+    wanted: Names, there: Iterable[str], what: str, default: Sequence[str] = ()
+) -> list[str]:
+    """The names wanted, or the default, once each; all must be there.
+
+    Raises:
+        FormatError: a name that is not, with the nearest one there is.
+    """
+    known = list(there)
+    if wanted is None:
+        asked: Sequence[str] = [name for name in default if name in known]
+    else:
+        asked = [wanted] if isinstance(wanted, str) else wanted
+    names = list(dict.fromkeys(asked))
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            guess = f"did you mean {near[0]}? " if near else ""
+            raise FormatError(f"no {what} {name!r} here: {guess}there are {', '.join(known)}")
+    return names or known
+
+
+def run_labels(runs: Sequence[Run | Record]) -> list[str]:
     """A name for each run: its file's, made unique by a number where two are called the same."""
     stems = [run.path.stem for run in runs]
     seen = [stems[: place + 1].count(stem) for place, stem in enumerate(stems)]
@@ -51,15 +77,15 @@ def run_labels(runs: "Sequence[Run | Record]") -> list[str]:
 
 
 def samples_for(
-    runs: "list[Run]", samples: "SampleSet | Sequence[Run] | None", keep_own: bool
+    runs: Sequence[Run], samples: SampleSet | Runs | None, keep_own: bool
 ) -> tuple[SampleSet, bool]:
     """The set to probe on, and whether the runs' own episodes stay in its test set."""
     if isinstance(samples, SampleSet):
         return samples, keep_own
-    if samples:
-        for phrase in weak_runs(samples):
+    if samples is not None and (sources := run_list(samples)):
+        for phrase in weak_runs(sources):
             _warn(f"the samples come from a run that does not perform well: {phrase}")
-        return make_samples(samples), keep_own
+        return make_samples(sources), keep_own
     if len(runs) > 1:
         raise SampleError(
             "several runs are compared on one sample set: make one with `vrlprobe samples RUN… "
@@ -75,7 +101,7 @@ def samples_for(
     return found, True
 
 
-def check_runs(runs: "Sequence[Run]", samples: SampleSet) -> None:
+def check_runs(runs: Sequence[Run], samples: SampleSet) -> None:
     """Runs of another task are refused, different precision or rendering is warned of."""
     for run in runs:
         if (task := str(run.config.get("task", "unknown"))) != samples.task:

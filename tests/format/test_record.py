@@ -9,12 +9,12 @@ import pytest
 import xarray as xr
 
 from vrlprobe.errors import FormatError
+from vrlprobe.format.opening import open_logged
 from vrlprobe.format.reader import open_run
 from vrlprobe.format.record import (
     config_digest,
     is_finished,
     make_record,
-    open_logged,
     read_record,
     write_record,
 )

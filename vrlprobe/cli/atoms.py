@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
+from vrlprobe import plotting
 from vrlprobe.cli.common import Session, samples_option, split_list
 from vrlprobe.cli.drawing import check_output, components_option, figure_options, finish
 from vrlprobe.cli.film import one_frame
-from vrlprobe.cli.inputs import chosen_components, is_result, results
-from vrlprobe.figures import atoms as atoms_figure
+from vrlprobe.cli.inputs import is_result, results
 from vrlprobe.studies.fitting import DEFAULT_MAX_ATOMS, ProbeSettings
 from vrlprobe.studies.locating import atoms as atoms_study
 
@@ -43,13 +43,12 @@ def atoms(
     if len(inputs) > 1:
         raise click.UsageError("this figure shows one run: give one")
     if is_result(inputs[0]):
-        drawn = results(inputs, "atoms")[str(inputs[0])]
-        names = chosen_components(drawn, components)
-        finish(atoms_figure.draw(drawn.sel(component=names)), output, drawn, data)
+        kept = results(inputs, "atoms")[str(inputs[0])]
+        finish(plotting.atoms(kept, components=split_list(components)), output, data)
         return
     with Session() as session:
         (run,) = session.runs(inputs)
-        drawn = atoms_study(
+        found = atoms_study(
             run,
             session.samples(sample_paths),
             frame=one_frame(frame),
@@ -58,4 +57,4 @@ def atoms(
             settings=ProbeSettings("omp", max_atoms),
             keep_own=keep_own,
         )
-    finish(atoms_figure.draw(drawn), output, drawn, data)
+    finish(plotting.atoms(found), output, data)

@@ -15,8 +15,9 @@ from rich.progress import track
 from threadpoolctl import threadpool_limits
 
 from vrlprobe.errors import FormatError, SampleError
+from vrlprobe.format.opening import open_logged
 from vrlprobe.format.reader import Run, open_run
-from vrlprobe.format.record import Record, open_logged
+from vrlprobe.format.record import Record
 from vrlprobe.results import refuse_to_replace
 from vrlprobe.samplefile import is_sample_file, load_samples
 from vrlprobe.samples import SampleSet
@@ -61,7 +62,7 @@ class Session(ExitStack):
     def __enter__(self) -> "Session":
         """Begin; use in a `with`."""
         super().__enter__()
-        self.enter_context(_warnings_on_stderr())
+        self.enter_context(warnings_on_stderr())
         self.enter_context(threadpool_limits(limits=1))
         self.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(1)
@@ -92,7 +93,9 @@ class Session(ExitStack):
 
 
 @contextmanager
-def _warnings_on_stderr() -> Iterator[None]:
+def warnings_on_stderr() -> Iterator[None]:
+    """Show the package's warnings as lines of a command."""
+
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
         click.echo(f"warning: {message}", err=True)
 

@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-import xarray as xr
-from matplotlib.figure import Figure
 
 from vrlprobe.cli.common import FILE, check_writable
-from vrlprobe.figures.style import check_kind, save_figure
-from vrlprobe.results import save_result
+from vrlprobe.figures.style import check_kind
+from vrlprobe.plotting import Plot
 
 Command = Callable[..., Any]
 
@@ -43,12 +41,11 @@ def layers_option(command: Command) -> Command:
     return click.option("--layers", help="Comma-separated layers.  [default: all]")(command)
 
 
-def finish(figure: Figure, output: Path, drawn: xr.Dataset, data: Path | None) -> None:
+def finish(drawn: Plot, output: Path, data: Path | None) -> None:
     """Write the figure, and the numbers behind it where they are wanted."""
-    save_figure(figure, output)
+    drawn.save(output, data)
     click.echo(f"wrote {output}", err=True)
     if data:
-        save_result(drawn, data)
         click.echo(f"wrote {data}", err=True)
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe.cli.common import FILE, Session, check_writable, class_options, window_option
-from vrlprobe.cli.inputs import chosen, results
+from vrlprobe.cli.inputs import results
 from vrlprobe.cli.table import aligned
 from vrlprobe.results import save_result
+from vrlprobe.selection import choose
 from vrlprobe.studies.foretelling import BLIND, OUTCOMES, Outcome
 from vrlprobe.studies.foretelling import foretell as study
 
@@ -56,7 +57,7 @@ def foretell(
             session.logged(runs), table, outcome=outcome, good=good, bad=bad, window=window
         )
     if metric:
-        chosen([metric], found["metric"].values.tolist(), "metric")
+        choose([metric], found["metric"].values.tolist(), "metric")
     if output:
         save_result(found, output)
         click.echo(f"wrote {output}", err=True)

@@ -1,7 +1,6 @@
 """What figures and tables are made of: results by the command that makes them, runs by name."""
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -9,8 +8,9 @@ import xarray as xr
 
 from vrlprobe.cli.common import split_list
 from vrlprobe.errors import FormatError
-from vrlprobe.format.record import open_logged
+from vrlprobe.format.opening import open_logged
 from vrlprobe.results import combine, load_result
+from vrlprobe.selection import choose
 
 MAKERS = {
     "probe": "vrlprobe probe {run} --frames all -o {stem}.probe.nc",
@@ -60,7 +60,7 @@ def result(paths: Sequence[Path], kind: str, runs: Sequence[str] | None = None) 
     found = combine(results(paths, kind))
     if runs is None:
         return found
-    return found.sel(run=chosen(runs, found["run"].values.tolist(), "run"))
+    return found.sel(run=choose(runs, found["run"].values.tolist(), "run"))
 
 
 def _result(path: Path, kind: str) -> xr.Dataset:
@@ -91,30 +91,3 @@ def _is_run(path: Path) -> bool:
     if hasattr(run, "close"):
         run.close()
     return True
-
-
-def chosen(
-    wanted: Sequence[str] | None, there: Iterable[str], what: str, default: Sequence[str] = ()
-) -> list[str]:
-    """The names wanted, or the default, once each; all must be there.
-
-    Raises:
-        FormatError: a name that is not, with the nearest one there is.
-    """
-    known = list(there)
-    asked = [name for name in default if name in known] if wanted is None else wanted
-    names = list(dict.fromkeys(asked))
-    for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            guess = f"did you mean {near[0]}? " if near else ""
-            raise FormatError(f"no {what} {name!r} here: {guess}there are {', '.join(known)}")
-    return names or known
-
-
-def chosen_components(
-    found: xr.Dataset, wanted: str | None, default: Sequence[str] = ()
-) -> list[str]:
-    """The components asked for, all of which the result must have."""
-    there = found["component"].values.tolist()
-    return chosen(split_list(wanted), there, "component", default)

@@ -1,14 +1,20 @@
 """`vrlprobe plot`: every figure from the results, or runs, that it draws."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import click
 import xarray as xr
-from matplotlib.figure import Figure
 
+from vrlprobe import plotting
 from vrlprobe.cli.atoms import atoms
-from vrlprobe.cli.common import class_options, parse_frames, refuse_idle, split_list
+from vrlprobe.cli.common import (
+    class_options,
+    parse_frames,
+    refuse_idle,
+    split_list,
+    warnings_on_stderr,
+)
 from vrlprobe.cli.drawing import (
     check_output,
     components_option,
@@ -18,25 +24,10 @@ from vrlprobe.cli.drawing import (
     runs_option,
 )
 from vrlprobe.cli.film import film
-from vrlprobe.cli.inputs import chosen, chosen_components, named, names_option, result, results
-from vrlprobe.errors import SampleError, VrlprobeError
-from vrlprobe.figures import cohort as cohort_figure
-from vrlprobe.figures import escape as escape_figure
-from vrlprobe.figures import foretell as foretell_figure
-from vrlprobe.figures import layers as layers_figure
-from vrlprobe.figures import metrics as metrics_figure
-from vrlprobe.figures import order as order_figure
-from vrlprobe.figures import outlook as outlook_figure
-from vrlprobe.figures import probe as probe_figure
-from vrlprobe.figures import transplant as transplant_figure
-from vrlprobe.results import last_checkpoint
-from vrlprobe.studies.averaging import by_class, returns, run_classes
-from vrlprobe.studies.escaping import escapes
-from vrlprobe.studies.foretelling import best_metrics
-from vrlprobe.studies.ordering import order as order_study
+from vrlprobe.cli.inputs import named, names_option, result, results
+from vrlprobe.selection import choose
 
-FORETELL_LINES = 4
-"""Metrics drawn where none are named: those that tell best, on average over the frames."""
+Class = Literal["good", "middle", "bad"]
 
 
 @click.group(short_help="Draw a figure from results, or from runs.")
@@ -61,7 +52,7 @@ def probe(
     components: str | None,
     layers: str | None,
     runs: str | None,
-    by: str | None,
+    by: Literal["class", "run"] | None,
     good: float | None,
     bad: float | None,
 ) -> None:
@@ -75,58 +66,16 @@ def probe(
     if by == "run":
         refuse_idle(["good", "bad"], "makes classes, --by run draws none")
     found = probe_result(inputs, runs, layers)
-    names = chosen_components(found, components, probe_figure.default_components(found))
-    drawn = probe_rows(found, names, by, good, bad)
-    finish(probe_figure.draw(drawn, names), output, drawn, data)
+    with warnings_on_stderr():
+        drawn = plotting.probe(found, components=split_list(components), by=by, good=good, bad=bad)
+    finish(drawn, output, data)
 
 
-def probe_rows(
-    found: xr.Dataset,
-    components: Sequence[str],
-    by: str | None = None,
-    good: float | None = None,
-    bad: float | None = None,
-) -> xr.Dataset:
-    """What the figure of a probe over training draws: classes of agents, or single runs.
-
-    Classes unless told otherwise, where there are several runs of which it is known.
-    """
-    if (found["checkpoint"] != "").sum("frame").max() < 2:
-        raise SampleError(
-            "a curve needs several frames, this result has one of each run: probe with --frames "
-            "all, or draw it with `vrlprobe plot layers`"
-        )
-    if by == "run" or (by is None and found.sizes["run"] == 1):
-        return found
-    asked = by is not None or good is not None or bad is not None
-    try:
-        run_classes(found, good, bad)
-    except VrlprobeError:
-        if asked:
-            raise
-        return found
-    try:
-        return by_class(found, components, good=good, bad=bad)
-    except VrlprobeError as error:
-        if asked:
-            raise
-        click.echo(f"warning: {error}; drawn run by run", err=True)
-        return found
-
-
-def draw_probe(found: xr.Dataset) -> Figure:
-    """The figure that suits a result of a probe: curves over training, or a heat map."""
-    if (found["checkpoint"] != "").sum("frame").max() < 2:
-        return layers_figure.draw(found)
-    names = probe_figure.default_components(found)
-    return probe_figure.draw(probe_rows(found, names), names)
-
-
-def probe_result(inputs: Sequence[Path], runs: str | None, layers: str | None) -> xr.Dataset:
+def probe_result(inputs: tuple[Path, ...], runs: str | None, layers: str | None) -> xr.Dataset:
     """Results of probes as one, of the runs and layers asked for."""
     found = result(inputs, "probe", split_list(runs))
     there = found["layer"].values.tolist()
-    return found.sel(layer=chosen(split_list(layers), there, "layer"))
+    return found.sel(layer=choose(split_list(layers), there, "layer"))
 
 
 @plot.command(short_help="R² by layer and component, with the sparsity.")
@@ -152,19 +101,13 @@ def layers(
     found = probe_result(inputs, runs, layers)
     wanted = parse_frames(frame or "last")
     if isinstance(wanted, list) and len(wanted) == 1:
-        found = at_frame(found, *wanted)
-    elif wanted != "last":
+        at = wanted[0]
+    elif wanted == "last":
+        at = None
+    else:
         raise click.BadParameter(f"one frame or last is needed, not {frame}", param_hint="--frame")
-    finish(layers_figure.draw(found, chosen_components(found, components)), output, found, data)
-
-
-def at_frame(found: xr.Dataset, frame: int) -> xr.Dataset:
-    """A result at one frame, which every run must have."""
-    there = found["frame"].values[(found["checkpoint"] != "").all("run").values].tolist()
-    if frame not in there:
-        known = ", ".join(map(str, there)) or "none that all runs have"
-        raise SampleError(f"no frame {frame} in this result: there are {known}")
-    return found.sel(frame=[frame])
+    drawn = plotting.layers(found, components=split_list(components), frame=at)
+    finish(drawn, output, data)
 
 
 @plot.command(short_help="Rank, correlation, zeros … of runs (Figure 4).")
@@ -188,11 +131,9 @@ def metrics(
     """
     check_output(output, data)
     found = result(inputs, "metrics", split_list(runs))
-    drawable = [str(n) for n, v in found.data_vars.items() if v.dtype.kind == "f"]
-    columns = chosen(split_list(names), drawable, "metric", metrics_figure.PAPERS)
-    there = found["layer"].values.tolist()
-    lines = chosen(split_list(layers), there, "layer", metrics_figure.PAPERS_LAYERS)
-    finish(metrics_figure.draw(found, columns, lines), output, found, data)
+    finish(
+        plotting.metrics(found, metrics=split_list(names), layers=split_list(layers)), output, data
+    )
 
 
 @plot.command(short_help="Which metrics switch when a run comes out of collapse.")
@@ -205,8 +146,7 @@ def escape(inputs: tuple[Path, ...], output: Path, data: Path | None, runs: str 
     collapsed checkpoints from healthy ones.
     """
     check_output(output, data)
-    drawn = escapes(result(inputs, "metrics", split_list(runs)))
-    finish(escape_figure.draw(drawn), output, drawn.assign_attrs(vrlprobe="escapes"), data)
+    finish(plotting.escape(result(inputs, "metrics", split_list(runs))), output, data)
 
 
 @plot.command(short_help="Returns of cohorts over training (Figure 5).")
@@ -219,8 +159,7 @@ def cohort(inputs: tuple[Path, ...], output: Path, data: Path | None, names: str
     percentile over runs as the band, the mean's 95% interval apart.
     """
     check_output(output, data)
-    drawn = returns(named(inputs, "cohort", names))
-    finish(cohort_figure.draw(drawn), output, drawn.assign_attrs(vrlprobe="returns"), data)
+    finish(plotting.cohort(named(inputs, "cohort", names)), output, data)
 
 
 @plot.command(short_help="Which layer beats which, and how surely.")
@@ -237,7 +176,7 @@ def order(
     components: str | None,
     layers: str | None,
     runs: str | None,
-    only: str | None,
+    only: Class | None,
     good: float | None,
     bad: float | None,
 ) -> None:
@@ -250,19 +189,8 @@ def order(
     if not only:
         refuse_idle(["good", "bad"], "makes classes: choose one (--only)")
     found = probe_result(inputs, runs, layers)
-    if only:
-        classes = run_classes(found, good, bad)
-        members = [run for run, name in classes.items() if name == only]
-        if not members:
-            returned = ", ".join(
-                f"{run} {last_checkpoint(found, run)['episode_return'].item():.0f}"
-                for run in classes
-            )
-            raise SampleError(f"no run is {only}; they return: {returned}")
-        found = found.sel(run=members)
-    names = chosen_components(found, components, probe_figure.default_components(found))
-    drawn = order_study(found, names)
-    finish(order_figure.draw(drawn), output, drawn, data)
+    drawn = plotting.order(found, components=split_list(components), only=only, good=good, bad=bad)
+    finish(drawn, output, data)
 
 
 @plot.command(short_help="Who succeeds from which parts (Figure 3).")
@@ -275,12 +203,8 @@ def transplant(inputs: tuple[Path, ...], output: Path, data: Path | None) -> Non
     check_output(output, data)
     if len(inputs) > 1:
         raise click.UsageError("this figure shows one cohort: count all runs in one")
-    (drawn,) = results(inputs, "cohort").values()
-    if "group" not in drawn.dims:
-        raise SampleError(
-            f"{inputs[0]} is not grouped: make it with vrlprobe cohort --by init RUN… -o FILE"
-        )
-    finish(transplant_figure.draw(drawn), output, drawn, data)
+    (found,) = results(inputs, "cohort").values()
+    finish(plotting.transplant(found), output, data)
 
 
 @plot.command(short_help="How early a run's end can be told.")
@@ -294,12 +218,8 @@ def foretell(inputs: tuple[Path, ...], output: Path, data: Path | None, names: s
     check_output(output, data)
     if len(inputs) > 1:
         raise click.UsageError("this figure shows one set of runs: foretell them together")
-    (drawn,) = results(inputs, "foretell").values()
-    lines = chosen(
-        split_list(names), drawn["metric"].values.tolist(), "metric",
-        best_metrics(drawn, FORETELL_LINES),
-    )  # fmt: skip
-    finish(foretell_figure.draw(drawn, lines), output, drawn, data)
+    (found,) = results(inputs, "foretell").values()
+    finish(plotting.foretell(found, metrics=split_list(names)), output, data)
 
 
 @plot.command(short_help="How long collapse lasts, and when to give up.")
@@ -312,8 +232,8 @@ def outlook(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:
     check_output(output, data)
     if len(inputs) > 1:
         raise click.UsageError("this figure shows one set of runs: take them together")
-    (drawn,) = results(inputs, "outlook").values()
-    finish(outlook_figure.draw(drawn), output, drawn, data)
+    (found,) = results(inputs, "outlook").values()
+    finish(plotting.outlook(found), output, data)
 
 
 plot.add_command(atoms)

@@ -21,6 +21,7 @@ from vrlprobe.cli.common import (
     result_path,
     samples_option,
     split_list,
+    warnings_on_stderr,
 )
 from vrlprobe.results import last_checkpoint, save_result
 from vrlprobe.studies import probe as study
@@ -154,10 +155,10 @@ def probe(
     click.echo(to_json(result) if as_json else describe(result))
     click.echo(f"wrote {output}", err=True)
     if plot:
-        from vrlprobe.cli.plot import draw_probe
-        from vrlprobe.figures.style import save_figure
+        from vrlprobe import plotting
 
-        save_figure(draw_probe(result), plot)
+        with warnings_on_stderr():
+            plotting.plot(result).save(plot)
         click.echo(f"wrote {plot}", err=True)
 
 

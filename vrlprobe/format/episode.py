@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Episode:
     """An episode of T agent steps: T actions and rewards, T + 1 images and states.
 
@@ -24,6 +24,10 @@ class Episode:
     rewards: NDArray[np.float32]
     states: NDArray[np.float64]
     physics: NDArray[np.float64]
+
+    def __repr__(self) -> str:
+        """`<Episode: 500 steps, return 333>`: the arrays would fill pages."""
+        return f"<Episode: {len(self)} steps, return {self.episode_return:.0f}>"
 
     def __len__(self) -> int:
         """The number of agent steps, T."""

@@ -237,19 +237,21 @@ class Run:
 
     def read(self, path: str, row: int, *parts: slice) -> NDArray[Any]:
         """Read a row of a dataset, or a box in it; raises IntegrityError. (For this package.)"""
-        dataset = self._datasets[path]
+        dataset = self.dataset(path)
         rest = [slice(0, size) for size in dataset.shape[1 + len(parts) :]]
         return guard.read_region(dataset, (slice(row, row + 1), *parts, *rest))[0]  # type: ignore[no-any-return]
 
     def _rows(self, path: str, count: int) -> NDArray[Any]:
-        dataset = self._datasets[path]
+        dataset = self.dataset(path)
         if not count:
             return np.empty((0, *dataset.shape[1:]), dataset.dtype)
         whole = [slice(0, size) for size in dataset.shape[1:]]
         return guard.read_region(dataset, (slice(0, count), *whole))
 
     def dataset(self, path: str) -> h5py.Dataset:
-        """The checked HDF5 dataset at one of `dataset_paths`."""
+        """The checked HDF5 dataset at one of `dataset_paths`; raises FormatError once closed."""
+        if not self._file:
+            raise FormatError(f"{self.path} is closed: open it again (vrlprobe.open_run)")
         return self._datasets[path]
 
 

@@ -7,7 +7,8 @@ digest of the run's settings, so that a sweep knows which runs are done already.
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vrlprobe.errors import FormatError, SampleError
+from vrlprobe.errors import FormatError
 from vrlprobe.format.filesystem import replaced_whole
-from vrlprobe.format.reader import Run, open_run
+from vrlprobe.format.reader import Run
 from vrlprobe.format.settings import whole
 
 if TYPE_CHECKING:
@@ -164,12 +165,13 @@ def write_record(record: Record, path: Path) -> None:
         temporary.write_text(f"{{\n{lines}\n}}\n")
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: str | os.PathLike[str]) -> Record:
     """Read what `write_record` wrote.
 
     Raises:
         FormatError: no such file, not a record, or one whose key is not that of its settings.
     """
+    path = Path(path)
     try:
         if path.stat().st_size > LIMIT:
             raise FormatError(f"{path} is too large for the record of a run")
@@ -220,27 +222,6 @@ def _check_shapes(record: Record) -> None:
         raise ValueError("frames do not ascend")
     if record.returns.shape != record.frames.shape or record.final_returns.ndim != 1:
         raise ValueError("returns that are not one a frame")
-
-
-def open_logged(path: Path) -> Run | Record:
-    """A run file, or the record of one (`.json`): both have frames, config, log and returns."""
-    return read_record(path) if path.suffix == ".json" else open_run(path)
-
-
-def refuse_twice(runs: Sequence[Run | Record]) -> None:
-    """Raise SampleError where a run is there twice, under another name or as its record, too.
-
-    It would count double in an average, and in a sample set its episodes would be in several sets.
-    """
-    seen: dict[tuple[str, str], Path] = {}
-    for run in runs:
-        if not len(run.frames):
-            continue
-        last = run.checkpoint if isinstance(run, Record) else run.digest(int(run.frames[-1]))
-        key = last, config_digest(run.config)
-        if key in seen:
-            raise SampleError(f"{seen[key]} and {run.path} are one run: give it once")
-        seen[key] = run.path
 
 
 def plain(values: NDArray[Any]) -> Any:

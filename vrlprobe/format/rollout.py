@@ -35,6 +35,10 @@ class Rollout(Sequence[Episode]):
         if any(m not in (0, n + 1) for m, n in zip(self.n_images, self.lengths, strict=True)):
             raise IntegrityError(f"{run.path}: a rollout's image counts {n_images} make no sense")
 
+    def __repr__(self) -> str:
+        """`<Rollout: 16 episodes, mean return 333>`."""
+        return f"<Rollout: {len(self)} episodes, mean return {self.mean_return:.0f}>"
+
     def __len__(self) -> int:
         return len(self.lengths)
 
@@ -45,6 +49,8 @@ class Rollout(Sequence[Episode]):
     def __getitem__(self, index: int | slice) -> Episode | list[Episode]:
         if isinstance(index, slice):
             return [self[i] for i in range(len(self))[index]]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"no episode {index}: {len(self)} were recorded at this checkpoint")
         episode = range(len(self))[index]
         n = self.lengths[episode]
         return StoredEpisode(

@@ -1,7 +1,7 @@
 """Verdicts on runs from their logs, and what the reset rule would have done to them."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,8 @@ from vrlprobe.collapse import (
     success_probability,
 )
 from vrlprobe.errors import SampleError
-from vrlprobe.format.record import Record, refuse_twice
+from vrlprobe.format.opening import Logged, Runs, logged_list, refuse_twice
+from vrlprobe.format.record import Record
 from vrlprobe.format.settings import whole
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import run_labels, samples_for
@@ -60,20 +61,36 @@ def _known(run: "Run | Record", found: Any) -> int:
     return int(found)
 
 
+@overload
 def collapse(
-    runs: "Sequence[Run | Record]",
-    samples: "SampleSet | Sequence[Run] | None" = None,
+    runs: "Run | Record",
+    samples: SampleSet | Runs | None = None,
     *,
     window: int | None = None,
     signs: Sequence[Sign] = SIGNS,
-) -> list[Verdict]:
-    """One verdict a run: healthy, escaped, stuck or undecided (paper, section 5.1).
+) -> Verdict: ...
+@overload
+def collapse(
+    runs: "Iterable[Run | Record]",
+    samples: SampleSet | Runs | None = None,
+    *,
+    window: int | None = None,
+    signs: Sequence[Sign] = SIGNS,
+) -> list[Verdict]: ...
+def collapse(
+    runs: Logged,
+    samples: SampleSet | Runs | None = None,
+    *,
+    window: int | None = None,
+    signs: Sequence[Sign] = SIGNS,
+) -> Verdict | list[Verdict]:
+    """A verdict, or one a run: healthy, escaped, stuck or undecided (paper, section 5.1).
 
     From the logs alone, of the last attempt where some were reset; with samples, the networks of
     the last checkpoints are asked, too.
 
     Args:
-        runs: open runs, which may be growing, or records.
+        runs: open runs, which may be growing, or records; or one of them.
         samples: a sample set or well-performing runs, for the metrics that need observations.
         window: the frame of an attempt at which the exploration noise reaches its minimum; as the
             run's config has it if None.
@@ -82,9 +99,9 @@ def collapse(
     Raises:
         SampleError: a run without checkpoints, or whose window is not known.
     """
-    if samples is not None:
-        samples, _ = samples_for([], samples, keep_own=True)
-    return [judged(run, samples, window, signs)[1] for run in runs]
+    given = None if samples is None else samples_for([], samples, keep_own=True)[0]
+    found = [judged(run, given, window, signs)[1] for run in logged_list(runs)]
+    return found if isinstance(runs, Iterable) else found[0]
 
 
 def judged(
@@ -128,7 +145,7 @@ RULE_VARIABLES: Mapping[str, str] = {
 
 
 def rule(
-    runs: "Sequence[Run | Record]",
+    runs: Logged,
     *,
     window: int | None = None,
     sign: Sign = GRADIENT,
@@ -153,6 +170,7 @@ def rule(
     Raises:
         SampleError: several tasks, a run without checkpoints, window, or readings of the metric.
     """
+    runs = logged_list(runs)
     refuse_twice(runs)
     shared([run.config.get("task") for run in runs], runs, "task", "the rule's shares")
     rows: list[dict[str, Any]] = []

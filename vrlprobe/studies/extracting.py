@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe.activations import BATCH_SIZE, extract_activations
+from vrlprobe.format.opening import Runs
 from vrlprobe.samples import SPLITS, SampleSet
 from vrlprobe.selection import check_runs, resolve_frames, samples_for
 from vrlprobe.studies.common import run_attributes, sample_attributes
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 
 def activations(
     run: "Run",
-    samples: "SampleSet | Sequence[Run] | None" = None,
+    samples: SampleSet | Runs | None = None,
     *,
     frame: str | int = "last",
-    layers: Sequence[str] | None = None,
+    layers: str | Sequence[str] | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> xr.Dataset:
     """The activations of one checkpoint on a sample set, with the states beside them.
@@ -40,7 +41,7 @@ def activations(
     """
     samples, _ = samples_for([run], samples, keep_own=True)
     check_runs([run], samples)
-    (at,) = resolve_frames(run, frame if isinstance(frame, str) else [frame])
+    (at,) = resolve_frames(run, frame)
     rows = np.arange(len(samples))
     found = extract_activations(run.agent(at), samples.observations(rows), layers, batch_size)
     split = np.array(SPLITS)[samples.split[samples.episodes]]

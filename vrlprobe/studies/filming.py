@@ -11,6 +11,7 @@ import xarray as xr
 from vrlprobe.envs import PixelEnv
 from vrlprobe.errors import SampleError
 from vrlprobe.format.episode import Episode
+from vrlprobe.format.opening import Runs, run_list
 from vrlprobe.format.settings import whole
 from vrlprobe.selection import resolve_frames, run_labels
 from vrlprobe.studies.common import run_attributes, shared
@@ -25,7 +26,7 @@ DEFAULT_UNTIL = 300
 
 
 def film(
-    runs: "Run | Sequence[Run]",
+    runs: Runs,
     *,
     frame: str | int = "last",
     episodes: Sequence[int] = (0,),
@@ -55,13 +56,13 @@ def film(
         SampleError: a run without this episode, or runs of other action repeats or image sizes.
         RenderError: images must be rendered, and there is no OpenGL library.
     """
-    runs = list(runs) if isinstance(runs, Sequence) else [runs]
+    runs = run_list(runs)
     repeats = [whole(run, "action_repeat", 1) for run in runs]
     repeat: int = shared(repeats, runs, "action repeat", "one strip")
     shots = [
         (label, run, at, which, _episode(run, at, which))
         for label, run in zip(run_labels(runs), runs, strict=True)
-        for at in resolve_frames(run, frame if isinstance(frame, str) else [frame])
+        for at in resolve_frames(run, frame)
         for which in episodes
     ]
     longest = max(len(episode) for *_, episode in shots)

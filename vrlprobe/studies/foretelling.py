@@ -10,7 +10,8 @@ import xarray as xr
 
 from vrlprobe.errors import SampleError
 from vrlprobe.foretell import balanced_accuracy, best_cut, leave_one_out, separation
-from vrlprobe.format.record import Record, is_finished, refuse_twice
+from vrlprobe.format.opening import Logged, logged_list, refuse_twice
+from vrlprobe.format.record import Record, is_finished
 from vrlprobe.results import last_checkpoint
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.collapsing import judged
@@ -67,7 +68,7 @@ PER_RUN: Variables = {
 
 
 def foretell(
-    runs: "Sequence[Run | Record]",
+    runs: Logged,
     measured: xr.Dataset | None = None,
     *,
     outcome: Outcome = "stuck",
@@ -97,6 +98,7 @@ def foretell(
         SampleError: fewer than two runs of either end, a run with resets or not finished, several
             tasks, metrics of other runs.
     """
+    runs = logged_list(runs)
     _check_runs(runs)
     words = [_verdict(run, window, outcome) for run in runs]
     if outcome == "stuck":

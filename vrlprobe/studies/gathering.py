@@ -1,7 +1,6 @@
 """Runs taken together, with the classes and verdicts of each."""
 
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,9 @@ from vrlprobe.cohort import (
 )
 from vrlprobe.collapse import Verdict
 from vrlprobe.errors import SampleError
+from vrlprobe.format.opening import Logged, logged_list, refuse_twice
 from vrlprobe.format.reader import Run
-from vrlprobe.format.record import Record, is_finished, refuse_twice
+from vrlprobe.format.record import Record, is_finished
 from vrlprobe.format.settings import number, whole
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.collapsing import judged
@@ -47,7 +47,7 @@ PER_RUN: Variables = {
 
 
 def cohort(
-    runs: "Sequence[Run | Record]",
+    runs: Logged,
     *,
     good: float | None = None,
     bad: float | None = None,
@@ -76,6 +76,7 @@ def cohort(
     Raises:
         SampleError: no runs, one without checkpoints or rollouts, or without thresholds.
     """
+    runs = logged_list(runs)
     if not runs:
         raise SampleError("a cohort needs at least one run")
     refuse_twice(runs)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from vrlprobe.activations import feature_major_activations, known_layers
+from vrlprobe.format.opening import Runs
 from vrlprobe.receptive import ReceptiveFields, receptive_fields
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import check_runs, resolve_frames, run_labels, samples_for
@@ -32,11 +33,11 @@ ATOMS: Variables = {
 
 def atoms(
     run: "Run",
-    samples: "SampleSet | Sequence[Run] | None" = None,
+    samples: SampleSet | Runs | None = None,
     *,
     frame: str | int = "last",
-    layers: Sequence[str] | None = None,
-    components: Sequence[str] | None = None,
+    layers: str | Sequence[str] | None = None,
+    components: str | Sequence[str] | None = None,
     settings: ProbeSettings | None = None,
     keep_own: bool = False,
 ) -> xr.Dataset:
@@ -58,7 +59,7 @@ def atoms(
     """
     samples, keep_own = samples_for([run], samples, keep_own)
     check_runs([run], samples)
-    (at,) = resolve_frames(run, frame if isinstance(frame, str) else [frame])
+    (at,) = resolve_frames(run, frame)
     agent, settings = run.agent(at), settings or ProbeSettings()
     names = known_layers(agent, _last_convolution(agent) if layers is None else layers)
     fields = {name: receptive_fields(agent, name) for name in names}

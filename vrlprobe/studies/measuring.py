@@ -18,8 +18,9 @@ from vrlprobe.activations import (
     probed_layers,
 )
 from vrlprobe.errors import SampleError
+from vrlprobe.format.opening import Runs, run_list
 from vrlprobe.samples import SampleSet
-from vrlprobe.selection import check_runs, resolve_frames, run_labels, samples_for
+from vrlprobe.selection import Frames, check_runs, resolve_frames, run_labels, samples_for
 from vrlprobe.studies.common import (
     Track,
     Variables,
@@ -69,11 +70,11 @@ VARIABLES: Variables = {
 
 
 def metrics(
-    runs: "Run | Sequence[Run]",
-    samples: "SampleSet | Sequence[Run] | Literal['own'] | None" = None,
+    runs: Runs,
+    samples: SampleSet | Runs | Literal["own"] | None = None,
     *,
-    frames: str | Sequence[int] = "all",
-    layers: Sequence[str] | None = None,
+    frames: Frames = "all",
+    layers: str | Sequence[str] | None = None,
     n_samples: int = DEFAULT_OBSERVATIONS,
     dormant_threshold: float = measure.DORMANT_DRM,
     batch_size: int = BATCH_SIZE,
@@ -109,7 +110,7 @@ def metrics(
     Raises:
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.
     """
-    runs = list(runs) if isinstance(runs, Sequence) else [runs]
+    runs = run_list(runs)
     chosen = [resolve_frames(run, frames) for run in runs]
     if samples == "own":
         source: _Shared | _Own = _Own(runs, chosen, n_samples)
@@ -201,7 +202,7 @@ class _Shared:
     def __init__(
         self,
         runs: "list[Run]",
-        samples: "SampleSet | Sequence[Run] | None",
+        samples: SampleSet | Runs | None,
         n_samples: int,
     ) -> None:
         self.samples, _ = samples_for(runs, samples, keep_own=True)

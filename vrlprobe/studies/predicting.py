@@ -8,8 +8,9 @@ import xarray as xr
 from scipy import stats
 
 from vrlprobe.errors import SampleError
+from vrlprobe.format.opening import Logged, logged_list, refuse_twice
 from vrlprobe.format.reader import Run
-from vrlprobe.format.record import Record, refuse_twice
+from vrlprobe.format.record import Record
 from vrlprobe.results import last_checkpoint
 from vrlprobe.studies.common import BOUNDS, Variables, blank, run_attributes
 from vrlprobe.studies.gathering import run_class
@@ -39,7 +40,7 @@ VARIABLES: Variables = {
 
 def predict(
     probed: xr.Dataset,
-    runs: "Sequence[Run | Record]",
+    runs: Logged,
     *,
     good: float | None = None,
     bad: float | None = None,
@@ -63,6 +64,7 @@ def predict(
     Raises:
         SampleError: fewer than three inits with runs.
     """
+    runs = logged_list(runs)
     refuse_twice(runs)
     digests = [str(run.config.get("init_digest", "")) for run in runs]
     parts = [last_checkpoint(probed, label) for label in probed["run"].values.tolist()]

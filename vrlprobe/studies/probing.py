@@ -10,8 +10,9 @@ import xarray as xr
 
 from vrlprobe.activations import known_layers, probed_layers
 from vrlprobe.device import check_device
+from vrlprobe.format.opening import Runs, run_list
 from vrlprobe.samples import SampleSet
-from vrlprobe.selection import check_runs, resolve_frames, run_labels, samples_for
+from vrlprobe.selection import Frames, check_runs, resolve_frames, run_labels, samples_for
 from vrlprobe.studies.cache import Parts, Scores
 from vrlprobe.studies.common import (
     Track,
@@ -55,12 +56,12 @@ Where = dict[str, Any]
 
 
 def probe(
-    runs: "Run | Sequence[Run]",
-    samples: "SampleSet | Sequence[Run] | None" = None,
+    runs: Runs,
+    samples: SampleSet | Runs | None = None,
     *,
-    frames: str | Sequence[int] = "last",
-    layers: Sequence[str] | None = None,
-    components: Sequence[str] | None = None,
+    frames: Frames = "last",
+    layers: str | Sequence[str] | None = None,
+    components: str | Sequence[str] | None = None,
     kind: str = "omp",
     max_atoms: int = DEFAULT_MAX_ATOMS,
     min_active: int | None = None,
@@ -117,7 +118,7 @@ def probe(
         if name not in CONTROLS:
             raise ValueError(f"controls are {', '.join(CONTROLS)}, not {name!r}")
     check_device(device)
-    runs = list(runs) if isinstance(runs, Sequence) else [runs]
+    runs = run_list(runs)
     samples, keep_own = samples_for(runs, samples, keep_own)
     check_runs(runs, samples)
     wanted = samples.columns(components)

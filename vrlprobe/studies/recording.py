@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from vrlprobe.format.opening import Runs
 from vrlprobe.format.record import Record, make_record, plain
 from vrlprobe.samples import SampleSet
 from vrlprobe.studies.measuring import metrics
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
 
 
-def full_record(run: "Run", samples: "SampleSet | Sequence[Run] | None" = None) -> Record:
+def full_record(run: "Run", samples: SampleSet | Runs | None = None) -> Record:
     """A finished run's record; with samples, its last checkpoint's metrics and probes are in it.
 
     Raises:

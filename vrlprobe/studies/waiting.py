@@ -10,7 +10,8 @@ import xarray as xr
 
 from vrlprobe.cohort import FEWEST
 from vrlprobe.errors import SampleError
-from vrlprobe.format.record import Record, last_due, refuse_twice
+from vrlprobe.format.opening import Logged, logged_list, refuse_twice
+from vrlprobe.format.record import Record, last_due
 from vrlprobe.format.settings import whole
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.common import BOUNDS, Variables, blank, run_attributes, shared
@@ -66,7 +67,7 @@ class _Attempt:
     out: bool
 
 
-def outlook(runs: "Sequence[Run | Record]", *, seed: int = 0) -> xr.Dataset:
+def outlook(runs: Logged, *, seed: int = 0) -> xr.Dataset:
     """Learn from runs how long collapse lasts, when to give up, and what those in it may expect.
 
     Every attempt counts from its begin to its first stage out of collapse (by the spread of
@@ -90,6 +91,7 @@ def outlook(runs: "Sequence[Run | Record]", *, seed: int = 0) -> xr.Dataset:
     Raises:
         SampleError: several tasks, fewer than two attempts with readings, or none that came out.
     """
+    runs = logged_list(runs)
     refuse_twice(runs)
     shared([run.config.get("task") for run in runs], runs, "task", "an outlook")
     logs = [readings(run) for run in runs]

@@ -1,0 +1,315 @@
+"""Every figure from the results that it shows: for notebooks, scripts and `vrlprobe plot`."""
+
+import io
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import xarray as xr
+from matplotlib.figure import Figure
+
+from vrlprobe.errors import FormatError, SampleError, VrlprobeError
+from vrlprobe.figures import atoms as atoms_figure
+from vrlprobe.figures import cohort as cohort_figure
+from vrlprobe.figures import escape as escape_figure
+from vrlprobe.figures import film as film_figure
+from vrlprobe.figures import foretell as foretell_figure
+from vrlprobe.figures import layers as layers_figure
+from vrlprobe.figures import metrics as metrics_figure
+from vrlprobe.figures import order as order_figure
+from vrlprobe.figures import outlook as outlook_figure
+from vrlprobe.figures import probe as probe_figure
+from vrlprobe.figures import transplant as transplant_figure
+from vrlprobe.figures.style import save_figure
+from vrlprobe.results import last_checkpoint, save_result
+from vrlprobe.selection import Names, choose
+from vrlprobe.studies.averaging import by_class, returns, run_classes
+from vrlprobe.studies.escaping import escapes
+from vrlprobe.studies.foretelling import best_metrics
+from vrlprobe.studies.ordering import order as order_study
+
+FORETELL_LINES = 4
+"""Metrics drawn where none are named: those that tell best, on average over the frames."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure and the numbers that it shows; a notebook shows the figure.
+
+    Attributes:
+        figure: matplotlib's, to be changed at will.
+        numbers: what was drawn, labelled; `vrlprobe.save_result` keeps it.
+    """
+
+    figure: Figure
+    numbers: xr.Dataset
+
+    def save(self, path: str | Path, data: str | Path | None = None) -> None:
+        """Write the figure, a .pdf, .png or .svg, and the numbers (NetCDF) where wanted.
+
+        Raises:
+            FormatError: another ending, or a folder that cannot be written.
+        """
+        save_figure(self.figure, path)
+        if data is not None:
+            save_result(self.numbers, data)
+
+    def _repr_png_(self) -> bytes:
+        kept = io.BytesIO()
+        self.figure.savefig(kept, format="png", dpi=150)
+        return kept.getvalue()
+
+
+def plot(result: xr.Dataset | Mapping[str, xr.Dataset], **options: Any) -> Plot:
+    """The figure that suits a result: Figure 2 for a probe, 3 for transplants, 4 for metrics …
+
+    Args:
+        result: what a study returned; cohorts by their names make one figure.
+        options: of the function that draws it: `probe`, `layers`, `metrics`, `cohort`,
+            `transplant`, `foretell`, `outlook`, `atoms` or `film` of this module.
+
+    Raises:
+        FormatError: there is no figure of this.
+    """
+    if isinstance(result, Mapping) and not isinstance(result, xr.Dataset):
+        return cohort(result, **options)
+    kind = str(result.attrs.get("vrlprobe", "unknown"))
+    if kind == "probe":
+        return (probe if _is_curve(result) else layers)(result, **options)
+    if kind == "cohort":
+        return (transplant if "group" in result.dims else cohort)(result, **options)
+    draw = {
+        "metrics": metrics, "foretell": foretell, "outlook": outlook, "atoms": atoms, "film": film,
+    }.get(kind)  # fmt: skip
+    if draw is None:
+        raise FormatError(f"there is no figure of a result of {kind}")
+    return draw(result, **options)
+
+
+def probe(
+    result: xr.Dataset,
+    *,
+    components: Names = None,
+    by: Literal["class", "run"] | None = None,
+    good: float | None = None,
+    bad: float | None = None,
+) -> Plot:
+    """Test error over training, a line a layer (paper, Figure 2).
+
+    Args:
+        result: what `vrlprobe.probe` returned, of several frames.
+        components: a column each.
+        by: a row a class of agents, with the 95% interval of the mean, or a row a run; classes if
+            None, where there are several runs of which they are known.
+        good, bad: thresholds of the classes; each run's own profile's if None.
+
+    Raises:
+        SampleError: one frame alone, or classes that are not known.
+    """
+    _check_kind(result, "probe")
+    if not _is_curve(result):
+        raise SampleError(
+            "a curve needs several frames, this result has one of each run: probe with --frames "
+            "all, or draw it with `vrlprobe plot layers`"
+        )
+    names = _components(result, components, probe_figure.default_components(result))
+    drawn = _rows(result, names, by, good, bad)
+    return Plot(probe_figure.draw(drawn, names), drawn)
+
+
+def layers(result: xr.Dataset, *, components: Names = None, frame: int | None = None) -> Plot:
+    """Where each component is: R² by layer and component, with the chosen sparsity.
+
+    Args:
+        result: what `vrlprobe.probe` returned.
+        components: a row each, all if None.
+        frame: of the checkpoint, which every run must have; each run's last if None.
+    """
+    _check_kind(result, "probe")
+    drawn = result if frame is None else _at_frame(result, frame)
+    return Plot(layers_figure.draw(drawn, _components(result, components)), drawn)
+
+
+def metrics(result: xr.Dataset, *, metrics: Names = None, layers: Names = None) -> Plot:
+    """Return, rank, correlation, zeros, gradient norm (paper, Figures 4, 8, 9), collapse shaded.
+
+    Args:
+        result: what `vrlprobe.studies.metrics` returned; a row a run.
+        metrics: its variables, a column each; the paper's if None.
+        layers: a line each; mlp1 and mlp2 if None.
+    """
+    _check_kind(result, "metrics")
+    drawable = [str(n) for n, v in result.data_vars.items() if v.dtype.kind == "f"]
+    columns = choose(metrics, drawable, "metric", metrics_figure.PAPERS)
+    there = result["layer"].values.tolist()
+    lines = choose(layers, there, "layer", metrics_figure.PAPERS_LAYERS)
+    return Plot(metrics_figure.draw(result, columns, lines), result)
+
+
+def escape(result: xr.Dataset) -> Plot:
+    """Which metrics switch when runs come out of collapse, and when (paper, section 5.1).
+
+    Args:
+        result: what `vrlprobe.studies.metrics` returned, on one sample set.
+    """
+    _check_kind(result, "metrics")
+    drawn = escapes(result).assign_attrs(vrlprobe="escapes")
+    return Plot(escape_figure.draw(drawn), drawn)
+
+
+def cohort(cohorts: xr.Dataset | Mapping[str, xr.Dataset]) -> Plot:
+    """Returns of cohorts over training (paper, Figure 5).
+
+    Args:
+        cohorts: what `vrlprobe.studies.cohort` returned, by the names of the lines; or one.
+    """
+    named = {"all runs": cohorts} if isinstance(cohorts, xr.Dataset) else dict(cohorts)
+    for result in named.values():
+        _check_kind(result, "cohort")
+    drawn = returns(named).assign_attrs(vrlprobe="returns")
+    return Plot(cohort_figure.draw(drawn), drawn)
+
+
+def order(
+    result: xr.Dataset,
+    *,
+    components: Names = None,
+    only: Literal["good", "middle", "bad"] | None = None,
+    good: float | None = None,
+    bad: float | None = None,
+) -> Plot:
+    """Which layer beats which, with its significance over runs (paper, supplement B).
+
+    Args:
+        result: what `vrlprobe.probe` returned, of at least two runs; each counts once, at its last
+            frame.
+        components: averaged over; those of the probe's figure if None.
+        only: runs of this class.
+        good, bad: thresholds of the classes; each run's own profile's if None.
+    """
+    _check_kind(result, "probe")
+    found = result if only is None else _of_class(result, only, good, bad)
+    names = _components(found, components, probe_figure.default_components(found))
+    drawn = order_study(found, names)
+    return Plot(order_figure.draw(drawn), drawn)
+
+
+def transplant(result: xr.Dataset) -> Plot:
+    """Who succeeds from which CNN and MLP, and how fast (paper, Figure 3).
+
+    Args:
+        result: what `vrlprobe.studies.cohort` with `by="init"` returned.
+    """
+    _check_kind(result, "cohort")
+    if "group" not in result.dims:
+        raise SampleError(
+            "this cohort is not grouped: make it with vrlprobe cohort --by init RUN… -o FILE"
+        )
+    return Plot(transplant_figure.draw(result), result)
+
+
+def foretell(result: xr.Dataset, *, metrics: Names = None) -> Plot:
+    """How early a run's end can be told from which metric, and what stopping on it saves.
+
+    Args:
+        result: what `vrlprobe.studies.foretell` returned.
+        metrics: a line each; the best four if None.
+    """
+    _check_kind(result, "foretell")
+    there = result["metric"].values.tolist()
+    lines = choose(metrics, there, "metric", best_metrics(result, FORETELL_LINES))
+    return Plot(foretell_figure.draw(result, lines), result)
+
+
+def outlook(result: xr.Dataset) -> Plot:
+    """How long attempts stay in collapse, and how many frames an escape takes if all are given up.
+
+    Args:
+        result: what `vrlprobe.studies.outlook` returned.
+    """
+    _check_kind(result, "outlook")
+    return Plot(outlook_figure.draw(result), result)
+
+
+def atoms(result: xr.Dataset, *, components: Names = None) -> Plot:
+    """Where in the image the activations look that a probe chose.
+
+    Args:
+        result: what `vrlprobe.studies.atoms` returned.
+        components: a column each, all if None.
+    """
+    _check_kind(result, "atoms")
+    drawn = result.sel(component=_components(result, components))
+    return Plot(atoms_figure.draw(drawn), drawn)
+
+
+def film(result: xr.Dataset) -> Plot:
+    """Film strips, a row an episode (paper, Figures 6 and 7).
+
+    Args:
+        result: what `vrlprobe.studies.film` returned.
+    """
+    _check_kind(result, "film")
+    return Plot(film_figure.draw(result), result)
+
+
+def _components(result: xr.Dataset, wanted: Names, default: Sequence[str] = ()) -> list[str]:
+    return choose(wanted, result["component"].values.tolist(), "component", default)
+
+
+def _check_kind(result: xr.Dataset, kind: str) -> None:
+    there = result.attrs.get("vrlprobe", "unknown") if isinstance(result, xr.Dataset) else None
+    if there != kind:
+        found = f"one of {there}" if there else type(result).__name__
+        raise FormatError(f"a result of {kind} is needed, not {found}")
+
+
+def _is_curve(result: xr.Dataset) -> bool:
+    return bool((result["checkpoint"] != "").sum("frame").max() >= 2)
+
+
+def _rows(
+    found: xr.Dataset,
+    components: Sequence[str],
+    by: str | None,
+    good: float | None,
+    bad: float | None,
+) -> xr.Dataset:
+    """Classes of agents unless told otherwise, where there are several runs of known ones."""
+    if by == "run" or (by is None and found.sizes["run"] == 1):
+        return found
+    asked = by is not None or good is not None or bad is not None
+    try:
+        run_classes(found, good, bad)
+    except VrlprobeError:
+        if asked:
+            raise
+        return found
+    try:
+        return by_class(found, components, good=good, bad=bad)
+    except VrlprobeError as error:
+        if asked:
+            raise
+        warnings.warn(f"{error}; drawn run by run", UserWarning, stacklevel=3)
+        return found
+
+
+def _at_frame(found: xr.Dataset, frame: int) -> xr.Dataset:
+    there = found["frame"].values[(found["checkpoint"] != "").all("run").values].tolist()
+    if frame not in there:
+        known = ", ".join(map(str, there)) or "none that all runs have"
+        raise SampleError(f"no frame {frame} in this result: there are {known}")
+    return found.sel(frame=[frame])
+
+
+def _of_class(found: xr.Dataset, only: str, good: float | None, bad: float | None) -> xr.Dataset:
+    classes = run_classes(found, good, bad)
+    members = [run for run, name in classes.items() if name == only]
+    if not members:
+        returned = ", ".join(
+            f"{run} {last_checkpoint(found, run)['episode_return'].item():.0f}" for run in classes
+        )
+        raise SampleError(f"no run is {only}; they return: {returned}")
+    return found.sel(run=members)
