@@ -8,6 +8,7 @@ import click
 import numpy as np
 import pytest
 
+import vrlprobe as vrlprobe_package
 from trainers.cli import main as vrltrain
 from vrlprobe.cli.main import main as vrlprobe
 
@@ -78,3 +79,16 @@ def test_your_own_network(tmp_path, monkeypatch, capsys):
     assert result["layer"].values.tolist() == ["pixels", "conv1", "conv2", "hidden"]
     assert np.isfinite(result["test_mse"]).all()
     assert "velocity[1]" in capsys.readouterr().out
+
+
+def test_from_python(tmp_path, monkeypatch, capsys):
+    for name in ("fixtures", "docs"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    names: dict = {"__name__": "__main__"}
+    exec(compile(code("python.md"), "python.md", "exec"), names)
+    assert names["cnn4"].shape == (501, 4624)
+    assert "escaped at 40,000 and stuck since" in capsys.readouterr().out
+    assert names["figure4"]._repr_png_().startswith(b"\x89PNG")
+    assert vrlprobe_package.load_result("collapse.nc").equals(names["measured"])
+    assert (tmp_path / "cohorts.png").stat().st_size > 10_000

@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vrlprobe import plotting as plotting
+    from vrlprobe import studies as studies
     from vrlprobe.activations import extract_activations as extract_activations
     from vrlprobe.agents.own import ModuleAgent as ModuleAgent
     from vrlprobe.agents.own import register_agent as register_agent
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from vrlprobe.envs import record_episode as record_episode
     from vrlprobe.errors import VrlprobeError as VrlprobeError
     from vrlprobe.format.episode import Episode as Episode
+    from vrlprobe.format.opening import open_runs as open_runs
+    from vrlprobe.format.opening import read_records as read_records
     from vrlprobe.format.reader import open_run as open_run
     from vrlprobe.format.writer import RunWriter as RunWriter
     from vrlprobe.probes.estimators import MlpProbe as MlpProbe
@@ -45,19 +49,25 @@ _WHERE = {
     "make_samples": "samples",
     "omp_path": "probes.omp",
     "open_run": "format.reader",
+    "open_runs": "format.opening",
     "probe": "studies",
+    "read_records": "format.opening",
     "record_episode": "envs",
     "register_agent": "agents.own",
     "save_result": "results",
     "save_samples": "samplefile",
     "transplant": "studies",
 }
+_MODULES = ("plotting", "studies")
+"""Of one function a study, and one a figure."""
 
-__all__ = sorted(_WHERE)
+__all__ = sorted([*_WHERE, *_MODULES])
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name at its first use."""
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
@@ -67,4 +77,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """The public names, imported or not."""
-    return sorted({*globals(), *_WHERE})
+    return sorted({*globals(), *__all__})

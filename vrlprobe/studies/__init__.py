@@ -3,9 +3,11 @@
 from vrlprobe.studies.collapsing import collapse, rule
 from vrlprobe.studies.comparing import compare
 from vrlprobe.studies.extracting import activations
+from vrlprobe.studies.filming import film
 from vrlprobe.studies.foretelling import foretell
 from vrlprobe.studies.gathering import cohort
 from vrlprobe.studies.importing import import_checkpoints
+from vrlprobe.studies.locating import atoms
 from vrlprobe.studies.measuring import metrics
 from vrlprobe.studies.predicting import predict
 from vrlprobe.studies.probing import probe
@@ -14,9 +16,11 @@ from vrlprobe.studies.waiting import outlook
 
 __all__ = [
     "activations",
+    "atoms",
     "cohort",
     "collapse",
     "compare",
+    "film",
     "foretell",
     "grid",
     "import_checkpoints",
