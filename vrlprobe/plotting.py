@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import matplotlib as mpl
 import xarray as xr
 from matplotlib.figure import Figure
 
@@ -22,7 +23,7 @@ from vrlprobe.figures import order as order_figure
 from vrlprobe.figures import outlook as outlook_figure
 from vrlprobe.figures import probe as probe_figure
 from vrlprobe.figures import transplant as transplant_figure
-from vrlprobe.figures.style import save_figure
+from vrlprobe.figures.style import OPTIONS, save_figure
 from vrlprobe.results import last_checkpoint, save_result
 from vrlprobe.selection import Names, choose
 from vrlprobe.studies.averaging import by_class, returns, run_classes
@@ -58,7 +59,8 @@ class Plot:
 
     def _repr_png_(self) -> bytes:
         kept = io.BytesIO()
-        self.figure.savefig(kept, format="png", dpi=150)
+        with mpl.rc_context(OPTIONS):
+            self.figure.savefig(kept, format="png", dpi=150)
         return kept.getvalue()
 
 

@@ -1,0 +1,78 @@
+"""Figures of results from Python: which one suits, what it shows, what is refused."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from tests.figures.probed import probed
+from tests.figures.test_cohort import gathered
+from tests.figures.test_metrics import measured
+from vrlprobe import plotting
+from vrlprobe.errors import FormatError, SampleError
+from vrlprobe.results import load_result
+
+METRICS = {"vrlprobe": "metrics", "samples": "abc", "configs": "{}"}
+
+
+def cohort_of(seed: int) -> xr.Dataset:
+    return gathered(seed).assign_attrs(vrlprobe="cohort")
+
+
+def test_a_result_is_drawn_as_suits_it() -> None:
+    curves = plotting.plot(probed(runs=("a", "b"), returns=[950.0, 10.0]))
+    assert curves.numbers["class"].values.tolist() == ["good", "bad"]
+    assert plotting.plot(probed()).numbers["run"].values.tolist() == ["seed1"]
+    table = plotting.plot(probed(frames=(2000,)))
+    xr.testing.assert_identical(table.numbers, probed(frames=(2000,)))
+    cohorts = plotting.plot({"plain": cohort_of(0), "ruled": cohort_of(1)})
+    assert cohorts.numbers["cohort"].values.tolist() == ["plain", "ruled"]
+    alone = plotting.plot(cohort_of(0)).numbers
+    for name in ("mean", "percentile_95"):
+        np.testing.assert_array_equal(
+            alone[name].isel(cohort=0), cohorts.numbers[name].sel(cohort="plain")
+        )
+    columns = plotting.plot(measured().assign_attrs(METRICS), metrics="episode_return").figure.axes
+    assert len(columns) == measured().sizes["run"]
+
+
+def test_options_go_to_the_figure() -> None:
+    rows = plotting.plot(probed(runs=("a", "b")), by="run", components="height")
+    titles = [ax.get_title(loc="left") for ax in rows.figure.axes if ax.get_title(loc="left")]
+    assert titles == ["height"]
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        plotting.plot(probed(), layer="cnn4")
+
+
+def test_unknown_classes_are_drawn_run_by_run() -> None:
+    result = probed(runs=("a", "b")).assign_attrs(configs="{}")
+    assert "run" in plotting.probe(result).numbers.dims
+    with pytest.raises(SampleError, match="from which return a is good"):
+        plotting.probe(result, by="class")
+
+
+def test_what_is_drawn_is_kept(tmp_path) -> None:
+    drawn = plotting.layers(probed(), frame=1000)
+    drawn.save(tmp_path / "a.svg", data=tmp_path / "a.nc")
+    assert b"<svg" in (tmp_path / "a.svg").read_bytes()
+    assert load_result(tmp_path / "a.nc")["frame"].values.tolist() == [1000]
+    with pytest.raises(FormatError, match="must end in"):
+        drawn.save(tmp_path / "a.gif")
+
+
+def test_the_wrong_result_is_told() -> None:
+    with pytest.raises(FormatError, match="a result of metrics is needed, not one of probe"):
+        plotting.metrics(probed())
+    with pytest.raises(FormatError, match="a result of probe is needed, not DataArray"):
+        plotting.layers(probed()["test_r2"])  # type: ignore[arg-type]
+    with pytest.raises(FormatError, match="there is no figure of a result of compare"):
+        plotting.plot(xr.Dataset(attrs={"vrlprobe": "compare"}))
+    with pytest.raises(FormatError, match=r"no component 'heigth' here: did you mean height\?"):
+        plotting.layers(probed(), components="heigth")
+    with pytest.raises(SampleError, match="no frame 3 in this result: there are 0, 1000, 2000"):
+        plotting.layers(probed(), frame=3)
+    with pytest.raises(SampleError, match="a curve needs several frames"):
+        plotting.probe(probed(frames=(0,)))
+    with pytest.raises(SampleError, match="not grouped"):
+        plotting.transplant(cohort_of(0))
+    with pytest.raises(SampleError, match="no run is good; they return: seed1 123"):
+        plotting.order(probed(), only="good")
