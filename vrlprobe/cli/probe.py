@@ -80,6 +80,7 @@ CONTROL_NOTES = {
     help="Result file.  [default: RUN.probe.nc; RUN.probe-ridge.nc, RUN.probe-mlp.nc]",
 )  # fmt: skip
 @click.option(
+    "-j",
     "--jobs",
     type=click.IntRange(min=1),
     default=None,
