@@ -28,6 +28,9 @@ def resolve_frames(run: Run, frames: Frames) -> list[int]:
     there = run.frames.tolist()
     if not there:
         raise SampleError(f"{run.path.name} has no checkpoint yet")
+    if not isinstance(frames, str):
+        wanted = frames if isinstance(frames, Collection) else [frames]
+        return sorted({int(run.frames[run.row(frame)]) for frame in wanted})
     if frames == "last":
         return [there[-1]]
     if frames == "all":
@@ -37,14 +40,11 @@ def resolve_frames(run: Run, frames: Frames) -> list[int]:
         if np.isnan(returns).all():
             raise SampleError(f"{run.path.name} has no returns, so it has no best checkpoint")
         return [there[int(np.nanargmax(returns))]]
-    if isinstance(frames, str):
-        near = difflib.get_close_matches(frames, ["last", "all", "best"], 1)
-        guess = f" (did you mean {near[0]}?)" if near and "," not in frames else ""
-        raise UnknownFrameError(
-            f"frames are one of last, all and best, or numbers, not {frames!r}{guess}"
-        )
-    wanted = frames if isinstance(frames, Collection) else [frames]
-    return sorted({int(run.frames[run.row(frame)]) for frame in wanted})
+    near = difflib.get_close_matches(frames, ["last", "all", "best"], 1)
+    guess = f" (did you mean {near[0]}?)" if near and "," not in frames else ""
+    raise UnknownFrameError(
+        f"frames are one of last, all and best, or numbers, not {frames!r}{guess}"
+    )
 
 
 def choose(
@@ -70,10 +70,22 @@ def choose(
 
 
 def run_labels(runs: Sequence[Run | Record]) -> list[str]:
-    """A name for each run: its file's, made unique by a number where two are called the same."""
+    """A name for each run: its file's, with its folder's or a number where several are called so.
+
+    `seed3`; `plain/seed3` and `ruled/seed3`; `seed3#1` and `seed3#2` where that is not enough.
+    """
     stems = [run.path.stem for run in runs]
-    seen = [stems[: place + 1].count(stem) for place, stem in enumerate(stems)]
-    return [s if stems.count(s) == 1 else f"{s}#{n}" for s, n in zip(stems, seen, strict=True)]
+    longer = [f"{run.path.parent.name}/{run.path.stem}".removeprefix("/") for run in runs]
+    labels = [
+        stem if stems.count(stem) == 1 else name for stem, name in zip(stems, longer, strict=True)
+    ]
+    if len(set(labels)) < len(labels):
+        labels = stems
+    seen = [labels[: place + 1].count(label) for place, label in enumerate(labels)]
+    return [
+        label if labels.count(label) == 1 else f"{label}#{number}"
+        for label, number in zip(labels, seen, strict=True)
+    ]
 
 
 def samples_for(
