@@ -11,7 +11,7 @@ import xarray as xr
 
 from vrlprobe.cli.common import FILE, Session, check_writable, parse_frames
 from vrlprobe.errors import FormatError, RenderError
-from vrlprobe.results import save_result, written_at_once
+from vrlprobe.results import written_at_once
 from vrlprobe.studies.filming import DEFAULT_COUNT, DEFAULT_UNTIL
 from vrlprobe.studies.filming import film as study
 
@@ -62,8 +62,8 @@ def film(
     A row an episode, all at the same frames of the episode. Episodes recorded without
     images are rendered anew from their physics. Videos need the extra [video] and ffmpeg.
     """
-    from vrlprobe.figures.film import draw
-    from vrlprobe.figures.style import check_kind, save_figure
+    from vrlprobe import plotting
+    from vrlprobe.figures.style import check_kind
 
     if output is None and video is None:
         raise click.UsageError("name a strip (-o strip.pdf), a video (--video out.mp4) or both")
@@ -83,10 +83,9 @@ def film(
         opened = session.runs(runs)
         if output:
             strip = study(opened, count=count, until=until, **which)
-            save_figure(draw(strip), output)
+            plotting.film(strip).save(output, data)
             click.echo(f"wrote {output}", err=True)
             if data:
-                save_result(strip, data)
                 click.echo(f"wrote {data}", err=True)
         if video and encode:
             whole = study(opened, count=None, until=None, **which)
