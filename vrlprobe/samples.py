@@ -199,8 +199,6 @@ def make_samples(
         SampleError: fewer than three episodes with images, or runs that do not fit together.
     """
     runs = run_list(runs)
-    if not runs:
-        raise SampleError("a sample set needs at least one run")
     refuse_twice(runs)
     _check_alike(runs)
     found = [_recorded(run) for run in runs]

@@ -94,7 +94,8 @@ def samples_for(
     """The set to probe on, and whether the runs' own episodes stay in its test set."""
     if isinstance(samples, SampleSet):
         return samples, keep_own
-    if samples is not None and (sources := run_list(samples)):
+    if samples is not None:
+        sources = run_list(samples)
         for phrase in weak_runs(sources):
             _warn(f"the samples come from a run that does not perform well: {phrase}")
         return make_samples(sources), keep_own

@@ -76,7 +76,7 @@ def run_list(runs: Runs) -> list[Run]:
     """Open runs as a list.
 
     Raises:
-        SampleError: paths, which must be opened first, or records, which have no networks.
+        SampleError: none, paths, which must be opened first, or records, which have no networks.
     """
     found = []
     for run in logged_list(runs):
@@ -85,6 +85,8 @@ def run_list(runs: Runs) -> list[Run]:
                 f"{run.path.name} is a record, which has no networks: the run's file is needed"
             )
         found.append(run)
+    if not found:
+        raise SampleError("at least one open run is needed")
     return found
 
 
