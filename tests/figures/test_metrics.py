@@ -62,6 +62,13 @@ def test_collapse_is_shaded_up_to_the_first_healthy_checkpoint() -> None:
     assert spans == [[(1000, 3000)], [(1000, 4000)]]
 
 
+def test_the_key_names_the_shading_though_the_first_run_has_none() -> None:
+    result = measured()
+    result["stage"][0] = "healthy"
+    key = draw(result).legends[0].get_texts()
+    assert sorted(text.get_text() for text in key) == ["in collapse", "mlp1", "mlp2"]
+
+
 def test_collapse_is_shaded_where_the_log_has_it_though_few_frames_were_measured() -> None:
     axes = np.reshape(draw(measured().isel(frame=[0, 2, 4])).axes, (2, 5))
     spans = [[(p.get_x(), p.get_x() + p.get_width()) for p in ax.patches] for ax in axes[:, 2]]

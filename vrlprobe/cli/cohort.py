@@ -40,6 +40,7 @@ WORDS = ("healthy", "escaped", "stuck", "undecided")
     help="Keep each finished run's settings, log and returns in DIR, a few kB each.",
 )  # fmt: skip
 @samples_option
+@click.option("--keep-own", is_flag=True, help="Probe runs on episodes of their own too.")
 def cohort(
     runs: tuple[Path, ...],
     good: float | None,
@@ -50,6 +51,7 @@ def cohort(
     output: Path | None,
     folder: Path | None,
     sample_paths: tuple[Path, ...],
+    keep_own: bool,
 ) -> None:
     """Count good, middle and bad RUNS, and stuck ones, and average their returns.
 
@@ -58,6 +60,8 @@ def cohort(
     """
     if sample_paths and not folder:
         raise click.UsageError("--samples is for the records: name their folder with --record")
+    if keep_own and not sample_paths:
+        raise click.UsageError("--keep-own is for probes of the records: give --samples")
     with Session() as session:
         opened = session.logged(runs)
         if output:
@@ -67,7 +71,10 @@ def cohort(
             samples = session.samples(sample_paths)
             for run in opened:
                 if isinstance(run, Run):
-                    click.echo(f"wrote {keep(full_record(run, samples), folder)}", err=True)
+                    click.echo(
+                        f"wrote {keep(full_record(run, samples, keep_own=keep_own), folder)}",
+                        err=True,
+                    )
         if output:
             save_result(found, output)
             click.echo(f"wrote {output}", err=True)

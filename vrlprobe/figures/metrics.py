@@ -75,7 +75,7 @@ def draw(
             axes[0].set_ylabel(wrapped(str(run)))
         handles = {
             label: handle
-            for ax in grid[0]
+            for ax in grid.flat  # shading is in the rows of runs in collapse alone
             for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
         }
         figure.legend(

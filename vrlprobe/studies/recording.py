@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
 
 
-def full_record(run: "Run", samples: SampleSet | Runs | None = None) -> Record:
+def full_record(
+    run: "Run", samples: SampleSet | Runs | None = None, *, keep_own: bool = False
+) -> Record:
     """A finished run's record; with samples, its last checkpoint's metrics and probes are in it.
+
+    Args:
+        run, samples, keep_own: as for `probe`.
 
     Raises:
         FormatError: the run is not finished.
@@ -27,7 +32,7 @@ def full_record(run: "Run", samples: SampleSet | Runs | None = None) -> Record:
     if samples is None:
         return record
     measured = metrics(run, samples, frames="last")
-    probed = probe(run, samples)
+    probed = probe(run, samples, keep_own=keep_own)
     sections = {
         "metrics": _section(measured, ("numerical_rank", "correlation_samples", "dead_units")),
         "probe": _section(probed, ("test_r2", "sparsity")),
