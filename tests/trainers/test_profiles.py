@@ -9,7 +9,10 @@ from tests.trainers.tiny import TINY, quiet
 from trainers.profiles import desk, paper
 from trainers.run import begin
 from vrlprobe.errors import VrlprobeError
+from vrlprobe.format.opening import read_records
 from vrlprobe.format.reader import open_run
+
+STUDY = Path(__file__).parents[2] / "docs" / "study"
 
 
 def test_the_paper_profile_has_the_published_settings() -> None:
@@ -113,3 +116,15 @@ def test_the_desk_profile_trains_every_tested_task(task: str, tmp_path: Path) ->
         assert run.frames.tolist() == [0, 1000, 2000]
         assert run.log["updates"].values[-1] == 62
         assert len(run.components) == run.rollout(0)[0].states.shape[1]
+
+
+@pytest.mark.parametrize(("folder", "count"), [("desk", 20), ("finger", 6)])
+def test_the_study_s_runs_were_trained_with_the_profile_as_it_is(folder: str, count: int) -> None:
+    """So that its command still makes the runs that it tells of."""
+    records = read_records(f"{STUDY}/{folder}/*.json")
+    assert len(records) == count
+    for record in records:
+        config = replace(
+            desk(record.config["task"]), seed=record.config["seed"], precision="bfloat16"
+        )
+        assert config.stored().items() <= record.config.items()
