@@ -51,5 +51,7 @@ def keep_freed_memory() -> None:
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
     global _interrupted
+    if _interrupted:  # the first one is being obeyed: another would break into what it cleans up
+        return
     _interrupted = True
     raise KeyboardInterrupt

@@ -46,3 +46,37 @@ def test_a_signal_in_a_destructor_is_not_lost(number: signal.Signals, tmp_path: 
     with open_run(path) as run:
         assert run.state == "sealed"
         assert run.frames[-1] == 2000
+
+
+TWICE = """
+import os, signal
+from trainers.cli import main
+from vrlprobe.format import build
+from vrlprobe.format.writer import RunWriter
+
+def _sync(writer):
+    if len(writer) == 2:
+        os.kill(os.getpid(), signal.SIGINT)
+    synced(writer)
+
+def abandon(file, handle=None):
+    os.kill(os.getpid(), signal.SIGTERM)
+    abandoned(file, handle)
+
+synced, RunWriter._sync = RunWriter._sync, _sync
+abandoned, build.abandon = build.abandon, abandon
+main()
+"""
+
+
+def test_a_second_signal_does_not_disturb_the_end_that_the_first_began(tmp_path: Path) -> None:
+    """A terminal's Ctrl-C reaches a sweep's children, which then are told to end as well."""
+    path = tmp_path / "run.h5"
+    command = [sys.executable, "-c", TWICE, "run", *OPTIONS, "-o", str(path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert ended.returncode == 130, ended.stderr
+    with open_run(path) as run:
+        assert (run.state, len(run.frames)) == ("killed", 2)
+    resume = [sys.executable, "-m", "trainers.cli", "resume", str(path)]
+    again = subprocess.run(resume, capture_output=True, text=True, timeout=240, check=False)
+    assert again.returncode == 0, again.stderr
