@@ -66,6 +66,12 @@ def test_the_wrong_result_is_told() -> None:
         plotting.layers(probed()["test_r2"])  # type: ignore[arg-type]
     with pytest.raises(FormatError, match="there is no figure of a result of compare"):
         plotting.plot(xr.Dataset(attrs={"vrlprobe": "compare"}))
+    with pytest.raises(FormatError, match=r"select it as a list, run=\['seed1'\]"):
+        plotting.plot(probed().sel(run="seed1"))
+    with pytest.raises(FormatError, match=r"select it as a list, layer=\['cnn4'\]"):
+        plotting.layers(probed().sel(layer="cnn4"))
+    with pytest.raises(ValueError, match="rows are by class or run, not 'seed'"):
+        plotting.probe(probed(), by="seed")  # type: ignore[arg-type]
     with pytest.raises(FormatError, match=r"no component 'heigth' here: did you mean height\?"):
         plotting.layers(probed(), components="heigth")
     with pytest.raises(SampleError, match="no frame 3 in this result: there are 0, 1000, 2000"):

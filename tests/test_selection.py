@@ -39,6 +39,7 @@ def test_frames_are_words_numbers_or_several(wanted, found) -> None:
         (9000, "no checkpoint at frame 9000; the nearest are 0, 8000, 12000, 40000"),
         ([8000.5], "no checkpoint at frame 8000.5"),
         (-1, "no checkpoint at frame -1"),
+        ([], "no frame is asked for"),
     ],
 )
 def test_frames_that_are_not_there(wanted, told) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vrlprobe.agents.base import Agent, check_observations
+from vrlprobe.agents.parts import evaluating
 from vrlprobe.device import device_of
 from vrlprobe.errors import UnknownLayerError
 
@@ -171,16 +172,10 @@ def _forward(
 @contextmanager
 def _hooked(agent: Any, names: tuple[str, ...], keep: Callable[[str, Any], None]) -> Iterator[None]:
     """Hooks on the named layers for a forward pass without gradients; the agent is left as was."""
-    training = {module: module.training for module in agent.modules()}
-    with ExitStack() as stack, torch.no_grad():
+    with ExitStack() as stack, torch.no_grad(), evaluating(agent):
         for name in names:
             stack.callback(_hook(agent, name, keep).remove)
-        agent.eval()
-        try:
-            yield
-        finally:
-            for module, mode in training.items():
-                module.training = mode
+        yield
 
 
 def _hook(agent: Any, name: str, keep: Callable[[str, Any], None]) -> Any:

@@ -79,6 +79,7 @@ def plot(result: xr.Dataset | Mapping[str, xr.Dataset], **options: Any) -> Plot:
         return cohort(result, **options)
     kind = str(result.attrs.get("vrlprobe", "unknown"))
     if kind == "probe":
+        _check_kind(result, kind)
         return (probe if _is_curve(result) else layers)(result, **options)
     if kind == "cohort":
         return (transplant if "group" in result.dims else cohort)(result, **options)
@@ -111,6 +112,8 @@ def probe(
         SampleError: one frame alone, or classes that are not known.
     """
     _check_kind(result, "probe")
+    if by not in (None, "class", "run"):
+        raise ValueError(f"rows are by class or run, not {by!r}")
     if not _is_curve(result):
         raise SampleError(
             "a curve needs several frames, this result has one of each run: probe with --frames "
@@ -266,6 +269,13 @@ def _check_kind(result: xr.Dataset, kind: str) -> None:
     if there != kind:
         found = f"one of {there}" if there else type(result).__name__
         raise FormatError(f"a result of {kind} is needed, not {found}")
+    for dim in ("run", "frame", "layer", "component"):
+        if dim in result.coords and dim not in result.dims:
+            name = result[dim].item()
+            raise FormatError(
+                f"the result has one {dim} and no dimension of it left: select it as a list, "
+                f"{dim}=[{name!r}]"
+            )
 
 
 def _is_curve(result: xr.Dataset) -> bool:

@@ -30,6 +30,8 @@ def resolve_frames(run: Run, frames: Frames) -> list[int]:
         raise SampleError(f"{run.path.name} has no checkpoint yet")
     if not isinstance(frames, str):
         wanted = frames if isinstance(frames, Collection) else [frames]
+        if not len(wanted):
+            raise UnknownFrameError("no frame is asked for: at least one is needed")
         return sorted({int(run.frames[run.row(frame)]) for frame in wanted})
     if frames == "last":
         return [there[-1]]

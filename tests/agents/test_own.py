@@ -114,6 +114,22 @@ def test_other_processes_know_it(own_run):
     np.testing.assert_array_equal(one["test_mse"], two["test_mse"])
 
 
+def test_it_acts_as_in_evaluation_and_stays_as_it_was(net):
+    """Batch normalisation in training takes the batch's own statistics, and keeps them."""
+    agent = ModuleAgent(net.train(), LAYERS, (4, 20, 20))
+    images = np.random.default_rng(0).integers(0, 256, (8, 4, 20, 20), dtype=np.uint8)
+    kept = net.convnet[1].running_mean.clone()
+    alone, among = agent.act(images[:1]), agent.act(images)[:1]
+    np.testing.assert_allclose(alone, among, rtol=1e-5, atol=1e-6)
+    assert torch.equal(net.convnet[1].running_mean, kept)
+    assert all(module.training for module in net.modules())
+
+
+def test_one_network_for_all_checkpoints_is_refused(net):
+    with pytest.raises(FormatError, match="make must make a new network at each call"):
+        register_agent("shared", lambda: net, layers=LAYERS, image_shape=(4, 20, 20))
+
+
 def test_mistakes(tmp_path, net):
     with pytest.raises(UnknownLayerError, match=r"no submodule 'head.9'; there are convnet, "):
         register_agent("x", Net, layers={"a": "head.9"}, image_shape=(4, 20, 20))

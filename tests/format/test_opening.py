@@ -59,7 +59,7 @@ def test_one_run_several_and_a_generator_become_a_list() -> None:
         assert logged_list((record, runs[1])) == [record, runs[1]]
         with pytest.raises(SampleError, match="is a record, which has no networks"):
             run_list([runs[0], record])  # type: ignore[list-item]
-    with pytest.raises(SampleError, match="at least one open run is needed"):
+    with pytest.raises(SampleError, match="at least one run is needed"):
         run_list([])
 
 

@@ -182,3 +182,8 @@ def test_without_readings_there_is_nothing_to_tell_from(make_run) -> None:
         foretell(opened, outcome="not good", good=100.0, bad=5.0)
     for run in opened:
         run.close()
+
+
+def test_an_outcome_that_is_none_is_refused(opened) -> None:
+    with pytest.raises(ValueError, match="outcomes are stuck, not good, bad, not 'good'"):
+        foretell([opened("a.h5")], outcome="good")  # type: ignore[arg-type]

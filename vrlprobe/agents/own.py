@@ -118,6 +118,12 @@ def register_agent(
     try:
         with torch.device("meta"):
             kind.from_config({})
+            anew = make() is not make()
     except (TypeError, ValueError, RuntimeError) as error:
         raise FormatError(f"the network {name!r} cannot be made: {error}") from error
+    if not anew:
+        raise FormatError(
+            f"{name!r}: make must make a new network at each call, not give one that is there: "
+            "checkpoints would share its parameters"
+        )
     register(name, kind)

@@ -1,6 +1,7 @@
 """What the architectures here share: networks in named parts, and parameters by 'part/name'."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -9,6 +10,18 @@ from torch import Tensor, nn
 
 from vrlprobe.agents.base import check_observations
 from vrlprobe.device import device_of
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Dropout and batch normalisation as in evaluation; every submodule is left as it was."""
+    training = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in training.items():
+            part.training = mode
 
 
 class PartedAgent(nn.Module):
@@ -74,7 +87,8 @@ class PartedAgent(nn.Module):
         """
         check_observations(self, observations)
         seen = torch.from_numpy(observations).to(device_of(self))
-        actions: np.ndarray = self(seen).float().cpu().numpy()
+        with evaluating(self):
+            actions: np.ndarray = self(seen).float().cpu().numpy()
         return actions
 
     def parts(self) -> dict[str, nn.Module]:

@@ -85,8 +85,6 @@ def run_list(runs: Runs) -> list[Run]:
                 f"{run.path.name} is a record, which has no networks: the run's file is needed"
             )
         found.append(run)
-    if not found:
-        raise SampleError("at least one open run is needed")
     return found
 
 
@@ -94,7 +92,7 @@ def logged_list(runs: Logged) -> list[Run | Record]:
     """Open runs and records as a list.
 
     Raises:
-        SampleError: paths, or anything else, instead of them.
+        SampleError: none, or paths, or anything else, instead of them.
     """
     given: Any = runs
     alone = isinstance(given, str) or not isinstance(given, Iterable)
@@ -105,6 +103,8 @@ def logged_list(runs: Logged) -> list[Run | Record]:
                 f"open runs are needed (vrlprobe.open_runs), not {type(run).__name__} "
                 f"{str(run)[:80]!r}"
             )
+    if not found:
+        raise SampleError("at least one run is needed")
     return found
 
 

@@ -1,6 +1,7 @@
 """Verdicts on runs from their logs, and what the reset rule would have done to them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -25,7 +26,7 @@ from vrlprobe.format.record import Record
 from vrlprobe.format.settings import whole
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import run_labels, samples_for
-from vrlprobe.studies.common import shared
+from vrlprobe.studies.common import run_attributes, shared
 from vrlprobe.studies.measuring import metrics
 from vrlprobe.studies.readings import Floats, Readings, attempt_begins, readings
 
@@ -202,7 +203,8 @@ def rule(
         for name, value in zip(("success", "success_low", "success_high"), estimate, strict=True):
             result[name] = value
         result["p"], result["n"] = fired / len(over), shortest
-    return result
+    arguments = {"window": window, "sign": asdict(sign), "consecutive": consecutive}
+    return result.assign_attrs(run_attributes("rule", runs, arguments))
 
 
 def _check_readings(run: "Run | Record", applied: Rule, first: Readings) -> None:

@@ -98,6 +98,8 @@ def foretell(
         SampleError: fewer than two runs of either end, a run with resets or not finished, several
             tasks, metrics of other runs.
     """
+    if outcome not in get_args(Outcome):
+        raise ValueError(f"outcomes are {', '.join(get_args(Outcome))}, not {outcome!r}")
     runs = logged_list(runs)
     _check_runs(runs)
     words = [_verdict(run, window, outcome) for run in runs]

@@ -77,8 +77,6 @@ def cohort(
         SampleError: no runs, one without checkpoints or rollouts, or without thresholds.
     """
     runs = logged_list(runs)
-    if not runs:
-        raise SampleError("a cohort needs at least one run")
     refuse_twice(runs)
     labels = run_labels(runs)
     frames = all_frames([run.frames.tolist() for run in runs])

@@ -65,7 +65,7 @@ def probe(
     kind: str = "omp",
     max_atoms: int = DEFAULT_MAX_ATOMS,
     min_active: int | None = None,
-    controls: Sequence[str] = (),
+    controls: str | Sequence[str] = (),
     keep_own: bool = False,
     cache: str | Path | None = None,
     n_jobs: int = 1,
@@ -114,6 +114,7 @@ def probe(
     Raises:
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.
     """
+    controls = [controls] if isinstance(controls, str) else controls
     for name in controls:
         if name not in CONTROLS:
             raise ValueError(f"controls are {', '.join(CONTROLS)}, not {name!r}")
