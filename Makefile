@@ -1,5 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
+JOBS ?= 2
 
 .PHONY: demo test lint clean
 
@@ -7,7 +8,7 @@ demo: .venv/ready
 	$(BIN)/vrlprobe probe fixtures/walker_walk-learned.h5 --plot probe.png
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 lint: .venv/ready
 	$(BIN)/ruff check .

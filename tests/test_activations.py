@@ -147,13 +147,40 @@ def test_an_unknown_layer_names_those_there_are(agent, observations):
         np.zeros((2, 3, 20, 20), np.uint8),
         np.zeros((2, 9, 20, 20), np.float32),
         np.zeros((9, 20, 20), np.uint8),
+        torch.zeros((2, 9, 20, 20), dtype=torch.uint8),
+        [[0, 1], [2, 3]],
     ],
 )
 def test_observations_of_another_shape_name_both(agent, wrong):
-    with pytest.raises(SampleError, match=r"takes uint8 .*9, 20, 20\), the samples are \w+ \("):
+    with pytest.raises(
+        SampleError, match=r"takes NumPy uint8 .*9, 20, 20\), the samples are \w+ \("
+    ):
         extract_activations(agent, wrong)
-    with pytest.raises(SampleError, match=r"takes uint8 .*9, 20, 20\), the samples are \w+ \("):
+    with pytest.raises(
+        SampleError, match=r"takes NumPy uint8 .*9, 20, 20\), the samples are \w+ \("
+    ):
         agent.act(wrong)
+
+
+def test_observations_in_any_order(agent, observations):
+    reverse = observations[::-1]
+    np.testing.assert_allclose(agent.act(reverse)[::-1], agent.act(observations), atol=1e-6)
+    forward = extract_activations(agent, observations, "mlp1")["mlp1"]
+    backward = extract_activations(agent, reverse, "mlp1")["mlp1"]
+    np.testing.assert_allclose(backward[::-1], forward, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1, not 0"),
+        ({"batch_size": 2.5}, ValueError, "batch_size must be a whole number"),
+        ({"layers": []}, UnknownLayerError, "no layer is asked for: there are cnn0"),
+    ],
+)
+def test_what_cannot_be_asked_for(agent, observations, options, error, text):
+    with pytest.raises(error, match=text):
+        extract_activations(agent, observations, **options)
 
 
 def test_no_observations(agent):

@@ -9,6 +9,7 @@ ROOT = Path(__file__).parent.parent
 ORDER = (
     *(
         "errors",
+        "checks",
         "device",
         "format",
         "results",

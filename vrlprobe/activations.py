@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from vrlprobe.agents.base import Agent, check_observations
 from vrlprobe.agents.parts import evaluating
+from vrlprobe.checks import check_at_least
 from vrlprobe.device import device_of
 from vrlprobe.errors import UnknownLayerError
 
@@ -31,10 +32,12 @@ def known_layers(agent: Agent, layers: str | Iterable[str] | None = None) -> tup
     """The layers asked for, or the one, in the agent's order; all of them when None.
 
     Raises:
-        UnknownLayerError: a name that the agent's table does not have.
+        UnknownLayerError: none, or a name that the agent's table does not have.
     """
     table = tuple(agent.layers)
     wanted = table if layers is None else (layers,) if isinstance(layers, str) else tuple(layers)
+    if not wanted:
+        raise UnknownLayerError(f"no layer is asked for: there are {', '.join(table)}")
     for name in wanted:
         if name not in table:
             near = difflib.get_close_matches(name, table, 1)
@@ -87,6 +90,7 @@ def extract_activations(
             does not run just once in a forward pass.
         SampleError: the observations do not have the shape or type that the agent takes, or
             there are none.
+        ValueError: a batch of less than one.
     """
     names = known_layers(agent, layers)
     check_observations(agent, observations)
@@ -139,6 +143,7 @@ def _forward(
     pass runs to its end, so that a module which runs again is found out whichever layers are asked
     for; the others stop at the last of the layers.
     """
+    check_at_least(1, batch_size=batch_size)
     total = observations.shape[0]
     device = device_of(agent)
     for start in range(0, total, batch_size):

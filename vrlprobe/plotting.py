@@ -270,7 +270,7 @@ def _check_kind(result: xr.Dataset, kind: str) -> None:
         found = f"one of {there}" if there else type(result).__name__
         raise FormatError(f"a result of {kind} is needed, not {found}")
     for dim in ("run", "frame", "layer", "component"):
-        if dim in result.coords and dim not in result.dims:
+        if dim in result.coords and result[dim].ndim == 0:
             name = result[dim].item()
             raise FormatError(
                 f"the result has one {dim} and no dimension of it left: select it as a list, "

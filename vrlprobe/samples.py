@@ -79,6 +79,13 @@ class SampleSet:
         """Number of samples."""
         return len(self.index)
 
+    def __repr__(self) -> str:
+        names = ", ".join(source.name for source in self.sources)
+        return (
+            f"<SampleSet of {self.task}: {len(self)} samples, {len(self.split)} episodes "
+            f"from {names}>"
+        )
+
     @property
     def task(self) -> str:
         """The task all sources share."""

@@ -178,12 +178,14 @@ class TestOptions:
         X = np.random.default_rng(20).standard_normal((9, 4)).astype(np.float32)
         X[:, 2] = 0
         used = omp_path(X, np.arange(9.0), 3).options
-        assert used == Options(3, 1, None, "cpu", "float32", 3)
+        assert used == Options(3, 1, None, "cpu", "float32", 4, 3)
 
     def test_out_of_range(self):
         X, y = np.eye(4, dtype=np.float32), np.arange(4.0)
         with pytest.raises(ValueError, match="min_active must be at least 1, not 0"):
             omp_path(X, y, 2, min_active=0)
+        with pytest.raises(ValueError, match=r"max_atoms must be a whole number, not 2\.0"):
+            omp_path(X, y, 2.0)
         with pytest.raises(ValueError, match="patience needs a held-out set"):
             omp_path(X, y, 2, patience=3)
 

@@ -72,7 +72,8 @@ main()
 def test_a_second_signal_does_not_disturb_the_end_that_the_first_began(tmp_path: Path) -> None:
     """A terminal's Ctrl-C reaches a sweep's children, which then are told to end as well."""
     path = tmp_path / "run.h5"
-    command = [sys.executable, "-c", TWICE, "run", *OPTIONS, "-o", str(path)]
+    short = [*OPTIONS, "--total-frames", "3001"]
+    command = [sys.executable, "-c", TWICE, "run", *short, "-o", str(path)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert ended.returncode == 130, ended.stderr
     with open_run(path) as run:

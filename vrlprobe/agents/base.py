@@ -50,13 +50,15 @@ def check_observations(agent: Any, observations: Any) -> None:
 
     Args:
         agent: what has an `image_shape`.
-        observations: an array, or what has its `dtype` and `shape`.
+        observations: a NumPy array, or what has its `dtype` and `shape`.
     """
     needed = tuple(agent.image_shape)
-    if observations.dtype != np.uint8 or observations.shape[1:] != needed:
+    dtype, shape = getattr(observations, "dtype", None), getattr(observations, "shape", ())
+    if dtype != np.uint8 or shape[1:] != needed:
+        kind = dtype if isinstance(dtype, np.dtype) else type(observations).__name__
         raise SampleError(
-            f"the agent takes uint8 observations (n_samples, {', '.join(map(str, needed))}), "
-            f"the samples are {observations.dtype} {observations.shape}"
+            f"the agent takes NumPy uint8 observations (n_samples, "
+            f"{', '.join(map(str, needed))}), the samples are {kind} {tuple(shape)}"
         )
     if not observations.shape[0]:
         raise SampleError("no observations for the agent to see: the samples are empty")

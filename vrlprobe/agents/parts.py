@@ -86,7 +86,7 @@ class PartedAgent(nn.Module):
                 there are none.
         """
         check_observations(self, observations)
-        seen = torch.from_numpy(observations).to(device_of(self))
+        seen = torch.from_numpy(np.ascontiguousarray(observations)).to(device_of(self))
         with evaluating(self):
             actions: np.ndarray = self(seen).float().cpu().numpy()
         return actions

@@ -26,6 +26,7 @@ class Checkpoint:
         steps: agent steps trained, where the file says so.
         noise: standard deviation and clipping of the exploration noise, where they are known.
         action_repeat: environment frames a step lasts, unless it is known better.
+        render: how the images were made that it was trained on, as in a run's config.
         notes: what of the file was left out, in words.
     """
 
@@ -36,6 +37,7 @@ class Checkpoint:
     notes: tuple[str, ...] = ()
     noise: tuple[float, float] | None = None
     action_repeat: int = 1
+    render: str = "full"
 
     def agent(self) -> Any:
         """The networks."""

@@ -125,7 +125,9 @@ def state_dict_checkpoint(
 
 
 def _at(found: Checkpoint, told: Mapping[str, Any]) -> Checkpoint:
-    """A checkpoint at the frame that its file states."""
+    """A checkpoint at the frame, and of the images, that its file states."""
+    if (render := told.get("render")) in ("full", "fast"):
+        found = replace(found, render=render)
     repeat = told.get("action_repeat", found.action_repeat)
     if "frame" not in told or not isinstance(repeat, int) or repeat < 1:
         return found

@@ -58,6 +58,10 @@ def read_records(*paths: str | os.PathLike[str]) -> list[Record]:
 def _matching(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
+        if not isinstance(path, str | os.PathLike):
+            raise FormatError(
+                f"paths are given one by one (open_runs(*paths)), not as a {type(path).__name__}"
+            )
         if Path(path).exists() or not glob.has_magic(os.fspath(path)):
             found.append(Path(path))
         elif matches := sorted(glob.glob(os.fspath(path))):

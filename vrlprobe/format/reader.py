@@ -87,7 +87,8 @@ class Run:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Run {self.path.name}: {len(self.frames)} checkpoints, {self.state}>"
+        state = self.state if self._file else "closed"
+        return f"<Run {self.path.name}: {len(self.frames)} checkpoints, {state}>"
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
@@ -223,6 +224,8 @@ class Run:
 
     def row(self, frame: int) -> int:
         """The position of a frame's checkpoint; raises UnknownFrameError."""
+        if not isinstance(frame, int | np.integer):
+            raise UnknownFrameError(f"{self.path}: a frame is a whole number, not {frame!r}")
         row = int(np.searchsorted(self.frames, frame))
         if row < len(self.frames) and self.frames[row] == frame:
             return row

@@ -63,6 +63,9 @@ class Record:
     versions: Mapping[str, str]
     sections: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        return f"<Record {self.name}: {len(self.frames)} checkpoints, {self.state}>"
+
     @property
     def state(self) -> str:
         """`finished`: a record is made of a whole run."""

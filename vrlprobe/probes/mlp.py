@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from vrlprobe.checks import check_at_least
 from vrlprobe.probes.arrays import ArrayLike, numbers, training_and_heldout
 from vrlprobe.probes.principal import Principal
 
@@ -72,9 +73,7 @@ def mlp_fit(
     """
     if not heldout:
         raise ValueError("a held-out set is needed, whose error says when to stop")
-    for name, value in {"hidden": hidden, "epochs": epochs, "patience": patience}.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, not {value}")
+    check_at_least(1, hidden=hidden, epochs=epochs, patience=patience)
     sets = training_and_heldout(X, Y, heldout, device)
     data, targets = sets["train"]
     principal = Principal.of(data)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from scipy.linalg import solve_triangular
 
+from vrlprobe.checks import check_at_least
 from vrlprobe.probes.arrays import ArrayLike, numbers, training_and_heldout
 from vrlprobe.probes.columns import Columns
 from vrlprobe.probes.growth import Growth
@@ -39,6 +40,8 @@ class Options:
     """Where it was computed, `cpu` or `cuda:0`."""
     screening: str
     """The precision of the rough scores; it never changes the result."""
+    n_features: int
+    """Columns of X."""
     n_candidates: int
     """Columns that could be chosen: neither constant nor too seldom active."""
 
@@ -105,8 +108,14 @@ class OmpPath:
         return values, self.target_mean - (values * self.atom_mean).sum(axis=1)
 
     def predict(self, X: ArrayLike, sparsity: int | npt.ArrayLike) -> Floats:
-        """Predictions (n_samples, n_targets) for X (n_samples, n_features) at a sparsity."""
+        """Predictions (n_samples, n_targets) for X (n_samples, n_features) at a sparsity.
+
+        Raises ValueError for another number of features than the path was made with.
+        """
         data = numbers(X).cpu().numpy()
+        needed = self.options.n_features
+        if data.ndim != 2 or data.shape[1] != needed:
+            raise ValueError(f"X needs shape (n_samples, {needed}), found {data.shape}")
         values, intercept = self.coefficients(sparsity)
         out = np.tile(intercept, (len(data), 1))
         for target, size in enumerate(self._sizes(sparsity)):
@@ -175,6 +184,7 @@ def omp_path(
         patience,
         str(features[0].device),
         columns.screening,
+        features[0].shape[1],
         len(columns.live),
     )
     return _result(growth, list(sets), used)
@@ -183,10 +193,7 @@ def omp_path(
 def _check_options(
     max_atoms: int, min_active: int, patience: int | None, heldout: Mapping[str, object] | None
 ) -> None:
-    given = {"max_atoms": max_atoms, "min_active": min_active, "patience": patience}
-    for name, value in given.items():
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be at least 1, not {value}")
+    check_at_least(1, max_atoms=max_atoms, min_active=min_active, patience=patience)
     if patience is not None and not heldout:
         raise ValueError("patience needs a held-out set whose error it watches")
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from vrlprobe.checks import check_at_least
 from vrlprobe.collapse import (
     CONSECUTIVE,
     GRADIENT,
@@ -39,7 +40,9 @@ def noise_window(run: "Run | Record", window: int | None) -> int:
 
     Raises:
         SampleError: the run's config does not say and none is given.
+        ValueError: one below 1 is given.
     """
+    check_at_least(1, window=window)
     decay = whole(run, "noise_steps") * whole(run, "action_repeat")
     return _known(run, window or decay or whole(run, "rule_window"))
 
@@ -49,7 +52,9 @@ def rule_window(run: "Run | Record", window: int | None) -> int:
 
     Raises:
         SampleError: the run's config does not say and none is given.
+        ValueError: one below 1 is given.
     """
+    check_at_least(1, window=window)
     return _known(run, window or whole(run, "rule_window"))
 
 

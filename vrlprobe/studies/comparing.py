@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from vrlprobe.checks import check_at_least
 from vrlprobe.cohort import bootstrap_interval, mean, wilson_interval
 from vrlprobe.comparison import mean_difference, mean_p, share_difference, share_p
 from vrlprobe.errors import SampleError
@@ -65,7 +66,9 @@ def compare(
     Raises:
         SampleError: one cohort only, no task in common, no evaluation at the frame, or one run in
             two cohorts that are no pairs.
+        ValueError: less than one evaluation.
     """
+    check_at_least(1, evaluations=evaluations)
     if len(cohorts) < 2:
         raise SampleError("a comparison needs two cohorts")
     (first, base), *others = cohorts.items()

@@ -39,14 +39,14 @@ class Wish:
     at: str | int
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, donor: str | os.PathLike[str]) -> Self:
         """`good`, `bad@collapsed`, `blank`, `self`, `runs/seed3.h5@1090000`.
 
         Raises:
             TransplantError: neither a word nor a file there is.
             UnknownFrameError: no checkpoint that can be meant.
         """
-        name, at = split_name(text)
+        name, at = split_name(os.fspath(donor))
         if name in WORDS:
             if at and name not in CLASSES:
                 raise TransplantError(f"{name} has no checkpoints: leave out @{at}")

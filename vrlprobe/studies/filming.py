@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from vrlprobe.checks import check_at_least
 from vrlprobe.envs import PixelEnv
 from vrlprobe.errors import SampleError
 from vrlprobe.format.episode import Episode
@@ -55,7 +56,10 @@ def film(
     Raises:
         SampleError: a run without this episode, or runs of other action repeats or image sizes.
         RenderError: images must be rendered, and there is no OpenGL library.
+        ValueError: a count or size below 1, or an end before the begin.
     """
+    check_at_least(1, count=count, size=size)
+    check_at_least(0, until=until)
     runs = run_list(runs)
     repeats = [whole(run, "action_repeat", 1) for run in runs]
     repeat: int = shared(repeats, runs, "action repeat", "one strip")

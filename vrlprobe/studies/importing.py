@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vrlprobe.checkpoints.checkpoint import Checkpoint
 from vrlprobe.checkpoints.observations import load_observations
 from vrlprobe.checkpoints.reading import read_checkpoint
@@ -51,7 +53,7 @@ def import_checkpoints(
     output: PathLike,
     *,
     task: str,
-    frames: Sequence[int] | None = None,
+    frames: int | Sequence[int] | None = None,
     episodes: int = EPISODES,
     observations: PathLike | None = None,
     action_repeat: int | None = None,
@@ -69,7 +71,8 @@ def import_checkpoints(
         paths: the files, see docs/import.md for what is read.
         output: the run file; must not exist.
         task: that the agent was trained on, `walker_walk`; any name with `observations`.
-        frames: of each file, in environment frames; what the files say, or their names, if None.
+        frames: of each file, or of the one, in environment frames; what the files say, or their
+            names, if None.
         episodes: played and recorded with each checkpoint; every one's images at the last, one's
             elsewhere. 0 records none.
         observations: an npz file with episodes to take instead (`load_observations`), with the
@@ -91,6 +94,8 @@ def import_checkpoints(
     files = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
     where = Path(output)
     check_new(where)
+    if isinstance(frames, int | np.integer):
+        frames = [int(frames)]
     if frames is not None and len(frames) != len(files):
         raise FormatError(f"{len(frames)} frames for {len(files)} files: give each its own")
 
@@ -142,7 +147,7 @@ def _in_order(
             warnings.warn(f"{path}: {note}", stacklevel=3)
         like = like or checkpoint
         _check_alike(checkpoint, path, like, files[0])
-        frame = frames[place] if frames else _frame(checkpoint, path, len(files))
+        frame = frames[place] if frames is not None else _frame(checkpoint, path, len(files))
         if not 0 <= frame < MOST_STEPS:
             raise FormatError(f"{path}: frame {frame} is beyond any training (--frame)")
         if frame in found:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from torch import Tensor
 
 from vrlprobe.activations import extract_activations, feature_major_activations
@@ -229,17 +229,20 @@ def refuse_diverged(layer: str, network: str, values: Tensor) -> None:
 def run_jobs(jobs: Sequence[Job], n_jobs: int, parts: Parts) -> Iterator[str]:
     """The key of every fit as it is made, on so many processor cores; its scores are in the parts.
 
+    -1 is all cores, as for scikit-learn.
+
     Each core has a process with one thread: more threads in one are slower, and a result depends
     on their number in its last digits.
     """
-    if min(n_jobs, len(jobs)) < 2:
+    n_jobs = min(effective_n_jobs(n_jobs), len(jobs))
+    if n_jobs < 2:
         for job in jobs:
             for key, scores in job.done():
                 parts[key] = scores
                 yield key
         return
     with parallel_config(backend="loky", inner_max_num_threads=1):
-        workers = Parallel(min(n_jobs, len(jobs)), return_as="generator_unordered", batch_size=1)
+        workers = Parallel(n_jobs, return_as="generator_unordered", batch_size=1)
         for found in workers(delayed(_in_worker)(job, parts) for job in jobs):
             parts.remember(found)
             yield from found

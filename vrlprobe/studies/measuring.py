@@ -17,6 +17,7 @@ from vrlprobe.activations import (
     known_layers,
     probed_layers,
 )
+from vrlprobe.checks import check_at_least
 from vrlprobe.errors import SampleError
 from vrlprobe.format.opening import Runs, run_list
 from vrlprobe.samples import SampleSet
@@ -109,7 +110,9 @@ def metrics(
 
     Raises:
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.
+        ValueError: no samples, or a batch of none.
     """
+    check_at_least(1, n_samples=n_samples, batch_size=batch_size)
     runs = run_list(runs)
     chosen = [resolve_frames(run, frames) for run in runs]
     if samples == "own":

@@ -104,8 +104,6 @@ class Played(_Open):
         UnknownTaskError, RenderError: the task cannot be played.
     """
 
-    render = "full"
-
     def __init__(
         self, task: str, checkpoint: Checkpoint, count: int, seed: int, track: Track = iter
     ) -> None:
@@ -121,12 +119,14 @@ class Played(_Open):
                 "(--observations), or none (--episodes 0)"
             )
         self._count, self._seed, self._track = count, seed, track
+        self.render = checkpoint.render
         self._env = env = PixelEnv(
             task,
             seed,
             image_size=height,
             frame_stack=stack,
             action_repeat=checkpoint.action_repeat,
+            render=self.render,
         )
         n_actions = agent.act(np.zeros((1, *agent.image_shape), np.uint8)).shape[1]
         if env.n_actions != n_actions:

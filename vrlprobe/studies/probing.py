@@ -94,8 +94,8 @@ def probe(
         keep_own: test a run on episodes of its own too, where it is a source of the set.
         cache: a folder for what is fitted, so that an interrupted call goes on where it stopped
             and nothing is fitted twice; None keeps it for this call alone.
-        n_jobs: processes to share the work; each needs memory of its own. On another device than
-            the CPU one process does it all.
+        n_jobs: processes to share the work, -1 for one a core; each needs memory of its own. On
+            another device than the CPU one process does it all.
         device: where the networks run and the probes are fitted, "cpu", "cuda" …
         track: wraps the sequence of work items, for instance to show progress.
 
@@ -113,6 +113,7 @@ def probe(
 
     Raises:
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.
+        ValueError: a kind, control or number that cannot be.
     """
     controls = [controls] if isinstance(controls, str) else controls
     for name in controls:

@@ -20,7 +20,8 @@ from vrlprobe.format.schema import parameters_digest
 from vrlprobe.format.writer import RunWriter
 from vrlprobe.studies.donors import Donor, Pair, Pool, Wish
 
-Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+PathLike = str | os.PathLike[str]
+Paths = PathLike | Sequence[PathLike]
 FOLLOWS = ("cnn", "mlp")
 """Words by which the critic goes with a part."""
 SHARED = ("task", "architecture", "image_size", "frame_stack", "action_repeat", "activation")
@@ -42,6 +43,10 @@ class Transplant:
     config: Mapping[str, Any]
     parameters: Mapping[str, NDArray[np.float32]]
     origins: Mapping[str, Mapping[str, Any]]
+
+    def __repr__(self) -> str:
+        origins = {piece: origin["donor"] for piece, origin in self.origins.items()}
+        return f"<Transplant {self.label}: {origins}>"
 
     @property
     def digest(self) -> str:
@@ -75,11 +80,11 @@ class Transplant:
 
 
 def transplant(
-    cnn: str,
-    mlp: str,
+    cnn: PathLike,
+    mlp: PathLike,
     *,
-    critic: str = "mlp",
-    layers: Mapping[str, str] | None = None,
+    critic: PathLike = "mlp",
+    layers: Mapping[str, PathLike] | None = None,
     runs: Paths = "runs",
     seed: int = 0,
     pair: Pair = "same",
@@ -113,10 +118,10 @@ def transplant(
 
 
 def grid(
-    donors: Mapping[str, str],
+    donors: Mapping[str, PathLike],
     *,
-    critics: Sequence[str] = ("mlp",),
-    chosen: Mapping[str, Sequence[str | os.PathLike[str]]] | None = None,
+    critics: Sequence[PathLike] = ("mlp",),
+    chosen: Mapping[str, Sequence[PathLike]] | None = None,
     runs: Paths = "runs",
     seed: int = 0,
     pair: Pair = "same",
@@ -158,7 +163,7 @@ class _Assembly:
     """Puts cells together: where the critic and single pieces come from, and whose settings."""
 
     def __init__(
-        self, pool: Pool, critic: str, layers: Mapping[str, str], like: Run | None = None
+        self, pool: Pool, critic: PathLike, layers: Mapping[str, PathLike], like: Run | None = None
     ) -> None:
         self._pool, self._like = pool, like
         self._critic = critic

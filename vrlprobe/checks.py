@@ -1,0 +1,20 @@
+"""Arguments out of range, refused before any work."""
+
+import operator
+from typing import Any
+
+
+def check_at_least(least: int, **arguments: Any) -> None:
+    """Raise ValueError for an argument that is no whole number, or below the least.
+
+    None passes: it stands for a default.
+    """
+    for name, value in arguments.items():
+        if value is None:
+            continue
+        try:
+            found = operator.index(value)
+        except TypeError:
+            raise ValueError(f"{name} must be a whole number, not {value!r}") from None
+        if found < least:
+            raise ValueError(f"{name} must be at least {least}, not {value}")
