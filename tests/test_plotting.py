@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import vrlprobe
 from tests.figures.probed import probed
 from tests.figures.test_cohort import gathered
 from tests.figures.test_metrics import measured
@@ -57,6 +58,15 @@ def test_what_is_drawn_is_kept(tmp_path) -> None:
     assert load_result(tmp_path / "a.nc")["frame"].values.tolist() == [1000]
     with pytest.raises(FormatError, match="must end in"):
         drawn.save(tmp_path / "a.gif")
+
+
+def test_a_film_of_several_rows_is_drawn() -> None:
+    with vrlprobe.open_runs("fixtures/walker_walk-*.h5") as runs:
+        strip = vrlprobe.studies.film(runs, count=3, episodes=[0, 1])
+    drawn = plotting.plot(strip)
+    assert sum(bool(axes.images) for axes in drawn.figure.axes) == 12
+    with pytest.raises(FormatError, match=r"select it as a list"):
+        plotting.film(strip.isel(row=0))
 
 
 def test_the_wrong_result_is_told() -> None:

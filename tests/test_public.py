@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -12,6 +13,10 @@ def test_every_public_name_is_what_it_says():
     for name in vrlprobe.__all__:
         assert getattr(vrlprobe, name).__name__ in (name, f"vrlprobe.{name}")
     assert set(vrlprobe.__all__) <= set(dir(vrlprobe))
+
+
+def test_the_version():
+    assert vrlprobe.__version__ == version("vrlprobe")
 
 
 def test_an_unknown_name():

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from vrlprobe.errors import FormatError
-from vrlprobe.results import combine, load_result, provenance, save_result, written_at_once
+from vrlprobe.results import combine_results, load_result, provenance, save_result, written_at_once
 
 
 @pytest.fixture
@@ -81,7 +81,9 @@ class TestCombine:
         return dataset.assign_coords(run=["seed4"]).assign_attrs(made)
 
     def test_runs_come_one_after_the_other(self, dataset):
-        whole = combine({"a": dataset, "b": self.other(dataset, frames="all", device="cuda")})
+        whole = combine_results(
+            {"a": dataset, "b": self.other(dataset, frames="all", device="cuda")}
+        )
         assert whole["run"].values.tolist() == ["seed3", "seed4"]
 
     def test_other_runs_of_one_name_are_numbered_and_the_same_run_is_refused(self, dataset):
@@ -90,25 +92,25 @@ class TestCombine:
             configs = json.dumps({"seed3": {"digest": digest}})
             return dataset.assign(checkpoint=checkpoint).assign_attrs(configs=configs)
 
-        whole = combine({"a": seed3("a1"), "b": seed3("b1"), "c": seed3("c1")})
+        whole = combine_results({"a": seed3("a1"), "b": seed3("b1"), "c": seed3("c1")})
         assert whole["run"].values.tolist() == ["seed3", "seed3#2", "seed3#3"]
         assert whole["checkpoint"].values[:, 1].tolist() == ["a1", "b1", "c1"]
         assert json.loads(whole.attrs["configs"])["seed3#2"] == {"digest": "b1"}
         with pytest.raises(FormatError, match="the run seed3#2 is in b and in c: give one"):
-            combine({"a": seed3("a1"), "b": seed3("b1"), "c": seed3("b1")})
+            combine_results({"a": seed3("a1"), "b": seed3("b1"), "c": seed3("b1")})
 
     @pytest.mark.parametrize("changed", [{"max_atoms": 6}, {"probe": "ridge"}])
     def test_other_options_are_refused(self, dataset, changed):
         (option,) = changed
         with pytest.raises(FormatError, match=f"a was made with {option} .*, b with"):
-            combine({"a": dataset, "b": self.other(dataset, **changed)})
+            combine_results({"a": dataset, "b": self.other(dataset, **changed)})
 
     def test_another_number_of_samples_is_refused(self, dataset):
         one, other = dataset.assign_attrs(n_samples=10), self.other(dataset)
         with pytest.raises(FormatError, match="with n_samples 10, b with 20"):
-            combine({"a": one, "b": other.assign_attrs(n_samples=20)})
+            combine_results({"a": one, "b": other.assign_attrs(n_samples=20)})
 
     def test_controls_in_one_only_are_refused(self, dataset):
         other = self.other(dataset).expand_dims(control=["none", "blank"])
         with pytest.raises(FormatError, match="different controls"):
-            combine({"a": dataset, "b": other})
+            combine_results({"a": dataset, "b": other})

@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
+
     from vrlprobe import plotting as plotting
     from vrlprobe import studies as studies
     from vrlprobe.activations import extract_activations as extract_activations
@@ -15,15 +17,21 @@ if TYPE_CHECKING:
     from vrlprobe.envs import PixelEnv as PixelEnv
     from vrlprobe.envs import record_episode as record_episode
     from vrlprobe.errors import VrlprobeError as VrlprobeError
+    from vrlprobe.figures.video import write_video as write_video
     from vrlprobe.format.episode import Episode as Episode
     from vrlprobe.format.opening import open_runs as open_runs
     from vrlprobe.format.opening import read_records as read_records
     from vrlprobe.format.reader import open_run as open_run
+    from vrlprobe.format.record import write_record as write_record
+    from vrlprobe.format.salvage import salvage_run as salvage_run
+    from vrlprobe.format.verify import verify_run as verify_run
     from vrlprobe.format.writer import RunWriter as RunWriter
     from vrlprobe.probes.estimators import MlpProbe as MlpProbe
     from vrlprobe.probes.estimators import RidgeProbe as RidgeProbe
     from vrlprobe.probes.estimators import SparseProbe as SparseProbe
     from vrlprobe.probes.omp import omp_path as omp_path
+    from vrlprobe.report.writing import write_report as write_report
+    from vrlprobe.results import combine_results as combine_results
     from vrlprobe.results import load_result as load_result
     from vrlprobe.results import save_result as save_result
     from vrlprobe.samplefile import load_samples as load_samples
@@ -42,6 +50,7 @@ _WHERE = {
     "RunWriter": "format.writer",
     "SparseProbe": "probes.estimators",
     "VrlprobeError": "errors",
+    "combine_results": "results",
     "extract_activations": "activations",
     "import_checkpoints": "studies",
     "load_result": "results",
@@ -54,9 +63,14 @@ _WHERE = {
     "read_records": "format.opening",
     "record_episode": "envs",
     "register_agent": "agents.own",
+    "salvage_run": "format.salvage",
     "save_result": "results",
     "save_samples": "samplefile",
     "transplant": "studies",
+    "verify_run": "format.verify",
+    "write_record": "format.record",
+    "write_report": "report.writing",
+    "write_video": "figures.video",
 }
 _MODULES = ("plotting", "studies")
 """Of one function a study, and one a figure."""
@@ -66,6 +80,8 @@ __all__ = sorted([*_WHERE, *_MODULES])
 
 def __getattr__(name: str) -> Any:
     """Import a public name at its first use."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version(__name__)
     if name in _MODULES:
         return import_module(f"{__name__}.{name}")
     if name not in _WHERE:

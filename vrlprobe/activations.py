@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from vrlprobe.agents.base import Agent, check_observations
+from vrlprobe.agents.base import Layered, check_observations
 from vrlprobe.agents.parts import evaluating
 from vrlprobe.checks import check_at_least
 from vrlprobe.device import device_of
@@ -28,7 +28,7 @@ class _Enough(Exception):
     """Every layer that was asked for has been seen: the rest of the forward is not needed."""
 
 
-def known_layers(agent: Agent, layers: str | Iterable[str] | None = None) -> tuple[str, ...]:
+def known_layers(agent: Layered, layers: str | Iterable[str] | None = None) -> tuple[str, ...]:
     """The layers asked for, or the one, in the agent's order; all of them when None.
 
     Raises:
@@ -46,7 +46,7 @@ def known_layers(agent: Agent, layers: str | Iterable[str] | None = None) -> tup
     return tuple(name for name in table if name in wanted)
 
 
-def probed_layers(agent: Agent) -> tuple[str, ...]:
+def probed_layers(agent: Layered) -> tuple[str, ...]:
     """Every layer but the agent's output: cnn0, the raw image, to mlp2 (paper, section 4.1)."""
     return tuple(name for name in agent.layers if name != OUTPUT)
 
@@ -67,7 +67,7 @@ class Observations(Protocol):
 
 
 def extract_activations(
-    agent: Agent,
+    agent: Layered,
     observations: Observations,
     layers: str | Sequence[str] | None = None,
     batch_size: int = BATCH_SIZE,
@@ -106,7 +106,7 @@ def extract_activations(
 
 
 def feature_major_activations(
-    agent: Agent,
+    agent: Layered,
     observations: Observations,
     layers: str | Sequence[str] | None = None,
     batch_size: int = BATCH_SIZE,

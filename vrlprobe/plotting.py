@@ -31,6 +31,22 @@ from vrlprobe.studies.escaping import escapes
 from vrlprobe.studies.foretelling import best_metrics
 from vrlprobe.studies.ordering import order as order_study
 
+__all__ = [
+    "Plot",
+    "atoms",
+    "cohort",
+    "escape",
+    "film",
+    "foretell",
+    "layers",
+    "metrics",
+    "order",
+    "outlook",
+    "plot",
+    "probe",
+    "transplant",
+]
+
 FORETELL_LINES = 4
 """Metrics drawn where none are named: those that tell best, on average over the frames."""
 

@@ -87,7 +87,7 @@ def load_result(path: str | Path) -> xr.Dataset:
     return dataset
 
 
-def combine(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
+def combine_results(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
     """Results of one kind as one, run after run; frames that only some have are blank in others.
 
     Different runs of one name are numbered, as `vrlprobe.selection.run_labels` does.

@@ -134,14 +134,14 @@ class TestProbe:
         assert control["selectivity"] == pytest.approx(difference)
         assert call(*base, "--control", "random").exit_code == 2
 
-    def test_the_cache(self, call, sample_set, tmp_path):
+    def test_the_cache(self, call, sample_set, tmp_path, own_cache):
         base = ("probe", "seed1.h5", "--samples", sample_set, "--layers", "mlp0,mlp1")
         assert call(*base, "--no-cache").exit_code == 0
-        assert not list(tmp_path.glob("cache/**/*.json"))
+        assert not list(own_cache.glob("**/*.json"))
         first = call(*base, "--cache", "here")
         assert len(list(tmp_path.glob("here/**/*.json"))) == 2
         assert call(*base).stdout == first.stdout
-        assert len(list(tmp_path.glob("cache/vrlprobe/**/*.json"))) == 2
+        assert len(list(own_cache.glob("vrlprobe/**/*.json"))) == 2
 
     @pytest.mark.parametrize(("kind", "word"), [("ridge", "penalty"), ("mlp", "R²")])
     def test_other_probes(self, call, sample_set, kind, word):

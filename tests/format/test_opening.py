@@ -63,6 +63,11 @@ def test_one_run_several_and_a_generator_become_a_list() -> None:
         run_list([])
 
 
+def test_a_list_of_paths_is_no_path() -> None:
+    with pytest.raises(FormatError, match=r"one by one \(open_runs\(\*paths\)\), not as a list"):
+        open_runs(["runs/a.h5"])  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("given", ["runs/a.h5", Path("runs/a.h5"), ["runs/a.h5"], 3, [None]])
 def test_what_is_no_open_run_is_refused(given) -> None:
     with pytest.raises(SampleError, match=r"open runs are needed \(vrlprobe\.open_runs\), not"):

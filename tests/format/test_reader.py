@@ -68,6 +68,18 @@ def test_images_are_read_when_used(sealed, monkeypatch):
         assert run.rollout(2000)[1].images is None
 
 
+@pytest.mark.parametrize("frame", ["last", [0], None])
+def test_what_is_no_frame(sealed, frame):
+    with open_run(sealed) as run, pytest.raises(UnknownFrameError, match="is a number, not"):
+        run.agent(frame)
+
+
+def test_a_run_says_that_it_is_closed(sealed):
+    with open_run(sealed) as run:
+        assert repr(run).endswith("checkpoints, sealed>")
+    assert repr(run).endswith("checkpoints, closed>")
+
+
 def test_an_unknown_frame_names_its_neighbours(sealed):
     """So that the next try is right."""
     with open_run(sealed) as run, pytest.raises(UnknownFrameError, match="nearest are 0, 1000"):

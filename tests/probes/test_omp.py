@@ -106,6 +106,8 @@ def test_errors_and_coefficients_are_those_of_a_refit(sparsity):
     predicted = path.predict(X[120:], sparsity)
     measured = ((predicted - Y[120:]) ** 2).mean(axis=0)
     np.testing.assert_allclose(measured, path.mse["val"][:, sparsity], rtol=1e-9)
+    with pytest.raises(ValueError, match=rf"X needs shape \(n_samples, {X.shape[1]}\), found"):
+        path.predict(X[:, 1:], sparsity)
 
 
 def test_planted_sparse_solutions_are_found():

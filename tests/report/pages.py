@@ -3,7 +3,6 @@
 import numpy as np
 import xarray as xr
 
-from vrlprobe.cli.cohort import summary
 from vrlprobe.format.reader import open_run
 from vrlprobe.report.content import Strip, page_content
 from vrlprobe.report.page import render
@@ -48,8 +47,7 @@ def contents(paths):
         found, verdicts = cohort(runs), collapse(runs)
         strips = [[Strip("end", 4000, film(run, count=3, until=60))] for run in runs]
         probes = [probed(runs[0]), *[None] * (len(runs) - 1)]
-        made = page_content(runs, found, verdicts, strips, probes)
-        return made | {"summary": summary(found)}
+        return page_content(runs, found, verdicts, strips, probes)
     finally:
         for run in runs:
             run.close()

@@ -11,7 +11,9 @@ import pytest
 import xarray as xr
 from PIL import Image
 
+import vrlprobe
 from tests.report.pages import ESCAPED, FRAMES, STUCK, WINDOW, contents, page
+from vrlprobe.errors import FormatError
 from vrlprobe.format.reader import open_run
 from vrlprobe.report.content import Strip, _strip
 from vrlprobe.report.curves import BOTTOM, LEFT, RIGHT, TOP, Axis, path
@@ -24,6 +26,33 @@ def paths(make_run):
         make_run("stuck.h5", seed=1, frames=FRAMES, reward=0.1, log=STUCK, config=WINDOW),
         make_run("escaped.h5", seed=2, frames=FRAMES, log=ESCAPED, config=WINDOW),
     ]
+
+
+def script_data(html: str):
+    """What the page's script is given."""
+    (text,) = re.findall(r'id="data">(.*?)</script>', html, re.DOTALL)
+    return json.loads(text)
+
+
+def test_a_page_from_python(paths, tmp_path):
+    seen = []
+    with vrlprobe.open_runs(*paths) as runs:
+        probed = vrlprobe.probe(
+            runs[0], runs[1], frames=[0, 1000], layers=["mlp1"], max_atoms=2, keep_own=True
+        )
+        target = tmp_path / "page.html"
+        vrlprobe.write_report(
+            runs, target, probed=probed, track=lambda items: seen.append(items) or items
+        )
+        first, second = script_data(target.read_text())["runs"]
+        assert first["heat"]["r2"]
+        assert second["heat"] is None
+        assert [len(items) for items in seen] == [2]
+        with pytest.raises(FormatError, match="shows none of these runs, but stuck"):
+            vrlprobe.write_report(runs[1], tmp_path / "no.html", probed=probed)
+        with pytest.raises(FormatError, match=r"must end in \.html"):
+            vrlprobe.write_report(runs, tmp_path / "page.pdf")
+    assert sorted(path.name for path in tmp_path.glob("*.html")) == ["page.html"]
 
 
 class Links(html.parser.HTMLParser):
@@ -108,8 +137,7 @@ def test_names_are_escaped(make_run) -> None:
 
 
 def test_the_data_for_the_slider_is_json(paths) -> None:
-    (text,) = re.findall(r'id="data">(.*?)</script>', page(paths), re.DOTALL)
-    data = json.loads(text)
+    data = script_data(page(paths))
     assert data["frames"] == list(FRAMES)
     assert data["runs"][0]["heat"]["r2"][4] == [[0.25, 0.9, -0.3], [None, None, None]]
     assert data["runs"][0]["stages"] == ["", *["collapsed"] * 4]

@@ -95,6 +95,9 @@ def test_a_window_that_nobody_knows_is_asked_for(make_run) -> None:
         with pytest.raises(SampleError, match="--window"):
             collapse([run])
         assert collapse([run], window=1000)[0].word == "healthy"
+        for study in (collapse, rule):
+            with pytest.raises(ValueError, match="window must be at least 1, not -5"):
+                study([run], window=-5)
 
 
 class TestRule:

@@ -113,6 +113,8 @@ def test_what_cannot_be_compared() -> None:
         compare({"plain": BASE, "new": BASE.isel(run=[3])})
     with pytest.raises(SampleError, match="at frame 1400: the nearest that all have is 1000"):
         compare({"plain": BASE, "new": cohort(range(8), FINAL)}, frame=1400)
+    with pytest.raises(ValueError, match="evaluations must be at least 1, not 0"):
+        compare({"plain": BASE, "new": cohort(range(8), FINAL)}, evaluations=0)
     with pytest.raises(SampleError, match="5 evaluations are asked for, up to the frame are 4"):
         compare({"plain": BASE, "new": cohort(range(8), FINAL)}, evaluations=5)
     with pytest.raises(SampleError, match="share no evaluated frame"):

@@ -9,9 +9,11 @@ from safetensors import safe_open
 
 from tests.checkpoints.strangers import DrQV2Agent
 from vrlprobe.checkpoints.reading import read_checkpoint
+from vrlprobe.envs import PixelEnv
 from vrlprobe.errors import FormatError
 from vrlprobe.format.reader import open_run
 from vrlprobe.studies.exporting import export_checkpoint
+from vrlprobe.studies.filming import Renderer
 from vrlprobe.studies.importing import import_checkpoints
 
 
@@ -44,6 +46,21 @@ def test_what_shapes_do_not_say_comes_back(tmp_path, make_run, suffix):
     np.testing.assert_array_equal(found.agent().act(seen), wanted)
     with pytest.raises(FormatError, match="whose activation is leaky_relu"):
         read_checkpoint(tmp_path / f"x{suffix}", activation="tanh")
+
+
+def test_it_plays_on_images_as_it_was_trained_on(tmp_path):
+    with open_run("fixtures/cartpole_balance.h5") as run:
+        assert run.config["render"] == "fast"
+        export_checkpoint(run, int(run.frames[-1]), tmp_path / "x.pt")
+    import_checkpoints(tmp_path / "x.pt", tmp_path / "b.h5", task="cartpole_balance", episodes=1)
+    with open_run(tmp_path / "b.h5") as again, Renderer() as render:
+        assert again.config["render"] == "fast"
+        episode = again.rollout(int(again.frames[-1]))[0]
+        images = render(again, episode.physics[:5])
+        np.testing.assert_array_equal(images, episode.images[:5])
+        rough = PixelEnv("cartpole_balance", image_size=images.shape[-1], render="full")
+        with rough:
+            assert (rough.render_state(episode.physics[0]) != images[0]).any()
 
 
 def test_the_references_networks_load_it(tmp_path, run):

@@ -52,6 +52,12 @@ def test_episodes_without_images_are_rendered() -> None:
         assert film(run, count=2, size=64)["image"].shape == (1, 2, 64, 64, 3)
 
 
+@pytest.mark.parametrize("option", [{"until": -1}, {"count": 0}, {"count": 2.5}, {"size": 0}])
+def test_numbers_that_cannot_be(option) -> None:
+    with open_run(LEARNED) as run, pytest.raises(ValueError, match=rf"^{next(iter(option))} must"):
+        film(run, **option)
+
+
 def test_what_cannot_be_shown(make_run) -> None:
     with open_run(make_run("a.h5", frames=(0, 1000))) as run:
         with pytest.raises(SampleError, match=r"no episode 9 at frame 1000: it recorded 4"):

@@ -73,11 +73,15 @@ def test_snapshots_of_one_training_in_one_run(tmp_path, snapshots):
 
 def test_frames_as_given_and_as_named(tmp_path, snapshots):
     import_checkpoints(snapshots, tmp_path / "a.h5", frames=[7, 5, 6], episodes=0, **QUICK)
+    import_checkpoints(snapshots[0], tmp_path / "c.h5", frames=8, episodes=0, **QUICK)
+    given = np.array([7, 5, 6])
+    import_checkpoints(snapshots, tmp_path / "d.h5", frames=given, episodes=0, **QUICK)
     bare = [
         save(tmp_path / f"checkpoint-{n}.pt", DrQV2Agent(actions=1), bare=True) for n in (9, 300)
     ]
     import_checkpoints(bare, tmp_path / "b.h5", episodes=0, **QUICK)
-    for name, frames in {"a.h5": [5, 6, 7], "b.h5": [9, 300]}.items():
+    wanted = {"a.h5": [5, 6, 7], "b.h5": [9, 300], "c.h5": [8], "d.h5": [5, 6, 7]}
+    for name, frames in wanted.items():
         with open_run(tmp_path / name) as run:
             assert run.frames.tolist() == frames
             assert not len(run.rollout(frames[0]))

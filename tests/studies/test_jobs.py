@@ -95,6 +95,15 @@ def test_processes_share_the_work_and_change_nothing(other, samples, tmp_path, m
     )
     assert together.identical(alone)
     assert len(seen) == 2 * (1 + 3 * 7) + 7
+    with pytest.raises(ValueError, match="n_jobs == 0"):
+        probe(other, samples, n_jobs=0, layers=["mlp0"])
+
+
+def test_minus_one_is_every_core(other, samples, monkeypatch):
+    asked = []
+    monkeypatch.setattr(jobs, "effective_n_jobs", lambda n_jobs: asked.append(n_jobs) or 1)
+    probe(other, samples, n_jobs=-1, layers=["mlp0"], max_atoms=1)
+    assert asked == [-1]
 
 
 class TestDevice:

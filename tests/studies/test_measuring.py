@@ -98,6 +98,12 @@ def test_own_rollouts_are_the_checkpoints_own(run) -> None:
     assert found["action_spread"].item() == pytest.approx(numbers.action_spread(actions))
 
 
+@pytest.mark.parametrize("option", [{"n_samples": 0}, {"batch_size": -1}])
+def test_numbers_that_cannot_be(run, option) -> None:
+    with pytest.raises(ValueError, match=rf"^{next(iter(option))} must be at least 1"):
+        metrics(run, [run], **option)
+
+
 def test_own_needs_images(make_run) -> None:
     with open_run(make_run("blind.h5", images=False)) as run, pytest.raises(SampleError) as error:
         metrics(run, "own")

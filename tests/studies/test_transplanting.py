@@ -53,6 +53,14 @@ def same(made, wanted, begins):
         np.testing.assert_array_equal(made.parameters[name], wanted[name])
 
 
+def test_a_donor_is_a_path_of_either_kind(folder):
+    made = transplant(folder / "a.h5", folder / "b.h5")
+    assert made.digest == transplant(str(folder / "a.h5"), str(folder / "b.h5")).digest
+    shown = repr(made)
+    assert shown.startswith("<Transplant a@2000-b@2000: {'cnn1': 'a@2000'")
+    assert len(shown) < 500
+
+
 def test_every_tensor_is_in_one_piece():
     agent = DrQV2Agent(image_size=20, channels=2, feature_dim=3, hidden_dim=4, action_dim=1)
     begins = [b for own in DrQV2Agent.pieces.values() for each in own.values() for b in each]

@@ -8,21 +8,29 @@ import numpy as np
 from vrlprobe.errors import SampleError
 
 
-class Agent(Protocol):
-    """A torch module with these parts, registered under the entry point group `vrlprobe.agents`."""
+class Layered(Protocol):
+    """A torch module whose layers have names: what activations are read of."""
 
-    encoder: Any
-    """Module that the (normalised) images enter."""
-    actor: Any
-    """Module from features to the mean action."""
-    critic: Any
-    """Module from features and actions to values."""
-    image_shape: tuple[int, ...]
-    """One observation's shape, (3 * frame_stack, height, width)."""
+    @property
+    def encoder(self) -> Any:
+        """Module that the (normalised) images enter."""
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """One observation's shape, (3 * frame_stack, height, width)."""
 
     @property
     def layers(self) -> Mapping[str, str]:
         """Layer name to the dotted path of the module whose output it is; "" is the input."""
+
+
+class Agent(Layered, Protocol):
+    """A torch module with these parts, registered under the entry point group `vrlprobe.agents`."""
+
+    actor: Any
+    """Module from features to the mean action."""
+    critic: Any
+    """Module from features and actions to values."""
 
     @property
     def pieces(self) -> Mapping[str, Mapping[str, tuple[str, ...]]]:

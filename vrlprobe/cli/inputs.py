@@ -9,7 +9,7 @@ import xarray as xr
 from vrlprobe.cli.common import split_list
 from vrlprobe.errors import FormatError
 from vrlprobe.format.opening import open_logged
-from vrlprobe.results import combine, load_result
+from vrlprobe.results import combine_results, load_result
 from vrlprobe.selection import choose
 
 MAKERS = {
@@ -57,7 +57,7 @@ def named(paths: Sequence[Path], kind: str, names: str | None) -> dict[str, xr.D
 
 def result(paths: Sequence[Path], kind: str, runs: Sequence[str] | None = None) -> xr.Dataset:
     """Results of one kind as one; of these runs, in this order, if given."""
-    found = combine(results(paths, kind))
+    found = combine_results(results(paths, kind))
     if runs is None:
         return found
     return found.sel(run=choose(runs, found["run"].values.tolist(), "run"))

@@ -4,6 +4,7 @@ import contextlib
 import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from numbers import Real
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
@@ -224,8 +225,9 @@ class Run:
 
     def row(self, frame: int) -> int:
         """The position of a frame's checkpoint; raises UnknownFrameError."""
-        if not isinstance(frame, int | np.integer):
-            raise UnknownFrameError(f"{self.path}: a frame is a whole number, not {frame!r}")
+        given: Any = frame
+        if not isinstance(given, Real):
+            raise UnknownFrameError(f"{self.path}: a frame is a number, not {frame!r}")
         row = int(np.searchsorted(self.frames, frame))
         if row < len(self.frames) and self.frames[row] == frame:
             return row

@@ -15,6 +15,7 @@ from vrlprobe.collapse import Verdict, spans
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record, config_digest
 from vrlprobe.report.curves import BOTTOM, LEFT, RIGHT, TOP, Axis, Chart, chart, rounded
+from vrlprobe.report.summary import summary
 from vrlprobe.results import PROBES, package_versions, probe_kind
 from vrlprobe.studies.readings import Readings, Staged, readings, staged
 
@@ -62,6 +63,7 @@ def page_content(
         card["strips"] = [_strip(strip) for strip in its_strips]
         card["heat"] = None if result is None else _heat(result)
     return {
+        "summary": summary(found).replace("\n", "; "),
         "tasks": sorted(set(found["task"].values.tolist())),
         "frames": frames,
         "runs": cards,

@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,7 +53,7 @@ def import_checkpoints(
     output: PathLike,
     *,
     task: str,
-    frames: int | Sequence[int] | None = None,
+    frames: int | Collection[int] | None = None,
     episodes: int = EPISODES,
     observations: PathLike | None = None,
     action_repeat: int | None = None,
@@ -94,10 +94,9 @@ def import_checkpoints(
     files = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
     where = Path(output)
     check_new(where)
-    if isinstance(frames, int | np.integer):
-        frames = [int(frames)]
-    if frames is not None and len(frames) != len(files):
-        raise FormatError(f"{len(frames)} frames for {len(files)} files: give each its own")
+    at = None if frames is None else np.atleast_1d(np.asarray(frames)).tolist()
+    if at is not None and len(at) != len(files):
+        raise FormatError(f"{len(at)} frames for {len(files)} files: give each its own")
 
     def read(path: Path) -> Checkpoint:
         found = read_checkpoint(
@@ -105,7 +104,7 @@ def import_checkpoints(
         )
         return replace(found, action_repeat=action_repeat or found.action_repeat)
 
-    order = _in_order(files, frames, read)
+    order = _in_order(files, at, read)
     first = read(order[0][1])
     provenance = {"import": {"sources": [_origin(path, frame) for frame, path in order]}}
     done = []

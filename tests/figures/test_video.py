@@ -1,0 +1,36 @@
+"""Videos from Python: size, speed, and what they need."""
+
+import json
+import subprocess
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from vrlprobe import write_video
+from vrlprobe.errors import FormatError
+
+PROBE = ("ffprobe", "-v", "error", "-count_frames", "-print_format", "json", "-show_streams")
+
+
+def strip(step_seconds: float) -> xr.Dataset:
+    """Two episodes of 5 steps, 21 pixels across."""
+    images = np.random.default_rng(0).integers(0, 256, (2, 5, 21, 21, 3), dtype=np.uint8)
+    dims = ("row", "time", "y", "x", "colour")
+    return xr.Dataset({"image": (dims, images)}, attrs={"step_seconds": step_seconds})
+
+
+@pytest.mark.parametrize(("step", "rate"), [(0.05, "20/1"), (float("nan"), "25/1")])
+def test_it_runs_as_fast_as_the_task(tmp_path, step: float, rate: str) -> None:
+    write_video(strip(step), tmp_path / "a.mp4")
+    shown = subprocess.run([*PROBE, str(tmp_path / "a.mp4")], capture_output=True, check=True)
+    (stream,) = json.loads(shown.stdout)["streams"]
+    assert stream["r_frame_rate"] == rate
+    assert int(stream["nb_read_frames"]) == 5
+    assert (stream["width"], stream["height"]) == (462, 230)  # even; 11 times 42 and 21
+
+
+def test_another_ending(tmp_path) -> None:
+    with pytest.raises(FormatError, match=r"must end in \.mp4 or \.gif"):
+        write_video(strip(0.1), tmp_path / "a.avi")
+    assert not list(tmp_path.iterdir())
