@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+import torch
 
 import vrlprobe as vrlprobe_package
 from trainers.cli import main as vrltrain
@@ -79,6 +80,39 @@ def test_your_own_network(tmp_path, monkeypatch, capsys):
     assert result["layer"].values.tolist() == ["pixels", "conv1", "conv2", "hidden"]
     assert np.isfinite(result["test_mse"]).all()
     assert "velocity[1]" in capsys.readouterr().out
+
+
+class _Actor(torch.nn.Module):
+    """Returns what the page's actor returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mlp1, self.mlp2, self.head = (
+            torch.nn.Linear(*sizes) for sizes in ((5, 8), (8, 8), (8, 2))
+        )
+
+    def forward(self, seen):
+        mlp1 = self.mlp1(seen).relu()
+        mlp2 = self.mlp2(mlp1).relu()
+        return self.head(mlp2).tanh(), mlp1, mlp2
+
+
+def test_in_a_loop_of_your_own(capsys):
+    torch.manual_seed(0)
+    actor, rows, begun = _Actor(), [], []
+    with torch.no_grad():  # the same whatever is seen, and no gradient: collapse
+        actor.mlp1.weight.mul_(1e-6)
+        actor.mlp1.bias.fill_(1)
+        actor.head.weight.zero_()
+    names = {
+        "evaluations": range(50_000, 300_000, 50_000), "observations": torch.randn(30, 5),
+        "actor": actor, "actor_loss": torch.sum, "log": rows.append,
+        "start_again": lambda: begun.append(len(rows)),
+    }  # fmt: skip
+    exec(compile(code("collapse.md"), "collapse.md", "exec"), names)
+    assert begun == [4]
+    assert {"action_spread", "grad_norm[mlp1]", "dead_units[mlp1]"} <= set(rows[0])
+    assert "200000 stuck since 50,000" in capsys.readouterr().out
 
 
 def test_from_python(tmp_path, monkeypatch, capsys):

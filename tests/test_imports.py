@@ -28,6 +28,7 @@ ORDER = (
         "collapse",
         "cohort",
         "comparison",
+        "monitor",
     ),
     *("foretell", "waiting", "studies"),
     *("figures", "plotting", "report", "cli"),

@@ -16,8 +16,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from trainers.attempt import Attempt
 from trainers.train import Training
+from vrlprobe.collapse import Attempt
 from vrlprobe.errors import ResumeError
 from vrlprobe.format.filesystem import fsync_folder
 from vrlprobe.format.schema import parameters_digest

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from trainers.attempt import RESET_PARTS, Attempt, rule_of
+from trainers.attempt import RESET_PARTS, rule_of
 from trainers.drqv2 import Learner, resolve_precision
 from trainers.inits import Init
 from trainers.perturb import dormant_share, perturb, perturb_factor
@@ -17,6 +17,7 @@ from trainers.process import go_on
 from trainers.profiles import TrainConfig
 from trainers.replay import Batch, Replay
 from vrlprobe.agents.drqv2 import NORM_LAYERS, DrQV2Agent
+from vrlprobe.collapse import Attempt
 from vrlprobe.device import check_device
 from vrlprobe.envs import PixelEnv, record_episode
 from vrlprobe.errors import VrlprobeError

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vrlprobe.format.salvage import salvage_run as salvage_run
     from vrlprobe.format.verify import verify_run as verify_run
     from vrlprobe.format.writer import RunWriter as RunWriter
+    from vrlprobe.monitor import CollapseMonitor as CollapseMonitor
     from vrlprobe.probes.estimators import MlpProbe as MlpProbe
     from vrlprobe.probes.estimators import RidgeProbe as RidgeProbe
     from vrlprobe.probes.estimators import SparseProbe as SparseProbe
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "Episode": "format.episode",
     "MlpProbe": "probes.estimators",
+    "CollapseMonitor": "monitor",
     "ModuleAgent": "agents.own",
     "PixelEnv": "envs",
     "RidgeProbe": "probes.estimators",

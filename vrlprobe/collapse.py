@@ -6,7 +6,7 @@ columns, `trainers` applies the rule while it trains.
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -252,6 +252,33 @@ class Rule:
     def attempts(self, total: int) -> int:
         """Attempts that fit in a run of `total` frames: n in 1 - p^n."""
         return total // self.window
+
+
+@dataclass
+class Attempt:
+    """A training from scratch, in progress.
+
+    Attributes:
+        number: 1 for the first.
+        begun: the frame at which it began.
+        readings: of the rule's metric, frame and value, one an evaluation.
+    """
+
+    number: int = 1
+    begun: int = 0
+    readings: list[tuple[int, float]] = field(default_factory=list)
+
+    def streak(self, rule: Rule) -> int:
+        """Most readings in a row, inside the window, that show life."""
+        return rule.streak_in_window(*self._arrays(), self.begun)
+
+    def fails(self, rule: Rule) -> bool:
+        """Whether the window is over without the streak that the rule asks for."""
+        return rule.fires(*self._arrays(), self.begun) is not None
+
+    def _arrays(self) -> tuple[Ints, Floats]:
+        frames, values = zip(*self.readings, strict=True) if self.readings else ((), ())
+        return np.array(frames, np.int64), np.array(values, np.float64)
 
 
 def success_probability(

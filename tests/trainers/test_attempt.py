@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from tests.trainers.tiny import TINY, Stop, quiet, same_runs, stop_at
-from trainers.attempt import Attempt, rule_of
+from trainers.attempt import rule_of
 from trainers.profiles import TrainConfig, desk
 from trainers.run import begin, resume
 from trainers.train import Training
+from vrlprobe.collapse import Attempt
 from vrlprobe.format.reader import open_run
 
 ALWAYS = replace(
