@@ -36,6 +36,7 @@ scratch_option = click.option(
 SWITCHES = {"reset": "reset_rule", "perturb": "perturb_steps"}
 """Settings that make those with the same first word count."""
 SHORT = {
+    "learning_rate": "lr",
     "reset_window": "window",
     "reset_threshold": "threshold",
     "reset_consecutive": "consecutive",

@@ -32,6 +32,8 @@ def test_typos_get_a_line_each(tmp_path: Path) -> None:
     ):
         result = runner.invoke(main, ["run", *idle])
         assert (result.exit_code, f"has no effect without {switch}" in result.stderr) == (2, True)
+    short = runner.invoke(main, ["run", "--lr", "-1"])
+    assert (short.exit_code, "learning_rate is -1" in short.stderr) == (2, True)
     no_device = runner.invoke(main, ["run", "--device", "gpu", "-o", str(tmp_path / "a.h5")])
     assert no_device.exit_code == 1
     assert "device 'gpu' cannot be used here" in no_device.stderr
