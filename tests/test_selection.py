@@ -54,6 +54,7 @@ def test_frames_that_are_not_there(wanted, told) -> None:
         (["plain/s1.h5", "ruled/s1.h5", "ruled/s2.h5"], ["plain/s1", "ruled/s1", "s2"]),
         (["a/runs/s1.h5", "b/runs/s1.h5", "s2.h5"], ["s1#1", "s1#2", "s2"]),
         (["s1.h5", "ruled/s1.h5"], ["s1", "ruled/s1"]),
+        (["a/s/s1.h5", "b/s/s1.h5", "s1#1.h5"], ["s1#2", "s1#3", "s1#1"]),
     ],
 )
 def test_labels_are_as_short_as_they_can_be(paths, labels) -> None:

@@ -15,6 +15,7 @@ def test_the_curve_of_a_textbook() -> None:
     expected = [0.857, 0.807, 0.753, 0.690, 0.627, 0.538, 0.448]
     np.testing.assert_allclose(curve.share([6, 7, 10, 13, 16, 22, 23]), expected, atol=5e-4)
     np.testing.assert_allclose(curve.share([0, 5.9, 9, 100]), [1, 1, 0.807, 0.448], atol=5e-4)
+    assert np.isnan(curve.interval([0])).all()  # all are in collapse: there is no interval
     low, high = curve.interval([10])
     np.testing.assert_allclose([low[0], high[0]], [0.503, 0.889], atol=5e-4)
 

@@ -62,7 +62,8 @@ def read_init(path: Path) -> Init:
         settings = dict(run.config)
         if settings.get("render") not in CHOICES["render"]:
             settings.pop("render", None)  # an import that was not played: it is not known
-        label = str(made.get("label") or f"{path.stem}@{frame}")
+        stem = path.stem.replace("-", "_")  # a hyphen stands between the donors of a transplant
+        label = str(made.get("label") or f"{stem}@{frame}")
         return Init(
             path,
             replace(TrainConfig.restored(settings), init=label, init_digest=digest),

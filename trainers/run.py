@@ -23,6 +23,7 @@ from trainers.resume import (
 from trainers.train import LOG, Training
 from vrlprobe.agents.drqv2 import NORM_LAYERS
 from vrlprobe.errors import FormatError, ResumeError, VrlprobeError
+from vrlprobe.format.filesystem import RunLock
 from vrlprobe.format.reader import Run, open_run
 from vrlprobe.format.record import (
     is_record,
@@ -142,20 +143,40 @@ def begin(
         check_fit(config, init)
     folder = resume_folder(path)
     refuse_to_replace_by_record(record_path(path))
+    _refuse_begun(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        _refuse_begun(path)  # by now
+        path.unlink(missing_ok=True)
+        (folder / REPLAY).unlink(missing_ok=True)
+        try:
+            with closing(Training(config, folder / REPLAY, init)) as training:
+                announce(check_space(training, path.parent))
+                with create_writer(path, training, init) as writer:
+                    _train(training, writer, folder, progress)
+        except BaseException:
+            _discard_unbegun(path, folder)
+            raise
+        _finish(path, folder)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold a run's resume state from before its file is made: a second training would replace it.
+
+    Raises:
+        FormatError: another process holds it.
+    """
+    lock = RunLock(folder)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _refuse_begun(path: Path) -> None:
     if is_begun(path):
         raise FormatError(f"{path} exists: choose another name, or `vrltrain resume {path}`")
-    path.unlink(missing_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / REPLAY).unlink(missing_ok=True)
-    try:
-        with closing(Training(config, folder / REPLAY, init)) as training:
-            announce(check_space(training, path.parent))
-            with create_writer(path, training, init) as writer:
-                _train(training, writer, folder, progress)
-    except BaseException:
-        _discard_unbegun(path, folder)
-        raise
-    _finish(path, folder)
 
 
 def _discard_unbegun(path: Path, folder: Path) -> None:
@@ -196,12 +217,13 @@ def resume(path: Path, progress: Progress) -> bool:
         return False
     if not (folder / REPLAY).exists() or not (folder / REPLAY).stat().st_size:
         raise ResumeError(f"{path} cannot be continued: {folder / REPLAY} is missing")
-    with closing(Training(config, folder / REPLAY)) as training:
-        training.agent.load_named_tensors(parameters)
-        restore_state(training, folder, frame, path, digest)
-        with RunWriter.append(path) as writer:
-            _train(training, writer, folder, progress)
-    _finish(path, folder)
+    with _alone(folder):
+        with closing(Training(config, folder / REPLAY)) as training:
+            training.agent.load_named_tensors(parameters)
+            restore_state(training, folder, frame, path, digest)
+            with RunWriter.append(path) as writer:
+                _train(training, writer, folder, progress)
+        _finish(path, folder)
     return True
 
 

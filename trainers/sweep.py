@@ -302,8 +302,11 @@ def standings(jobs: Iterable[Job]) -> dict[Path, Standing]:
 def _standing(run: Run) -> Standing:
     if not len(run.frames):
         return Standing(0, float("nan"), 1)
-    row = len(run.frames) - 1
-    returned, attempt = (run.read(f"log/{name}", row) for name in ("episode_return", "attempt"))
+    row, unknown = len(run.frames) - 1, {"episode_return": float("nan"), "attempt": 1}
+    returned, attempt = (
+        run.read(f"log/{name}", row) if name in run.layout.log else otherwise
+        for name, otherwise in unknown.items()  # another program's run has another log
+    )
     return Standing(int(run.frames[-1]), float(returned), int(attempt))
 
 

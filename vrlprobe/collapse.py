@@ -164,7 +164,16 @@ def judge(
         window: the frame at which the exploration noise reaches its minimum: a run that is still
             collapsed there is stuck, as few escape later (paper, section 5.1, observation 3).
         signs: the first one decides, all are evidence; those without readings are left out.
+
+    Raises:
+        ValueError: no signs, or no readings of the first one.
     """
+    if not signs or signs[0].name not in readings:
+        wanted = signs[0].name if signs else "one"
+        raise ValueError(
+            f"the first sign decides, and there are no readings of {wanted}: there are "
+            f"{', '.join(readings)}"
+        )
     first = readings[signs[0].name]
     known = np.isfinite(first)
     frames, first = frames[known], first[known]

@@ -133,14 +133,15 @@ def action_entropy(actions: Matrix, bins: int = ACTION_BINS) -> float:
     """Entropy in nats of an action over the samples, mean over actions.
 
     Each action's range [-1, 1] is cut into equal bins, so it is a lower bound by resolution: 0 when
-    every sample gives the same, log(bins) when all bins are equally full.
+    every sample gives the same, log(bins) when all bins are equally full. Actions beyond the range
+    count in its outermost bins.
     """
     values = np.asarray(actions)
     return float(np.mean([_bin_entropy(column, bins) for column in values.T]))
 
 
 def _bin_entropy(values: Matrix, bins: int) -> float:
-    counts, _ = np.histogram(values, bins, range=(-1, 1))
+    counts, _ = np.histogram(np.clip(values, -1, 1), bins, range=(-1, 1))
     shares = counts[counts > 0] / counts.sum()
     return float(-(shares * np.log(shares)).sum())
 

@@ -1,6 +1,7 @@
 """What an analysis works on: which frames of which runs, and on which samples."""
 
 import difflib
+import itertools
 import warnings
 from collections.abc import Collection, Iterable, Sequence
 
@@ -83,11 +84,15 @@ def run_labels(runs: Sequence[Run | Record]) -> list[str]:
     ]
     if len(set(labels)) < len(labels):
         labels = stems
-    seen = [labels[: place + 1].count(label) for place, label in enumerate(labels)]
-    return [
-        label if labels.count(label) == 1 else f"{label}#{number}"
-        for label, number in zip(labels, seen, strict=True)
-    ]
+    taken = {label for label in labels if labels.count(label) == 1}
+    found = []
+    for label in labels:
+        if labels.count(label) > 1:
+            numbered = (f"{label}#{number}" for number in itertools.count(1))
+            label = next(name for name in numbered if name not in taken)
+            taken.add(label)
+        found.append(label)
+    return found
 
 
 def samples_for(

@@ -56,7 +56,10 @@ class Curve:
             warnings.simplefilter("ignore", RuntimeWarning)  # of what is NaN
             ends = self._steps.confidence_interval(level, method="log-log")
         at = np.asarray(frames, np.float64)
-        return ends.low.evaluate(at), ends.high.evaluate(at)
+        share = self.share(at)
+        inside = (share > 0) & (share < 1)
+        low, high = (np.where(inside, end.evaluate(at), np.nan) for end in (ends.low, ends.high))
+        return low, high
 
     def spent(self, frames: npt.ArrayLike) -> Floats:
         """Mean frames in collapse of an attempt that is given up after `frames`."""

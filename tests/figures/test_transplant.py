@@ -63,6 +63,13 @@ def test_the_same_mlp_has_the_same_colour_and_the_same_cnn_the_same_dashes() -> 
     assert lines["blank-good"].get_linestyle() != lines["good-good"].get_linestyle()
 
 
+def test_groups_by_another_setting_are_no_cells() -> None:
+    by_rate = counted().isel(group=[0, 1]).assign_coords(group=["1e-05", "0.0001"])
+    (curves,) = draw(by_rate.assign_attrs(by="learning_rate")).axes
+    labels = [line.get_label() for line in curves.get_lines()]
+    assert labels == ["1e-05 (5/20)", "0.0001 (16/20)"]
+
+
 def test_runs_from_scratch_have_curves_and_no_grid() -> None:
     (curves,) = draw(counted().sel(group=["scratch"])).axes
     assert [line.get_label() for line in curves.get_lines()] == ["scratch (3/8)"]

@@ -74,6 +74,25 @@ def test_what_is_no_frame(sealed, frame):
         run.agent(frame)
 
 
+def test_what_is_gone_leaves_what_was_shown(sealed, tmp_path):
+    with open_run(sealed) as run:
+        kept = run.digest(1000)
+        sealed.write_bytes(b"no run")
+        with pytest.raises(FormatError, match="not an HDF5 file"):
+            run.refresh()
+        assert run.frames.tolist()[:2] == [0, 1000]
+        assert len(kept) == 64
+
+
+def test_returns_are_the_logs_where_no_rollout_was_recorded(make_run):
+    path = make_run("few.h5", frames=(0, 1000, 2000), log={"episode_return": [5.0, 30.0, 70.0]})
+    with open_run(path) as run:
+        assert run.returns.tolist() == [40, 40, 40]  # the rollouts' where there are any
+    path = make_run("none.h5", episodes=0, log={"episode_return": [5.0, 30.0, 70.0]})
+    with open_run(path) as run:
+        assert run.returns.tolist() == [5, 30, 70]
+
+
 def test_a_run_says_that_it_is_closed(sealed):
     with open_run(sealed) as run:
         assert repr(run).endswith("checkpoints, sealed>")

@@ -14,6 +14,7 @@ from vrlprobe.format.reader import open_run
 from vrlprobe.format.record import (
     config_digest,
     is_finished,
+    is_record,
     make_record,
     read_record,
     write_record,
@@ -96,6 +97,7 @@ def test_an_unfinished_run_has_no_record(make_run) -> None:
     ("change", "message"),
     [
         (lambda c: "no json", "is not the record of a run"),
+        (lambda c: "[" * 200_000, "is not the record of a run"),
         (lambda c: json.dumps([1]), "is not the record of a run"),
         (lambda c: json.dumps({**c, "vrlprobe_record": 2}), "record version 2"),
         (lambda c: json.dumps({k: v for k, v in c.items() if k != "frames"}), "not the record"),
@@ -114,6 +116,7 @@ def test_what_is_no_record_is_refused(change, message, run, tmp_path: Path) -> N
     path.write_text(change(json.loads(path.read_text())))
     with pytest.raises(FormatError, match=message):
         read_record(path)
+    assert is_record(path) == path.read_text().startswith("{")
 
 
 def test_a_record_takes_no_other_files_place(run, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.studies.logs import ESCAPES, FRAMES, LATE, STUCK, WINDOW, N, log_of
 from vrlprobe import metrics as numbers
-from vrlprobe.collapse import SPREAD, Rule, Sign
+from vrlprobe.collapse import RANK, SPREAD, Rule, Sign
 from vrlprobe.errors import SampleError
 from vrlprobe.format.reader import open_run
 from vrlprobe.samples import make_samples
@@ -98,6 +98,25 @@ def test_a_window_that_nobody_knows_is_asked_for(make_run) -> None:
         for study in (collapse, rule):
             with pytest.raises(ValueError, match="window must be at least 1, not -5"):
                 study([run], window=-5)
+
+
+def test_noise_that_goes_on_through_a_reset_has_decayed(make_run) -> None:
+    """The second attempt begins at 6,000, with the noise at its minimum since 4,000."""
+    log = log_of([1e-5] * 9, [1] * 7 + [2] * 2)
+    log = {name: column[:9] for name, column in log.items()}
+    settings = {"noise_steps": 2000, "action_repeat": 2}
+    for noise, word in (("restart", "undecided"), ("continue", "stuck")):
+        config = {**WINDOW, **settings, "reset_noise": noise}
+        with open_run(make_run(f"{noise}.h5", frames=FRAMES[:9], config=config, log=log)) as run:
+            assert collapse(run).word == word
+
+
+def test_a_sign_without_readings_cannot_decide(open_made) -> None:
+    (run,) = open_made(stuck=log_of(STUCK))
+    with pytest.raises(ValueError, match=r"no readings of numerical_rank\[mlp1\]: there are"):
+        collapse(run, signs=[RANK])
+    with pytest.raises(ValueError, match="no readings of one: there are"):
+        collapse(run, signs=[])
 
 
 class TestRule:

@@ -104,6 +104,22 @@ def test_tasks_are_compared_one_by_one() -> None:
     assert found["frame"].values.tolist() == [[-1, 3000], [3000, -1]]
 
 
+def test_a_run_is_known_again_by_its_checkpoint_and_in_a_record() -> None:
+    other = cohort([3, 9], FINAL[[3, 4]])
+    digests = [f"d{seed}" for seed in range(8)]
+    known = BASE.assign(last_checkpoint=("run", np.array(digests, object)))
+    again = other.assign(last_checkpoint=("run", np.array(["d3", "d9"], object)))
+    compare({"plain": known, "new": other})  # an older result without digests, other returns
+    with pytest.raises(SampleError, match="seed 3 is the same run"):
+        compare({"plain": known, "new": again})
+    rounded = BASE.isel(run=[3, 4])
+    rounded["episode_return"] = rounded["episode_return"] * (1 + 4e-7)  # six digits of a record
+    with pytest.raises(SampleError, match="seed 3 is the same run"):
+        compare({"plain": BASE, "new": rounded})
+    flat = cohort([3, 9], [0.0, 0.0])
+    compare({"plain": cohort(range(8), np.zeros(8)), "new": flat})  # no return is no likeness
+
+
 def test_what_cannot_be_compared() -> None:
     with pytest.raises(SampleError, match="two cohorts"):
         compare({"plain": BASE})

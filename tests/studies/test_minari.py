@@ -1,5 +1,7 @@
 """A run's episodes as Minari reads them, against the run's own."""
 
+import json
+
 import minari
 import numpy as np
 import pytest
@@ -38,7 +40,8 @@ def test_minari_reads_what_the_run_recorded(make_run, local):
         assert all(dataset.action_space.contains(action) for action in found[0].actions)
         told = dataset.storage.get_episode_metadata([0, 4])
         assert [(one["run"], one["frame"]) for one in told] == [("a.h5", 2000), ("b.h5", 2000)]
-        assert run.digest(2000) in dataset.storage.metadata["checkpoints"]
+        sources = {"a@2000": run.digest(2000), "b@2000": other.digest(2000)}
+        assert json.loads(dataset.storage.metadata["checkpoints"]) == sources
     assert "walker/mixed-v0" in minari.list_local_datasets()
 
 

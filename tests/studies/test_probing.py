@@ -1,5 +1,6 @@
 """The probe study against a refit written out with scikit-learn, and its rules about samples."""
 
+import copy
 import json
 
 import numpy as np
@@ -9,10 +10,12 @@ from sklearn.linear_model import LinearRegression, orthogonal_mp
 from sklearn.metrics import r2_score
 
 from vrlprobe.activations import extract_activations
+from vrlprobe.agents.own import register_agent
 from vrlprobe.errors import SampleError, UnknownFrameError, UnknownLayerError
+from vrlprobe.format.reader import open_run
 from vrlprobe.results import load_result, save_result
 from vrlprobe.samples import make_samples
-from vrlprobe.studies import activations, jobs, probe
+from vrlprobe.studies import activations, import_checkpoints, jobs, probe
 
 ATOMS = 6
 
@@ -269,3 +272,29 @@ def test_other_probes_give_the_same_kind_of_result(other, samples, kind):
     assert result["test_r2"].sel(layer="cnn0", component="height").item() > 0.5
     assert json.loads(result.attrs["arguments"])["probe"] == kind
     np.testing.assert_array_equal(result["mean_mse"], sparse["mean_mse"])
+
+
+@pytest.mark.filterwarnings("ignore:runs and samples of different render")
+def test_a_run_without_the_layers_of_the_first_is_told(other, samples, make_run, tmp_path):
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(9 * 20 * 20, 2))
+    register_agent(
+        "flat", lambda: copy.deepcopy(network), layers={"all": "1"}, image_shape=(9, 20, 20)
+    )
+    torch.save(network.state_dict(), tmp_path / "flat.pt")
+    import_checkpoints(
+        tmp_path / "flat.pt",
+        tmp_path / "flat.h5",
+        task="walker_walk",
+        architecture="flat",
+        episodes=0,
+    )
+    with open_run(tmp_path / "flat.h5") as flat:
+        with pytest.raises(
+            UnknownLayerError, match=r"flat\.h5, of architecture flat: no layer 'cnn0'"
+        ):
+            probe([other, flat], samples, max_atoms=1)
+        with pytest.raises(
+            UnknownLayerError, match=r"other\.h5, of architecture drqv2: no layer 'all'"
+        ):
+            probe([flat, other], samples, max_atoms=1)

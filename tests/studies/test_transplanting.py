@@ -61,6 +61,13 @@ def test_a_donor_is_a_path_of_either_kind(folder):
     assert len(shown) < 500
 
 
+@pytest.mark.parametrize("whole", ["cnn", "mlp", "critic"])
+def test_a_whole_part_is_not_named_among_the_pieces(folder, whole):
+    layers = {whole: folder / "c.h5", "mlp1": folder / "c.h5"}
+    with pytest.raises(TransplantError, match=f"{whole} is no single piece: name its donor by its"):
+        transplant(folder / "a.h5", folder / "b.h5", layers=layers)
+
+
 def test_every_tensor_is_in_one_piece():
     agent = DrQV2Agent(image_size=20, channels=2, feature_dim=3, hidden_dim=4, action_dim=1)
     begins = [b for own in DrQV2Agent.pieces.values() for each in own.values() for b in each]

@@ -94,6 +94,24 @@ def test_a_run_that_has_begun_another_attempt_waits_no_more(opened) -> None:
     assert found.sizes["waiting"] == 0
 
 
+def test_one_that_collapses_after_its_start_is_in_collapse(opened) -> None:
+    late = [0.5] * 4 + [1e-5] * 8
+    back = [0.5] * 4 + [1e-5] * 4 + [0.5] * 4
+    now = cut(log_of(late), 7)
+    young = cut(log_of([0.5] * 12), 2)  # one reading, which no stage is made of
+    found = outlook(opened(log_of(late), log_of(back), now, young))
+    assert found["out"].values.tolist() == [False, True, False, False]
+    assert found["duration"].values.tolist() == [11_000, 8000, 6000, 1000]
+    assert found["waiting"].values.tolist() == ["seed2"]
+
+
+def test_draws_in_which_none_comes_out_have_no_cutoff(opened) -> None:
+    found = outlook(opened(*[log_of(STUCK)] * 4, cut(log_of(STUCK), 4), log_of(LATE)))
+    assert found["out"].values.tolist() == [False] * 5 + [True]
+    assert found["frame"].values.tolist()[0] == 3000  # where no draw has one that is out
+    assert found["cutoff"].values.tolist() == [9000, 9000, 9000]
+
+
 def test_frames_are_left_until_the_last_evaluation(opened) -> None:
     runs = opened(log_of(ESCAPES), cut(log_of(STUCK), 11), total_frames=12_000)
     assert outlook(runs)["left"].item() == 1000  # the last is at 11,000

@@ -1,5 +1,6 @@
 """Trainings that begin with a transplant's networks."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,6 +117,8 @@ def test_it_goes_on_without_its_init(trained: Path, tmp_path: Path) -> None:
 def test_any_run_can_be_an_init(trained: Path, tmp_path: Path) -> None:
     init = read_init(trained)
     assert (init.config.init, init.blank) == ("donor@3000", frozenset())
+    hyphens = shutil.copy(trained, tmp_path / "walker-seed3.h5")
+    assert read_init(Path(hyphens)).config.init == "walker_seed3@3000"
 
 
 def test_settings_that_do_not_fit(trained: Path, tmp_path: Path) -> None:

@@ -31,6 +31,24 @@ def unbroken(tmp_path_factory) -> Path:
     return path
 
 
+def test_a_second_training_of_one_path_touches_nothing(tmp_path: Path, unbroken: Path) -> None:
+    """It begins after the first has made its replay, and before the first makes its file."""
+    path = tmp_path / "run.h5"
+    begun = []
+
+    def begin_again(_: int) -> None:
+        with pytest.raises(FormatError, match="another process is writing this run"):
+            begin(TINY, path, quiet, quiet)
+        begun.append(path)
+
+    with pytest.raises(Stop):
+        begin(TINY, path, stop_at(2500), begin_again)
+    assert begun
+    assert resume(path, quiet)
+    same_runs(path, unbroken)
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["run.h5", "run.json"]
+
+
 def test_a_finished_run_leaves_its_record(unbroken: Path) -> None:
     record = read_record(record_path(unbroken))
     with open_run(unbroken) as run:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.trainers.tiny import OPTIONS, TINY, quiet, same_runs
 from trainers.run import begin, record_path
-from trainers.sweep import Job, is_done, jobs_of, parse_seeds, recorded, sweep, work
+from trainers.sweep import Job, is_done, jobs_of, parse_seeds, recorded, standings, sweep, work
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.reader import open_run
 
@@ -172,6 +172,13 @@ def test_a_sweep_that_was_stopped_goes_on_as_unbroken(how: signal.Signals, tmp_p
         assert run.state == "sealed"
         assert run.frames[-1] == 8000
     assert record_path(tmp_path / "runs/seed2.h5").exists()
+
+
+def test_another_programs_run_has_a_standing(make_run, tmp_path: Path) -> None:
+    (job,) = jobs_of(TINY, [1], tmp_path)
+    make_run(job.path.name, frames=(0, 1000))
+    standing = standings([job])[job.path]
+    assert (standing.frame, standing.returned, standing.attempt) == (1000, 40, 1)
 
 
 def test_a_child_that_is_killed_fails_its_own_job_only(tmp_path: Path) -> None:

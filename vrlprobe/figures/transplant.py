@@ -28,7 +28,8 @@ def draw(found: xr.Dataset) -> Figure:
         found: what `vrlprobe.studies.cohort` returns with `by="init"`.
     """
     labels = [str(name) for name in found["group"].values]
-    cells = {label: parts for label in labels if (parts := _parts(label))}
+    transplants = labels if found.attrs.get("by", "init") == "init" else []
+    cells = {label: parts for label in transplants if (parts := _parts(label))}
     variants = sorted({rest for _, _, rest in cells.values()}) or [""]
     donors = _donors([name for cnn, mlp, _ in cells.values() for name in (cnn, mlp)])
     with mpl.rc_context(OPTIONS):

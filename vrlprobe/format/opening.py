@@ -112,6 +112,11 @@ def logged_list(runs: Logged) -> list[Run | Record]:
     return found
 
 
+def last_digest(run: Run | Record) -> str:
+    """The digest of a run's last checkpoint, of which it has one at least."""
+    return run.checkpoint if isinstance(run, Record) else run.digest(int(run.frames[-1]))
+
+
 def refuse_twice(runs: Sequence[Run | Record]) -> None:
     """Raise SampleError where a run is there twice, under another name or as its record, too.
 
@@ -121,8 +126,7 @@ def refuse_twice(runs: Sequence[Run | Record]) -> None:
     for run in runs:
         if not len(run.frames):
             continue
-        last = run.checkpoint if isinstance(run, Record) else run.digest(int(run.frames[-1]))
-        key = last, config_digest(run.config)
+        key = last_digest(run), config_digest(run.config)
         if key in seen:
             raise SampleError(f"{seen[key]} and {run.path} are one run: give it once")
         seen[key] = run.path

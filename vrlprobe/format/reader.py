@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from vrlprobe.errors import FormatError, IntegrityError, UnknownFrameError
+from vrlprobe.errors import FormatError, IntegrityError, UnknownFrameError, VrlprobeError
 from vrlprobe.format import guard
 from vrlprobe.format.architectures import architecture
 from vrlprobe.format.filesystem import State, run_state
@@ -104,9 +104,17 @@ class Run:
         self._attach(_open(self.path)[1], len(self.frames))
 
     def refresh(self) -> None:
-        """Look again: more checkpoints, another state, or a file put in this one's place."""
+        """Look again: more checkpoints, another state, or a file put in this one's place.
+
+        What the run showed before stays where nothing can be read any more.
+        """
         self._file.close()
-        vars(self).update(vars(open_run(self.path)))
+        try:
+            vars(self).update(vars(open_run(self.path)))
+        except VrlprobeError:
+            with contextlib.suppress(VrlprobeError):
+                self.open_again()
+            raise
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -153,17 +161,20 @@ class Run:
 
     @property
     def returns(self) -> NDArray[np.float64]:
-        """The mean return at each checkpoint: of its rollout, or the log's without rollouts."""
+        """The mean return at each checkpoint: of its rollout, or the log's where it has none."""
         if self._returns is None:  # read once: every episode's rewards, of 110 checkpoints
             self._returns = self._read_returns()
             self._returns.setflags(write=False)
         return self._returns
 
     def _read_returns(self) -> NDArray[np.float64]:
-        if not self.layout.max_episodes and "episode_return" in self.layout.log:
-            return self._rows("log/episode_return", len(self.frames))
-        means = [self.rollout(frame).mean_return for frame in self.frames.tolist()]
-        return np.array(means, np.float64)
+        found = np.full(len(self.frames), np.nan)
+        if self.layout.max_episodes:
+            found[:] = [self.rollout(frame).mean_return for frame in self.frames.tolist()]
+        if self.layout.log.get("episode_return") == ():
+            logged = self._rows("log/episode_return", len(self.frames))
+            found = np.where(np.isnan(found), logged, found)
+        return found
 
     def batch(self, frame: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]] | None:
         """The stored batch: observations uint8 (n, channels, height, width), noise (n, n_actions).

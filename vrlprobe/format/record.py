@@ -124,7 +124,7 @@ def is_record(path: Path) -> bool:
     """Whether a file is a record, of any run."""
     try:
         return path.stat().st_size <= LIMIT and "vrlprobe_record" in json.loads(path.read_text())
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return False
 
 
@@ -186,7 +186,9 @@ def read_record(path: str | os.PathLike[str]) -> Record:
         digest = content["digest"]
     except FileNotFoundError as error:
         raise FormatError(f"{path}: no such file") from error
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OSError) as error:
+    except (
+        KeyError, IndexError, TypeError, ValueError, AttributeError, OSError, RecursionError,
+    ) as error:  # fmt: skip
         text = ascii(str(error))[1:-1][:200]
         raise FormatError(f"{path} is not the record of a run ({text})") from error
     if record.digest != digest:

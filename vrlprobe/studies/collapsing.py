@@ -124,7 +124,8 @@ def judged(
     last = whole.of_attempt(int(whole.attempts[-1]))
     if samples is not None and not isinstance(run, Record):
         last.values.update(_measured(run, samples, last.frames))
-    begun = attempt_begins(whole)[int(whole.attempts[-1])]
+    anew = run.config.get("reset_noise") != "continue"  # the noise decays with each attempt
+    begun = attempt_begins(whole)[int(whole.attempts[-1])] if anew else 0
     return whole, judge(last.frames, last.values, begun + frames, signs)
 
 

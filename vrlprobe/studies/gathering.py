@@ -18,7 +18,7 @@ from vrlprobe.cohort import (
 )
 from vrlprobe.collapse import Verdict
 from vrlprobe.errors import SampleError
-from vrlprobe.format.opening import Logged, logged_list, refuse_twice
+from vrlprobe.format.opening import Logged, last_digest, logged_list, refuse_twice
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record, is_finished
 from vrlprobe.format.settings import number, whole
@@ -42,6 +42,7 @@ PER_RUN: Variables = {
     ),
     "attempts": (("run",), 1, "trainings from scratch in the run"),
     "finished": (("run",), True, "whether it has its last checkpoint"),
+    "last_checkpoint": (("run",), "", "SHA-256 of its parameters"),
     "episode_return": (("run", "frame"), np.nan, "mean return of the checkpoint's rollout"),
 }  # fmt: skip
 
@@ -94,6 +95,7 @@ def cohort(
             "out": _out(read, verdict),
             "attempts": int(read.attempts[-1]),
             "finished": isinstance(run, Record) or is_finished(run),
+            "last_checkpoint": last_digest(run),
         }
         for name, value in values.items():
             result[name].loc[label] = value
@@ -150,7 +152,10 @@ def _aggregates(result: xr.Dataset, seed: int) -> dict[str, Any]:
     low, high = percentiles(final)
     curves = result["episode_return"]
     spreads = [
-        final_deviation(curves[[task == one for one in tasks]].values, LAST_EVALUATIONS)
+        final_deviation(
+            curves[[task == one for one in tasks]].dropna("frame", how="all").values,
+            LAST_EVALUATIONS,
+        )
         for task in dict.fromkeys(tasks)
     ]
     coords = {"statistic": list(statistics), "bound": list(BOUNDS)}

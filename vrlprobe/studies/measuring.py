@@ -180,7 +180,7 @@ def checkpoint_metrics(
     return {
         **{name: [row[name] for row in rows] for name in LAYERED},
         **(action_metrics(actions) if actions is not None and np.isfinite(actions).all() else {}),
-        "episode_return": run.rollout(frame).mean_return,
+        "episode_return": run.returns[run.row(frame)],
         "checkpoint": run.digest(frame),
     }
 

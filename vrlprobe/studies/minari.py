@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.format.episode import Episode
 from vrlprobe.format.reader import Run
+from vrlprobe.selection import run_labels
 from vrlprobe.studies.common import Track, shared
 from vrlprobe.studies.filming import Renderer
 
@@ -218,7 +219,9 @@ def _pixels(run: Run, episode: Episode, render: Renderer) -> NDArray[np.uint8]:
 
 def _metadata(where: Episodes, dataset_id: str) -> dict[str, Any]:
     first = where[0][0]
-    sources = {f"{run.path.name}@{frame}": run.digest(frame) for run, frame, _ in where}
+    runs = list(dict.fromkeys(run for run, _, _ in where))
+    labels = dict(zip(runs, run_labels(runs), strict=True))
+    sources = {f"{labels[run]}@{frame}": run.digest(frame) for run, frame, _ in where}
     repeat = first.config.get("action_repeat")
     return {
         "dataset_id": dataset_id,

@@ -10,6 +10,7 @@ import xarray as xr
 
 from vrlprobe.activations import known_layers, probed_layers
 from vrlprobe.device import check_device
+from vrlprobe.errors import UnknownLayerError
 from vrlprobe.format.opening import Runs, run_list
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import Frames, check_runs, resolve_frames, run_labels, samples_for
@@ -125,8 +126,7 @@ def probe(
     check_runs(runs, samples)
     wanted = samples.columns(components)
     chosen = [resolve_frames(run, frames) for run in runs]
-    agent = runs[0].agent(chosen[0][0])
-    names = known_layers(agent, probed_layers(agent) if layers is None else layers)
+    names = _shared_layers(runs, chosen, layers)
     labels = run_labels(runs)
     rows = [Rows(samples, run, wanted, keep_own) for run in runs]
     if len({part.without for part in rows}) > 1:
@@ -153,6 +153,28 @@ def probe(
     return result.assign_attrs(
         run_attributes("probe", runs, arguments) | sample_attributes(samples)
     )
+
+
+def _shared_layers(
+    runs: "Sequence[Run]", chosen: Sequence[Sequence[int]], layers: str | Sequence[str] | None
+) -> tuple[str, ...]:
+    """The layers asked for, or all of the first run's; every run must have them.
+
+    Raises:
+        UnknownLayerError: one of them has not.
+    """
+    first = runs[0].agent(chosen[0][0])
+    names = known_layers(first, probed_layers(first) if layers is None else layers)
+    kinds = {str(runs[0].config.get("architecture"))}
+    for run, frames in zip(runs, chosen, strict=True):
+        if (kind := str(run.config.get("architecture"))) in kinds:
+            continue
+        kinds.add(kind)
+        try:
+            known_layers(run.agent(frames[0]), names)
+        except UnknownLayerError as error:
+            raise UnknownLayerError(f"{run.path.name}, of architecture {kind}: {error}") from None
+    return names
 
 
 def _fits(
@@ -217,7 +239,7 @@ def _assembled(
 def _describe_run(part: xr.Dataset, run: "Run", frames: Sequence[int], rows: Rows) -> None:
     """What a run's part of a result says beside the probes' scores, put in place."""
     for frame in frames:
-        part["episode_return"].loc[frame] = run.rollout(frame).mean_return
+        part["episode_return"].loc[frame] = run.returns[run.row(frame)]
         part["checkpoint"].loc[frame] = run.digest(frame)
     states = rows.states()
     errors = states["test"] - states["train"].mean(axis=0)

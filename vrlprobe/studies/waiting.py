@@ -9,6 +9,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from vrlprobe.cohort import FEWEST
+from vrlprobe.collapse import SPREAD
 from vrlprobe.errors import SampleError
 from vrlprobe.format.opening import Logged, logged_list, refuse_twice
 from vrlprobe.format.record import Record, last_due
@@ -27,9 +28,9 @@ PER_ATTEMPT: Variables = {
     "run": (("attempt",), "", "whose attempt it is"),
     "number": (("attempt",), 1, "which of the run's"),
     "duration": (
-        ("attempt",), 0, "frames from its begin to its first stage out of collapse, or last reading"
+        ("attempt",), 0, "frames from its begin until it is out of collapse, or to its last reading"
     ),
-    "out": (("attempt",), False, "whether it came out"),
+    "out": (("attempt",), False, "whether it came out, and has been since"),
 }  # fmt: skip
 PER_FRAME: Variables = {
     "in_collapse": (("bound", "frame"), np.nan, "share of attempts still in collapse"),
@@ -65,12 +66,14 @@ class _Attempt:
     number: int
     duration: int
     out: bool
+    collapsed: bool
+    """Whether it stood in collapse when it was last seen."""
 
 
 def outlook(runs: Logged, *, seed: int = 0) -> xr.Dataset:
     """Learn from runs how long collapse lasts, when to give up, and what those in it may expect.
 
-    Every attempt counts from its begin to its first stage out of collapse (by the spread of
+    Every attempt counts from its begin until it is out of collapse, to its end (by the spread of
     actions, see `vrlprobe.collapse.stages`); one that is reset, ends or stands in collapse counts
     as not out until then. Attempts are taken as alike: of one task and the same settings.
 
@@ -85,8 +88,9 @@ def outlook(runs: Logged, *, seed: int = 0) -> xr.Dataset:
         frames left and stand in collapse. `cutoff` (bound,): the frame of an attempt at which
         giving it up makes the fewest frames per escape, the first of equally good ones.
         Intervals are of 95%, Greenwood's over attempts for `in_collapse`, else from bootstrap
-        samples of runs, without those in which no attempt was seen for longer than one has waited;
-        NaN for fewer than `vrlprobe.cohort.FEWEST` runs.
+        samples of runs, without those in which no attempt was seen for longer than one has waited,
+        for `cutoff` without those in which none came out; NaN for fewer than
+        `vrlprobe.cohort.FEWEST` runs.
 
     Raises:
         SampleError: several tasks, fewer than two attempts with readings, or none that came out.
@@ -131,21 +135,24 @@ def _attempts(place: int, whole: Readings) -> Iterator[_Attempt]:
     for number, (frames, found) in attempt_stages(whole).items():
         if not len(frames):
             continue
-        way_out = next((stage.first for stage in found if not stage.collapsed), None)
-        until = int(frames[-1]) if way_out is None else way_out
-        yield _Attempt(place, number, until - begins[number], way_out is not None)
+        last = int(frames[-1])
+        spread = whole.values[SPREAD.name][np.flatnonzero(whole.frames == last)[0]]
+        collapsed = found[-1].collapsed if found else not SPREAD.healthy(spread)
+        out = bool(found) and not collapsed
+        until = found[-1].first if out else last
+        yield _Attempt(place, number, until - begins[number], out, bool(collapsed))
 
 
 def _waiting(
     runs: "Sequence[Run | Record]", logs: Sequence[Readings], attempts: Sequence[_Attempt]
 ) -> Iterator[tuple[_Attempt, int]]:
-    """The attempts that runs are at now and are not out, with the frames until the run's end.
+    """The attempts that runs are at now, in collapse, with the frames until the run's end.
 
     None of a run that has begun another one since, of which there is no reading yet.
     """
     for item in attempts:
         run, due = runs[item.place], last_due(runs[item.place])
-        if item.out or item.number != logs[item.place].attempts[-1] or due is None:
+        if not item.collapsed or item.number != logs[item.place].attempts[-1] or due is None:
             continue
         if not isinstance(run, Record) and due > run.frames[-1]:
             yield item, due - int(run.frames[-1])
@@ -159,7 +166,8 @@ def _estimate(found: xr.Dataset, curve: Curve, seed: int) -> None:
     def statistic(curve: Curve) -> Floats:
         chances = [(*curve.outlook(*wait), *curve.outlook(0, wait[1])) for wait in waits]
         costs = curve.frames_per_escape(frames)
-        return np.concatenate([costs, [frames[np.argmin(costs)]], *chances])
+        best = frames[np.argmin(costs)] if np.isfinite(costs).any() else np.nan
+        return np.concatenate([costs, [best], *chances])
 
     owners = found["run"].values
     several = len(set(owners.tolist())) >= FEWEST
