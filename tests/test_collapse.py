@@ -91,12 +91,17 @@ def test_too_little_to_say(spread: list[float]) -> None:
 def test_a_run_that_met_no_reward_is_told(returns: list[float] | None, told: bool) -> None:
     """Whatever it does otherwise; a log without training returns says nothing of them."""
     for spread in ([0.5] * 4, [1e-5] * 4):
-        readings = {SPREAD.name: np.array(spread)}
+        readings = {SPREAD.name: np.array(spread), GRADIENT.name: np.array(spread)}
         if returns:
             readings["train_return"] = np.array(returns)
         found = judge(frames_of(4), readings, 8000)
         assert found.word == ("healthy" if spread[0] == 0.5 else "stuck")
         assert found.reason == (UNREWARDED if told else "")
+
+
+def test_a_verdict_on_the_spread_alone_says_so() -> None:
+    found = judge(frames_of(4), {SPREAD.name: np.full(4, 1e-5)}, 2000)
+    assert (found.word, found.reason) == ("stuck", "by action_spread alone")
 
 
 def test_evidence_says_how_far_from_the_threshold() -> None:

@@ -93,6 +93,12 @@ def test_dormant_units_are_small_beside_their_layer() -> None:
     assert metrics.dormant_ratio(values, 0.13) == pytest.approx(3 / 4)
 
 
+@pytest.mark.parametrize("threshold", [-0.1, float("nan")])
+def test_a_threshold_that_cannot_be(threshold: float) -> None:
+    with pytest.raises(ValueError, match="a number of 0 or more"):
+        metrics.dormant_ratio(np.eye(3), threshold)
+
+
 def test_actions() -> None:
     same = np.tile([1.0, -1.0, 0.3], (10, 1))
     assert metrics.action_spread(same) == pytest.approx(0, abs=1e-15)

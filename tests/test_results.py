@@ -1,6 +1,8 @@
 """Results survive the way to the disk and back, whole, and in the same bytes each time."""
 
 import json
+import os
+import stat
 import time
 
 import numpy as np
@@ -56,6 +58,29 @@ def test_a_folder_that_is_not_there(dataset, tmp_path):
         save_result(dataset, tmp_path / "none" / "x.nc")
     with pytest.raises(FormatError, match="it is a folder"):
         save_result(dataset, tmp_path)
+
+
+def test_a_device_is_not_replaced(dataset, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FormatError, match="it is a device, choose a file's name"):
+        save_result(dataset, tmp_path / "pipe")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+@pytest.mark.parametrize("given", [{}, [], None, "runs"])
+def test_results_are_given_by_name(dataset, given):
+    with pytest.raises(FormatError, match="results are given by names of yours"):
+        combine_results(given)
+    with pytest.raises(FormatError, match=r"results are given by names.*not as Dataset"):
+        combine_results(dataset)
+    with pytest.raises(FormatError, match="a is a str, needed is a result of a study"):
+        combine_results({"a": "a.nc"})
+
+
+def test_results_of_several_kinds_are_named(dataset):
+    kinds = {"a": dataset.assign_attrs(vrlprobe="probe"), "b": dataset.assign_attrs(vrlprobe="x")}
+    with pytest.raises(FormatError, match=r"of one kind .* found probe \(a\) and x \(b\)"):
+        combine_results(kinds)
 
 
 def test_files_that_are_no_results(dataset, tmp_path):

@@ -214,11 +214,7 @@ def profile(
 
     config = given_config(profile, task, 0, overrides)
     prepare()
-    try:
-        found = measure(config, folder, lambda line: click.echo(line, err=True), updates)
-    except KeyboardInterrupt:
-        click.echo("stopped", err=True)
-        sys.exit(130)
+    found = measure(config, folder, lambda line: click.echo(line, err=True), updates)
     click.echo(json.dumps(found.stored(), indent=1) if as_json else describe(found))
     if found.waiting > 0.1:
         click.echo(

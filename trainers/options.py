@@ -95,9 +95,10 @@ def given_config(
     from vrlprobe.envs import split_task
 
     given = {name: value for name, value in overrides.items() if value is not None}
+    follows = {}
     if "reset_metric" in given:
         sign = SPREAD if given["reset_metric"] == SPREAD.name else GRADIENT
-        given = {"reset_threshold": sign.threshold, **given}
+        follows["reset_threshold"] = sign.threshold
     named = TASK if task is None else task
     split_task(named)
     try:
@@ -108,7 +109,7 @@ def given_config(
         else:
             base = init.config
         _refuse_idle(given, base, init)
-        config = replace(base, seed=seed, **{"task": task or base.task, **given})
+        config = replace(base, seed=seed, **{"task": task or base.task, **follows, **given})
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     if init:

@@ -155,7 +155,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             if isinstance(value, int | float) and not 0 <= value < math.inf:
-                raise ValueError(f"{name} is {value}, needed a number of 0 or more")
+                least = "1" if name in POSITIVE else "0"
+                raise ValueError(f"{name} is {value}, needed a number of {least} or more")
         for name, values in CHOICES.items():
             if getattr(self, name) not in values:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, needed {', '.join(values)}")
@@ -169,6 +170,11 @@ class TrainConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}, but {called}")
         if self.shift_pad >= self.image_size:
             raise ValueError(f"shift_pad is {self.shift_pad}, but image_size is {self.image_size}")
+        steps = self.total_frames // self.action_repeat
+        if self.total_frames > self.seed_frames and self.batch_size > steps:
+            raise ValueError(
+                f"batch_size is {self.batch_size}, but the run has {steps} agent steps in all"
+            )
         if self.perturb_steps % self.update_every_steps:
             raise ValueError(
                 f"perturb_steps is {self.perturb_steps}, needed a multiple of update_every_steps, "

@@ -212,7 +212,7 @@ def _word(
     if not all(item.agrees for item in evidence):
         against = ", ".join(item.sign.name for item in evidence if not item.agrees)
         return "undecided", f"collapsed, but {against} moves"
-    return "stuck", ""
+    return "stuck", f"by {evidence[0].sign.name} alone" if len(evidence) == 1 else ""
 
 
 @dataclass(frozen=True)

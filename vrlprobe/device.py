@@ -5,13 +5,18 @@ from torch import nn
 
 from vrlprobe.errors import DeviceError
 
+LONGEST = 100
+"""Characters of torch's reason that are shown: it may list all there is."""
+
 
 def check_device(name: str) -> None:
     """Raise DeviceError where torch cannot compute on such a device."""
     try:
         torch.zeros(1, device=name).item()
     except (RuntimeError, AssertionError) as error:  # AssertionError: torch built without it
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].partition(". ")[0].partition(" device type at")[0]
+        if len(reason) > LONGEST:
+            reason = f"{reason[:LONGEST]} …"
         raise DeviceError(f"device {name!r} cannot be used here: {reason}") from None
 
 

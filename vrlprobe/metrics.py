@@ -113,8 +113,10 @@ def zero_fraction(activations: Matrix) -> float:
 def dormant_ratio(activations: Matrix, threshold: float = DORMANT_DRM) -> float:
     """Share of units whose mean absolute activation is at most `threshold` of the layer's mean.
 
-    1 if all are zero.
+    1 if all are zero. Raises ValueError for a threshold that is no number of 0 or more.
     """
+    if not threshold >= 0:
+        raise ValueError(f"the threshold must be a number of 0 or more, not {threshold}")
     means = np.abs(activations).mean(axis=0, dtype=np.float64)
     return float((means <= threshold * means.mean()).mean())
 

@@ -24,7 +24,7 @@ from vrlprobe.figures import outlook as outlook_figure
 from vrlprobe.figures import probe as probe_figure
 from vrlprobe.figures import transplant as transplant_figure
 from vrlprobe.figures.style import OPTIONS, save_figure
-from vrlprobe.results import last_checkpoint, save_result
+from vrlprobe.results import check_dataset, last_checkpoint, save_result
 from vrlprobe.selection import Names, choose
 from vrlprobe.studies.averaging import by_class, returns, run_classes
 from vrlprobe.studies.escaping import escapes
@@ -67,8 +67,10 @@ class Plot:
         """Write the figure, a .pdf, .png or .svg, and the numbers (NetCDF) where wanted.
 
         Raises:
-            FormatError: another ending, or a folder that cannot be written.
+            FormatError: another ending, a folder that cannot be written, or one name for both.
         """
+        if data is not None and Path(data).resolve() == Path(path).resolve():
+            raise FormatError(f"{path} is named twice: figure and numbers need a name each")
         save_figure(self.figure, path)
         if data is not None:
             save_result(self.numbers, data)
@@ -93,6 +95,7 @@ def plot(result: xr.Dataset | Mapping[str, xr.Dataset], **options: Any) -> Plot:
     """
     if isinstance(result, Mapping) and not isinstance(result, xr.Dataset):
         return cohort(result, **options)
+    check_dataset(result)
     kind = str(result.attrs.get("vrlprobe", "unknown"))
     if kind == "probe":
         _check_kind(result, kind)

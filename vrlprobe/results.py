@@ -14,14 +14,12 @@ import xarray as xr
 
 from vrlprobe.errors import FormatError
 from vrlprobe.format import guard
-from vrlprobe.format.filesystem import replaced_whole
+from vrlprobe.format.filesystem import refuse_special, replaced_whole
 from vrlprobe.format.record import is_record
-from vrlprobe.format.schema import FORMAT
+from vrlprobe.format.schema import FORMAT, SAMPLES
 
 PACKAGES = ("vrlprobe", "numpy", "scipy", "torch", "h5py", "xarray")
 
-SAMPLES = "vrlprobe-samples"
-"""The `format` of a sample set's file."""
 RECORD = "vrlprobe-record"
 """Stands for the format of a record, which is JSON and states none."""
 KEPT = {FORMAT: "a run", SAMPLES: "a sample set", RECORD: "the record of a run"}
@@ -53,8 +51,7 @@ def refuse_to_replace(path: Path, but: str = "") -> None:
         path: of the output.
         but: of `KEPT`, what it may replace.
     """
-    if path.is_dir():
-        raise FormatError(f"cannot write {path}: it is a folder")
+    refuse_special(path)
     kind = RECORD if is_record(path) else guard.format_name(path) if path.is_file() else ""
     if kind in KEPT and kind != but:
         raise FormatError(f"cannot write {path}: it is {KEPT[kind]}, choose another name")
@@ -64,8 +61,9 @@ def save_result(dataset: xr.Dataset, path: str | Path) -> None:
     """Write a result as NetCDF, atomically; equal datasets give equal bytes.
 
     Raises:
-        FormatError: the folder does not exist or cannot be written.
+        FormatError: no result, or the folder does not exist or cannot be written.
     """
+    check_dataset(dataset)
     with written_at_once(path) as temporary:
         dataset.to_netcdf(temporary, engine="h5netcdf")
 
@@ -96,9 +94,16 @@ def combine_results(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
         results: by the name of their file, at least one.
 
     Raises:
-        FormatError: a run is in two of them, or they differ in samples, layers, components or in an
-            option that changes their numbers.
+        FormatError: none, no results, several kinds, a run that is in two of them, or they differ
+            in samples, layers, components or in an option that changes their numbers.
     """
+    check_named(results)
+    kinds = {str(found.attrs.get("vrlprobe")): name for name, found in results.items()}
+    if len(kinds) > 1:
+        raise FormatError(
+            "results of one kind are put together, found "
+            + " and ".join(f"{kind} ({name})" for kind, name in kinds.items())
+        )
     (first_name, first), *others = results.items()
     origin = dict.fromkeys(first["run"].values.tolist(), first_name)
     parts, known = [first], _last_digests(first)
@@ -135,6 +140,23 @@ def combine_results(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
     for part in parts:
         configs |= json.loads(part.attrs.get("configs", "{}"))
     return whole.sortby("frame").assign_attrs(configs=json.dumps(configs))
+
+
+def check_named(results: Any) -> None:
+    """Raise FormatError for anything but results by their names, one at least."""
+    if not isinstance(results, Mapping) or isinstance(results, xr.Dataset) or not results:
+        raise FormatError(
+            'results are given by names of yours, {"plain": one, "ruled": other}, not as '
+            f"{'none' if isinstance(results, Mapping) and not results else type(results).__name__}"
+        )
+    for name, found in results.items():
+        check_dataset(found, str(name))
+
+
+def check_dataset(found: Any, what: str = "this") -> None:
+    """Raise FormatError for anything but a labelled result."""
+    if not isinstance(found, xr.Dataset):
+        raise FormatError(f"{what} is a {type(found).__name__}, needed is a result of a study")
 
 
 def _last_digests(result: xr.Dataset) -> dict[str, str]:

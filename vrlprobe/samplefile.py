@@ -18,7 +18,7 @@ from vrlprobe.format.guard import (
     read_json,
     read_region,
 )
-from vrlprobe.results import SAMPLES as FORMAT
+from vrlprobe.format.schema import SAMPLES as FORMAT
 from vrlprobe.results import written_at_once
 from vrlprobe.samples import SampleSet, Source
 

@@ -122,10 +122,16 @@ def samples_for(
 
 
 def check_runs(runs: Sequence[Run], samples: SampleSet) -> None:
-    """Runs of another task are refused, different precision or rendering is warned of."""
+    """Runs of another task or image size are refused; other precision or rendering is told."""
     for run in runs:
         if (task := str(run.config.get("task", "unknown"))) != samples.task:
             raise SampleError(f"{run.path.name} is of {task}, the samples are of {samples.task}")
+        size, shown = run.config.get("image_size"), samples.images.shape[-1]
+        if size not in (None, shown):
+            raise SampleError(
+                f"{run.path.name} sees images of {size} x {size} pixels, the samples have "
+                f"{shown} x {shown}"
+            )
     for key in ("precision", "render"):
         there = {str(run.config.get(key, "unknown")) for run in runs}
         there |= {str(getattr(source, key)) for source in samples.sources}

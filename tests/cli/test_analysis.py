@@ -134,6 +134,21 @@ class TestProbe:
         assert control["selectivity"] == pytest.approx(difference)
         assert call(*base, "--control", "random").exit_code == 2
 
+    def test_an_interrupt_says_how_to_go_on(self, call, sample_set, monkeypatch):
+        def interrupted(*_, **__):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("vrlprobe.cli.probe.study", interrupted)
+        kept = call("probe", "seed1.h5", "--samples", sample_set)
+        assert (kept.exit_code, kept.stderr) == (
+            130, "stopped; the same command goes on where it stopped\n",
+        )  # fmt: skip
+        assert (
+            call("probe", "seed1.h5", "--samples", sample_set, "--no-cache").stderr == "stopped\n"
+        )
+        monkeypatch.setattr("vrlprobe.cli.metrics.study", interrupted)
+        assert call("metrics", "seed1.h5", "--samples", sample_set).stderr == "stopped\n"
+
     def test_the_cache(self, call, sample_set, tmp_path, own_cache):
         base = ("probe", "seed1.h5", "--samples", sample_set, "--layers", "mlp0,mlp1")
         assert call(*base, "--no-cache").exit_code == 0

@@ -38,6 +38,17 @@ def test_one_run_in_detail(call, runs) -> None:
     ]
 
 
+def test_what_is_not_known_is_not_printed(call, make_run) -> None:
+    make_run("young.h5", frames=(0,), episodes=0, config=WINDOW, log={"action_spread": [0.5]})
+    assert call("collapse", "young.h5").stdout.splitlines()[1:] == [
+        "",
+        "return 40 at 0 frames, run sealed",
+    ]
+    spread = {"action_spread": [0.5, *[1e-5] * 11]}
+    make_run("bare.h5", seed=8, frames=FRAMES, episodes=0, config=WINDOW, log=spread)
+    assert "stuck since 0 (by action_spread alone)" in call("collapse", "bare.h5").stdout
+
+
 def test_several_runs_in_a_table(call, runs) -> None:
     lines = call("collapse", *runs).stdout.splitlines()
     assert lines[0].split() == ["run", "frames", "return", "verdict", "agree"]
@@ -59,6 +70,20 @@ def test_the_rule(call, runs) -> None:
     found = json.loads(call("collapse", "--rule", "--consecutive", 3, *runs, "--json").stdout)
     assert found["runs"][0]["fired"] == 8000
     assert found["p"] == 0.5
+
+
+def test_what_a_reset_ended_is_not_known_without_it(call, runs, make_run) -> None:
+    reset = log_of([1e-5] * 12, [1] * 9 + [2] * 3)
+    make_run("reset.h5", seed=5, frames=FRAMES, episodes=3, config=WINDOW, log=reset)
+    result = call("collapse", "--rule", "--consecutive", 3, *runs, "reset.h5")
+    (row,) = (
+        line
+        for line in result.stdout.splitlines()
+        if "resets at" in line and line.startswith("reset")
+    )
+    assert "resets at 8,000" in row
+    assert "unknown: it was reset  open" in row
+    assert "of 2 decided runs; p = 0.67" in result.stdout
 
 
 def test_the_rule_is_not_said_to_free_those_that_it_misses(call, runs) -> None:
@@ -90,6 +115,8 @@ def test_options_that_would_do_nothing_are_refused(call, runs) -> None:
     failed(call("collapse", *runs, "--rule", "--follow"), "no --follow", code=2)
     rank = call("collapse", *runs, "--rule", "--threshold", "numerical_rank[mlp1]=3")
     failed(rank, "no metric 'numerical_rank[mlp1]' is read here", code=2)
+    unseen = call("collapse", *runs, "--threshold", "numerical_rank[mlp1]=3")
+    failed(unseen, "numerical_rank[mlp1] is read of networks that see --samples", code=2)
     for value in ("nan", "-1", "0", "inf"):
         wrong = call("collapse", *runs, "--threshold", f"action_spread={value}")
         failed(wrong, "a value above 0 is needed", code=2)

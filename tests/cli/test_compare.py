@@ -37,6 +37,23 @@ def test_a_table_by_measure(call, cohorts, tmp_path) -> None:
     assert saved["p"].sel(measure="good").item() == 0.25
 
 
+def test_before_the_first_update_no_run_is_in_collapse(call, cohorts, tmp_path) -> None:
+    assert call("compare", *cohorts, "--frame", 0, "-o", "zero.nc").exit_code == 0
+    found = load_result(tmp_path / "zero.nc").squeeze()
+    assert found["base"].sel(measure=["in_collapse", "collapse_frames"]).isnull().all()
+    assert found["base"].sel(measure="return").notnull().all()
+
+
+def test_no_output_takes_an_inputs_place(call, cohorts, tmp_path) -> None:
+    before = (tmp_path / cohorts[0]).read_bytes()
+    failed(call("compare", *cohorts, "-o", cohorts[0]), "plain.cohort.nc is named twice", code=2)
+    twice = ("plot", "cohort", *cohorts, "-o", "a.png", "--data")
+    failed(call(*twice, f"{tmp_path}/new.cohort.nc"), "is named twice", code=2)
+    failed(call(*twice, "./a.png"), "a.png is named twice", code=2)
+    assert (tmp_path / cohorts[0]).read_bytes() == before
+    assert not (tmp_path / "a.png").exists()
+
+
 def test_names_and_mistakes(call, cohorts) -> None:
     named = call("compare", *cohorts, "--names", "relu,leaky")
     assert "5 runs of relu, 5 of leaky" in named.stdout

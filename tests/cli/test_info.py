@@ -65,6 +65,17 @@ def test_info_lists_one_run(sealed):
     assert lines["size"].endswith("kB")
 
 
+def test_a_training_that_stopped_is_told_from_a_finished_one(make_run):
+    config = {"total_frames": 30_001, "eval_every_frames": 2000}
+    stopped = make_run("stopped.h5", frames=(0, 2000), config=config)
+    whole = make_run("whole.h5", frames=(0, 2000), config={**config, "total_frames": 2001})
+    assert "state         sealed, stopped before 30000" in _call("info", stopped).stdout
+    assert _call("info", whole).stdout.rstrip().endswith("state         sealed")
+    first, second = json.loads(_call("info", "--json", stopped, whole).stdout)
+    assert (first["finished"], second["finished"]) == (False, True)
+    assert first["last_due"] == 30_000
+
+
 def test_info_tabulates_several_runs(sealed, killed):
     """A row a run, columns aligned."""
     result = _call("info", sealed, killed)

@@ -46,6 +46,24 @@ def test_finished_runs_wait_for_nothing(call, runs) -> None:
     assert again.stdout == result.stdout
 
 
+def test_runs_of_other_settings_are_named(call, runs, make_run) -> None:
+    config = {**WHOLE, "hidden_dim": 17, "seed": 8, "reset_rule": True}
+    make_run("wide.h5", seed=8, frames=FRAMES, episodes=3, config=config, log=log_of(LATE))
+    result = call("outlook", *runs, "wide.h5")
+    assert result.stderr == "warning: runs of different hidden_dim are taken as alike\n"
+
+
+def test_nothing_is_told_of_frames_that_none_has_seen(call, make_run) -> None:
+    config = {**WHOLE, "rule_window": 80_000}
+    for seed, spread in enumerate((STUCK, ESCAPES, LATE)):
+        make_run(
+            f"s{seed}.h5", seed=seed, frames=FRAMES, episodes=3, config=config, log=log_of(spread)
+        )
+    result = call("outlook", "s0.h5", "s1.h5", "s2.h5")
+    assert result.exit_code == 0
+    assert "80,000" not in result.stdout
+
+
 def test_mistakes_are_one_line(call, runs) -> None:
     failed(call("outlook", runs[0]), "0 of 1 attempts with readings came out of collapse")
     failed(call("outlook", *runs, runs[0]), "give it once")

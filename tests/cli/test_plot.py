@@ -103,6 +103,8 @@ def test_atoms_of_a_run_and_of_what_was_kept(call, make_run) -> None:
     with open("a.png", "rb") as one, open("b.png", "rb") as other:
         assert one.read() == other.read()
     failed(call(*run, "-o", "a.png", "--layers", "mlp1"), "mlp1 have no place in the image")
+    kept = call("plot", "atoms", "atoms.nc", "-o", "c.png", "--layers", "cnn1")
+    failed(kept, "--layers is for a run, atoms.nc holds numbers drawn before", code=2)
     failed(call("plot", "atoms", "none.nc", "-o", "a.png"), "none.nc: no such file")
 
 

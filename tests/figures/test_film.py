@@ -17,3 +17,12 @@ def test_every_image_is_in_its_place(make_run) -> None:
         np.testing.assert_array_equal(shown, strip["image"].values[row, place])
     assert [ax.get_title() for ax in axes[0]] == [str(f) for f in strip["frame"].values]
     assert axes[1, 0].get_ylabel() == "seed2\nat 1k, episode 0\nreturn 40"
+
+
+def test_numbers_that_would_touch_are_left_out(make_run) -> None:
+    with open_run(make_run("a.h5")) as run:
+        many = draw(film(run, count=40, until=40))
+    titles = [ax.get_title() for ax in many.axes]
+    assert titles[0] == "0"
+    assert titles[1] == ""
+    assert 10 <= sum(title != "" for title in titles) <= 20

@@ -1,6 +1,7 @@
 """The metrics figure: the dataset's lines, and collapse where the dataset says so."""
 
 import numpy as np
+import pytest
 import xarray as xr
 
 from vrlprobe.figures.metrics import PAPERS, draw
@@ -91,3 +92,14 @@ def test_other_metrics_and_layers() -> None:
     axes = draw(measured(), ["dead_units"], ["mlp0"]).axes
     assert len(axes) == 2
     assert [line.get_label() for line in axes[0].get_lines()] == ["mlp0"]
+
+
+def test_a_gradient_norm_of_few_values_has_ticks_and_one_of_none_says_so() -> None:
+    few = measured()
+    few["grad_norm"] = few["grad_norm"].where(few["grad_norm"].isnull(), 2e-4)
+    axes = draw(few).axes
+    low, high = axes[len(PAPERS) - 1].get_ylim()
+    assert (low, high) == pytest.approx((1e-4, 1e-3))
+    few["grad_norm"] = few["grad_norm"].where(False)
+    (text,) = draw(few).axes[len(PAPERS) - 1].texts
+    assert text.get_text() == "not measured"

@@ -27,11 +27,13 @@ def test_typos_get_a_line_each(tmp_path: Path) -> None:
     assert no_task.exit_code == 1
     for idle, switch in (
         (["--reset-parts", "mlp"], "--reset-rule"),
+        (["--reset-metric", "action_spread"], "--reset-rule"),
         (["--perturb-rate", "5"], "--perturb-steps"),
         (["--init-blanks", "file"], "--init"),
     ):
         result = runner.invoke(main, ["run", *idle])
-        assert (result.exit_code, f"has no effect without {switch}" in result.stderr) == (2, True)
+        told = f"{idle[0]} has no effect without {switch}"
+        assert (result.exit_code, told in result.stderr) == (2, True)
     short = runner.invoke(main, ["run", "--lr", "-1"])
     assert (short.exit_code, "learning_rate is -1" in short.stderr) == (2, True)
     no_device = runner.invoke(main, ["run", "--device", "gpu", "-o", str(tmp_path / "a.h5")])

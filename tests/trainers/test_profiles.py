@@ -86,6 +86,8 @@ def test_readings_of_whole_episodes(tmp_path: Path) -> None:
         ({"perturb_steps": 3}, "perturb_steps is 3, needed a multiple of update_every_steps, 2"),
         ({"learning_rate": float("inf")}, "learning_rate is inf, needed a number of 0 or more"),
         ({"threads": 100_000}, "threads is 100000, but at most 1024"),
+        ({"batch_size": 60_000}, "batch_size is 60000, but the run has 50000 agent steps in all"),
+        ({"image_size": -3}, "image_size is -3, needed a number of 1 or more"),
         ({"total_frames": 10**20}, "evaluations, but at most 1,000,000"),
     ],
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from vrlprobe import plotting
-from vrlprobe.cli.common import Session, samples_option, split_list
+from vrlprobe.cli.common import Session, refuse_idle, samples_option, split_list
 from vrlprobe.cli.drawing import check_output, components_option, figure_options, finish
 from vrlprobe.cli.film import one_frame
 from vrlprobe.cli.inputs import is_result, results
@@ -43,6 +43,8 @@ def atoms(
     if len(inputs) > 1:
         raise click.UsageError("this figure shows one run: give one")
     if is_result(inputs[0]):
+        idle = ["layers", "frame", "sample_paths", "keep_own", "max_atoms"]
+        refuse_idle(idle, f"is for a run, {inputs[0]} holds numbers drawn before")
         kept = results(inputs, "atoms")[str(inputs[0])]
         finish(plotting.atoms(kept, components=split_list(components)), output, data)
         return

@@ -72,6 +72,9 @@ def collapse(
         raise click.UsageError("--metric and --consecutive are the rule's: give --rule, too")
     metric, consecutive = metric or GRADIENT.name, consecutive or CONSECUTIVE
     given = _thresholds(thresholds)
+    asked = {sign.name for sign in SIGNS} - {sign.name for sign in LOGGED}
+    if not (rule or sample_paths) and (idle := sorted(asked & given.keys())):
+        raise click.UsageError(f"{idle[0]} is read of networks that see --samples: give them, too")
     read = [sign for sign in SIGNS if not rule or sign in LOGGED or sign.name == metric]
     signs = tuple(replace(s, threshold=given.pop(s.name, s.threshold)) for s in read)
     sign = _rule_sign(metric, signs, given) if rule else GRADIENT
@@ -162,13 +165,15 @@ def describe(runs: Sequence[Logged], verdicts: Sequence[Verdict]) -> str:
 def _details(run: Logged, verdict: Verdict) -> str:
     frame = int(run.frames[-1])
     reason = f" ({verdict.reason})" if verdict.reason else ""
-    lines = [f"{run.path.name}: {verdict}{reason}", ""]
-    for stage in verdict.stages:
-        state = "collapsed" if stage.collapsed else "healthy"
-        lines.append(f"{stage.first:>10,} to {stage.last:>9,}  {state}")
-    lines += ["", *(_evidence(item) for item in verdict.evidence)]
-    returned = run.returns[-1]
-    return "\n".join([*lines, f"return {returned:.0f} at {frame:,} frames, run {run.state}"])
+    stages = [
+        f"{stage.first:>10,} to {stage.last:>9,}  {'collapsed' if stage.collapsed else 'healthy'}"
+        for stage in verdict.stages
+    ]
+    value = run.returns[-1]
+    returned = "no return known" if value != value else f"return {value:.0f}"
+    end = [*map(_evidence, verdict.evidence), f"{returned} at {frame:,} frames, run {run.state}"]
+    parts = [[f"{run.path.name}: {verdict}{reason}"], stages, end]
+    return "\n\n".join("\n".join(part) for part in parts if part)
 
 
 def _reading(item: Any) -> str:

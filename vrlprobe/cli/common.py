@@ -149,13 +149,30 @@ def check_writable(path: Path, but: str = "") -> None:
     """Raise FormatError where a file cannot be written, before the work is done.
 
     ``but`` is what it may replace, see `refuse_to_replace`.
+
+    Raises:
+        UsageError: the command line names the file twice, as an input or another output, too.
     """
     folder = path.parent
     if not folder.is_dir():
         raise FormatError(f"cannot write {path}: there is no folder {folder}")
     refuse_to_replace(path, but)
+    _refuse_named_twice(path)
     if not os.access(folder, os.W_OK):
         raise FormatError(f"cannot write {path}: no permission in {folder} (-o takes another)")
+
+
+def _refuse_named_twice(path: Path) -> None:
+    context = click.get_current_context(silent=True)
+    values = context.params.values() if context else ()
+    named = [
+        Path(item)
+        for value in values
+        for item in (value if isinstance(value, list | tuple) else [value])
+        if isinstance(item, str | Path)
+    ]
+    if sum(item.resolve() == path.resolve() for item in named) > 1:
+        raise click.UsageError(f"{path} is named twice: an output needs a name of its own")
 
 
 def progress(jobs: Sequence[Any], what: str = "probing") -> Iterable[Any]:

@@ -25,6 +25,9 @@ class CleanGroup(click.Group):
         except VrlprobeError as error:
             click.echo(f"{ctx.info_name}: {error}", err=True)
             sys.exit(1)
+        except KeyboardInterrupt:
+            click.echo("stopped", err=True)
+            sys.exit(130)
         except MemoryError as error:
             click.echo(f"{ctx.info_name}: not enough memory: {error}", err=True)
             sys.exit(1)

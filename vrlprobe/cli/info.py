@@ -49,8 +49,15 @@ def _row(summary: dict[str, Any]) -> dict[str, str]:
         "return": _text(summary["return_at_end"]),
         "best": _text(summary["best_return"]),
         "size": byte_size(summary["size"]),
-        "state": summary["state"],
+        "state": _state(summary),
     }
+
+
+def _state(summary: dict[str, Any]) -> str:
+    """Sealed, growing or killed, and where a training stopped that is not at its end."""
+    if summary["finished"] or summary["state"] == "growing":
+        return str(summary["state"])
+    return f"{summary['state']}, stopped before {summary['last_due']}"
 
 
 def _details(summary: dict[str, Any]) -> dict[str, str]:
@@ -65,11 +72,13 @@ def _details(summary: dict[str, Any]) -> dict[str, str]:
         "checkpoints": f"{summary['checkpoints']}, frames {first} to {last}",
         "rollouts": f"{episodes} episodes, {pictured} with images",
         "components": ", ".join(summary["components"]) or "-",
-        "return": f"{_text(summary['return_at_end'])} at the end, best {best}"
+        "return": "-"
+        if summary["best_frame"] is None
+        else f"{_text(summary['return_at_end'])} at the end, best {best}"
         f" at frame {_text(summary['best_frame'])}",
         "versions": versions or "-",
         "size": byte_size(summary["size"]),
-        "state": summary["state"],
+        "state": _state(summary),
     }
     items |= {"made of": "; ".join(summary["made_of"])} if summary["made_of"] else {}
     steps = [f"{step['operation']} of {step['file']}" for step in summary["origin"]]

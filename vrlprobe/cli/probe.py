@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -136,22 +137,27 @@ def probe(
 
             check_kind(plot)
             check_writable(plot)
-        result = study(
-            opened,
-            session.samples(sample_paths),
-            frames=parse_frames(frames),
-            layers=split_list(layers),
-            components=split_list(components),
-            kind=kind,
-            max_atoms=max_atoms,
-            min_active=min_active,
-            controls=list(dict.fromkeys(controls)),
-            keep_own=keep_own,
-            cache=None if no_cache else cache or default_folder(),
-            n_jobs=jobs or cpu_count(),
-            device=device,
-            track=progress,
-        )
+        try:
+            result = study(
+                opened,
+                session.samples(sample_paths),
+                frames=parse_frames(frames),
+                layers=split_list(layers),
+                components=split_list(components),
+                kind=kind,
+                max_atoms=max_atoms,
+                min_active=min_active,
+                controls=list(dict.fromkeys(controls)),
+                keep_own=keep_own,
+                cache=None if no_cache else cache or default_folder(),
+                n_jobs=jobs or cpu_count(),
+                device=device,
+                track=progress,
+            )
+        except KeyboardInterrupt:
+            goes_on = "" if no_cache else "; the same command goes on where it stopped"
+            click.echo(f"stopped{goes_on}", err=True)
+            sys.exit(130)
         save_result(result, output)
     click.echo(to_json(result) if as_json else describe(result))
     click.echo(f"wrote {output}", err=True)
@@ -182,7 +188,8 @@ def _describe_run(last: xr.Dataset) -> str:
     edges = last["at_edge"].transpose("component", "layer").values
     rows = [["", *(f"{name}  " for name in last["layer"].values)]]
     for name, values, edge in zip(last["component"].values, scores, edges, strict=True):
-        best = np.nanargmax(values) if np.isfinite(values).any() else -1
+        some = np.isfinite(values).any() and np.nanmax(values) >= 0.005  # else no layer holds it
+        best = np.nanargmax(values) if some else -1
         cells = [
             _cell(v, at == best, bool(e))
             for at, (v, e) in enumerate(zip(values, edge, strict=True))

@@ -7,7 +7,7 @@ import click
 from vrlprobe.cli.common import FILE, Session, check_writable
 from vrlprobe.cli.table import aligned
 from vrlprobe.errors import SampleError
-from vrlprobe.results import SAMPLES
+from vrlprobe.format.schema import SAMPLES
 from vrlprobe.samplefile import save_samples
 from vrlprobe.samples import DEFAULT_SAMPLES, SPLITS, SampleSet, make_samples, weak_runs
 

@@ -7,6 +7,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from vrlprobe.figures.style import FULL_WIDTH, INK, OPTIONS, thousands, wrapped
 
+NUMBER, LABEL = 0.3, 0.42
+"""Inches that a column's number and a row's label need."""
+
 
 def draw(strip: xr.Dataset) -> Figure:
     """A row an episode, a column a frame of the episode; the same frame in all rows.
@@ -17,7 +20,9 @@ def draw(strip: xr.Dataset) -> Figure:
     rows, columns = strip.sizes["row"], strip.sizes["time"]
     with mpl.rc_context(OPTIONS):
         side = (FULL_WIDTH - 0.9) / columns
-        size = (FULL_WIDTH, rows * side * strip.sizes["y"] / strip.sizes["x"] + 0.2)
+        tall = max(side * strip.sizes["y"] / strip.sizes["x"], LABEL)
+        size = (FULL_WIDTH, rows * tall + 0.34)
+        every = int(-(-NUMBER // side))  # so that the numbers do not touch
         layout = ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
         figure = Figure(figsize=size, layout=layout)
         grid = figure.subplots(rows, columns, squeeze=False)
@@ -29,7 +34,7 @@ def draw(strip: xr.Dataset) -> Figure:
                     ax.imshow(here["image"].values[place], interpolation="none")
                 ax.set(xticks=[], yticks=[])
                 ax.spines[:].set_visible(False)
-                if row == 0:
+                if row == 0 and place % every == 0:
                     ax.set_title(f"{frame}", fontsize=6.5, pad=2)
             axes[0].set_ylabel(
                 _label(here), rotation=0, ha="right", va="center", fontsize=6, color=INK

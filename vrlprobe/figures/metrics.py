@@ -8,7 +8,7 @@ import numpy.typing as npt
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import SymmetricalLogLocator
+from matplotlib.ticker import NullLocator, SymmetricalLogLocator
 
 from vrlprobe.collapse import spans
 from vrlprobe.figures.style import (
@@ -73,6 +73,8 @@ def draw(
                 ax.set_title(HEADINGS.get(name, name) if row == 0 else "", loc="left")
                 ax.set_xlabel("frame" if row == len(runs) - 1 else "")
             axes[0].set_ylabel(wrapped(str(run)))
+        for ax, name in zip(grid[0], metrics, strict=True):
+            _whole_decades(ax, result[name], layers)
         handles = {
             label: handle
             for ax in grid.flat  # shading is in the rows of runs in collapse alone
@@ -102,6 +104,21 @@ def _lines(
         locator.set_params(numticks=5)
         ax.yaxis.set_major_locator(locator)
     frame_axis(ax, ticks=3)
+
+
+def _whole_decades(ax: Axes, values: xr.DataArray, layers: Sequence[str]) -> None:
+    """Limits with two ticks at least where a logarithmic axis has few values; none without any."""
+    if values.name not in FLOORS:
+        return
+    drawn = values.sel(layer=list(layers)).values if "layer" in values.dims else values.values
+    drawn = drawn[np.isfinite(drawn)]
+    if not drawn.size:
+        ax.set_yticks([])
+        ax.yaxis.set_minor_locator(NullLocator())
+        ax.text(0.5, 0.5, "not measured", ha="center", va="center", transform=ax.transAxes)
+    elif (least := drawn.min()) > FLOORS[str(values.name)] and drawn.max() < 10 * least:
+        low = 10.0 ** np.floor(np.log10(least))
+        ax.set_ylim(low, low * 10 ** np.ceil(np.log10(drawn.max() * 1.01 / low)))
 
 
 def _broken(values: xr.DataArray, attempts: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:

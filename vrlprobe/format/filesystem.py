@@ -135,6 +135,14 @@ def check_new(path: Path) -> None:
         raise FormatError(f"cannot write {path}: there is no folder {path.parent}")
 
 
+def refuse_special(path: Path) -> None:
+    """Raise FormatError for a folder, or a device such as /dev/null: a file would replace it."""
+    if path.is_dir():
+        raise FormatError(f"cannot write {path}: it is a folder")
+    if path.exists() and not path.is_file():
+        raise FormatError(f"cannot write {path}: it is a device, choose a file's name")
+
+
 @contextlib.contextmanager
 def replaced_whole(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that replaces it when the block ends without an error.
@@ -142,8 +150,9 @@ def replaced_whole(path: Path) -> Iterator[Path]:
     What replaces it is on the disk by then; nothing is left behind after an error.
 
     Raises:
-        FormatError: the file cannot be written.
+        FormatError: the file cannot be written, or is none.
     """
+    refuse_special(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         yield temporary

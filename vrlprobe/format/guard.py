@@ -27,6 +27,7 @@ from vrlprobe.format.schema import (
     MAX_DATASETS,
     MAX_JSON_BYTES,
     PROVENANCE,
+    SAMPLES,
     DatasetSpec,
     Layout,
     from_json,
@@ -68,8 +69,9 @@ def open_file(path: Path) -> h5py.File:
 
 def format_version(file: h5py.File, path: Path) -> int:
     """The `format_version` of a run file; raises FormatError where the file is no run."""
-    if _attribute(file, "format", "S") != FORMAT.encode():
-        raise FormatError(f"{path}: an HDF5 file, but not a vrlprobe run")
+    if (found := _attribute(file, "format", "S")) != FORMAT.encode():
+        kind = "a sample set" if found == SAMPLES.encode() else "an HDF5 file"
+        raise FormatError(f"{path}: {kind}, but not a vrlprobe run")
     version = _attribute(file, "format_version", "i")
     if version is None:
         raise FormatError(f"{path}: a run without a format_version")

@@ -136,12 +136,13 @@ def refuse_to_replace_by_record(path: Path) -> None:
         )
 
 
-def write_record(record: Record, path: Path) -> None:
+def write_record(record: Record, path: str | os.PathLike[str]) -> None:
     """Write a record as JSON, at once or not at all.
 
     Raises:
         FormatError: something else is there.
     """
+    path = Path(path)
     refuse_to_replace_by_record(path)
     log = {name: plain(item.values) for name, item in record.log.data_vars.items()}
     content = {

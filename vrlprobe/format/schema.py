@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from vrlprobe.errors import FormatError
 
 FORMAT = "vrlprobe-run"
+SAMPLES = "vrlprobe-samples"
+"""The `format` of a sample set's file."""
 FORMAT_VERSION = 1
 IMAGES_PER_CHUNK = 50
 MAX_JSON_BYTES = 1 << 20

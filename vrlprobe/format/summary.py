@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from vrlprobe.format.reader import Run
+from vrlprobe.format.record import is_finished, last_due
 
 
 def summarise(run: Run) -> dict[str, Any]:
@@ -20,6 +21,8 @@ def summarise(run: Run) -> dict[str, Any]:
     return {
         "path": str(run.path),
         "state": run.state,
+        "finished": is_finished(run),
+        "last_due": last_due(run),
         **{key: run.config.get(key) for key in ("task", "seed", "profile", "architecture")},
         "checkpoints": len(run.frames),
         "first_frame": int(run.frames[0]) if len(run.frames) else None,

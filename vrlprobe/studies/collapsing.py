@@ -162,7 +162,8 @@ def rule(
     """What the reset rule would have done to runs that were trained without it.
 
     Args:
-        runs: open runs or records; of one with resets, the first attempt is looked at.
+        runs: open runs or records; of one with resets, the first attempt is looked at, and what
+            would have become of it is not known.
         window, consecutive: of the rule, see `vrlprobe.collapse.Rule`; a window that is given is
             also that of the verdicts, see `collapse`.
         sign: the logged metric that the rule reads, and its threshold.
@@ -185,7 +186,8 @@ def rule(
     for run in runs:
         if not len(run.frames):
             raise SampleError(f"{run.path.name} has no checkpoint yet")
-        first = readings(run).of_attempt(1)
+        whole_run = readings(run)
+        first = whole_run.of_attempt(1)
         if sign.name not in first.values:
             near = ", ".join(sorted(first.values))
             raise SampleError(f"{run.path.name} has no readings of {sign.name}: there are {near}")
@@ -193,7 +195,8 @@ def rule(
         _check_readings(run, applied, first)
         attempts.append(applied.attempts(whole(run, "total_frames", int(run.frames[-1]))))
         verdict = judge(first.frames, first.values, noise_window(run, window), signs)
-        rows.append(_applied(applied, first, verdict))
+        was_reset = int(whole_run.attempts[-1]) > 1
+        rows.append(_applied(applied, first, None if was_reset else verdict))
     result = xr.Dataset(
         {
             name: ("run", [row[name] for row in rows], {"long_name": text})
@@ -225,21 +228,23 @@ def _check_readings(run: "Run | Record", applied: Rule, first: Readings) -> None
         )
 
 
-def _applied(applied: Rule, first: Readings, verdict: Verdict) -> dict[str, Any]:
+def _applied(applied: Rule, first: Readings, verdict: Verdict | None) -> dict[str, Any]:
+    """The variables of `RULE_VARIABLES`; no verdict where what came without a reset is unknown."""
     values = first.values[applied.sign.name]
     fired = applied.fires(first.frames, values)
     streak = applied.streak_in_window(first.frames, values)
     after = int(first.frames[-1]) - fired if fired is not None else 0
     decided = fired is not None or streak >= applied.consecutive
-    known = verdict.word != "undecided" and decided
-    right = (fired is not None) == (verdict.word == "stuck")
+    word = "undecided" if verdict is None else verdict.word
+    known = word != "undecided" and decided
+    right = (fired is not None) == (word == "stuck")
     return {
         "over": bool(first.frames[-1] >= applied.window),
         "decided": decided,
         "fired": -1 if fired is None else fired,
         "streak": streak,
-        "verdict": str(verdict),
+        "verdict": "unknown: it was reset" if verdict is None else str(verdict),
         "judged": ("right" if right else "wrong") if known else "open",
-        "saved": after if verdict.word == "stuck" else 0,
-        "lost": fired if fired is not None and verdict.word in ("escaped", "healthy") else 0,
+        "saved": after if word == "stuck" else 0,
+        "lost": fired if fired is not None and word in ("escaped", "healthy") else 0,
     }

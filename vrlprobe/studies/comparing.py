@@ -11,7 +11,7 @@ from vrlprobe.checks import check_at_least
 from vrlprobe.cohort import bootstrap_interval, mean, wilson_interval
 from vrlprobe.comparison import mean_difference, mean_p, share_difference, share_p
 from vrlprobe.errors import SampleError
-from vrlprobe.results import provenance
+from vrlprobe.results import check_named, provenance
 from vrlprobe.studies.averaging import class_ends
 from vrlprobe.studies.common import BOUNDS, Variables, blank
 
@@ -64,11 +64,13 @@ def compare(
         McNemar's exact test for pairs, Mann and Whitney's and Fisher's exact test otherwise.
 
     Raises:
+        FormatError: not cohorts by their names.
         SampleError: one cohort only, no task in common, no evaluation at the frame, or one run in
             two cohorts that are no pairs.
         ValueError: less than one evaluation.
     """
     check_at_least(1, evaluations=evaluations)
+    check_named(cohorts)
     if len(cohorts) < 2:
         raise SampleError("a comparison needs two cohorts")
     (first, base), *others = cohorts.items()
@@ -122,6 +124,8 @@ class _Side:
         ends = [class_ends(self.runs, run, good, 0.0)[0] for run in self.runs["run"].values]
         out = self.runs["out"].values
         unknown = np.isnan(out)
+        if "read_from" in self.runs:  # before its first update no run is in collapse, or out of it
+            unknown = unknown | (frames[-1] < self.runs["read_from"].values)
         return {
             "return": returns,
             "good": (returns >= ends).astype(np.float64),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vrlprobe.checkpoints.statedict import EXPORTED
 from vrlprobe.errors import FormatError
 from vrlprobe.format.filesystem import check_new, replaced_whole
+from vrlprobe.format.opening import run_list
 from vrlprobe.format.reader import Run
 
 SUFFIXES = (".pt", ".safetensors")
@@ -32,6 +33,7 @@ def export_checkpoint(run: Run, frame: int, output: str | os.PathLike[str]) -> d
         FormatError: another ending, or the file exists or cannot be written.
         UnknownFrameError: the run has no such checkpoint.
     """
+    (run,) = run_list(run)
     where = Path(output)
     check_export(where)
     arrays = run.parameters(frame)

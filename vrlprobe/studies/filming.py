@@ -30,7 +30,7 @@ def film(
     runs: Runs,
     *,
     frame: str | int = "last",
-    episodes: Sequence[int] = (0,),
+    episodes: int | Sequence[int] = (0,),
     count: int | None = DEFAULT_COUNT,
     until: int | None = DEFAULT_UNTIL,
     size: int | None = None,
@@ -60,6 +60,7 @@ def film(
     """
     check_at_least(1, count=count, size=size)
     check_at_least(0, until=until)
+    wanted = [episodes] if isinstance(episodes, int) else list(episodes)
     runs = run_list(runs)
     repeats = [whole(run, "action_repeat", 1) for run in runs]
     repeat: int = shared(repeats, runs, "action repeat", "one strip")
@@ -67,7 +68,7 @@ def film(
         (label, run, at, which, _episode(run, at, which))
         for label, run in zip(run_labels(runs), runs, strict=True)
         for at in resolve_frames(run, frame)
-        for which in episodes
+        for which in wanted
     ]
     longest = max(len(episode) for *_, episode in shots)
     last = longest if until is None else min(longest, until // repeat)
@@ -93,7 +94,7 @@ def film(
             "frame": ("time", repeat * steps.astype(np.int64)),
         },
         attrs={
-            **run_attributes("film", runs, {"frame": frame, "episodes": list(episodes)}),
+            **run_attributes("film", runs, {"frame": frame, "episodes": wanted}),
             "step_seconds": _step_seconds(shots[0][4]),
         },
     )

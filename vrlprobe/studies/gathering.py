@@ -16,7 +16,7 @@ from vrlprobe.cohort import (
     mean,
     percentiles,
 )
-from vrlprobe.collapse import Verdict
+from vrlprobe.collapse import SPREAD, Verdict
 from vrlprobe.errors import SampleError
 from vrlprobe.format.opening import Logged, last_digest, logged_list, refuse_twice
 from vrlprobe.format.reader import Run
@@ -40,6 +40,7 @@ PER_RUN: Variables = {
         "frame from which it is out of collapse, to its end; the begin of an attempt never in it; "
         "infinite where it ends in collapse, NaN where it has too few readings"
     ),
+    "read_from": (("run",), -1, "frame of the first reading after an update"),
     "attempts": (("run",), 1, "trainings from scratch in the run"),
     "finished": (("run",), True, "whether it has its last checkpoint"),
     "last_checkpoint": (("run",), "", "SHA-256 of its parameters"),
@@ -93,6 +94,7 @@ def cohort(
             "verdict": verdict.word,
             "since": -1 if verdict.frame is None else verdict.frame,
             "out": _out(read, verdict),
+            "read_from": _read_from(read),
             "attempts": int(read.attempts[-1]),
             "finished": isinstance(run, Record) or is_finished(run),
             "last_checkpoint": last_digest(run),
@@ -129,6 +131,11 @@ def run_class(
         return classify(final, float(good), float(bad))
     except ValueError as error:
         raise SampleError(f"{run.path.name}: {error}") from error
+
+
+def _read_from(read: Readings) -> int:
+    known = np.flatnonzero(np.isfinite(read.values[SPREAD.name]))
+    return int(read.frames[known[0]]) if len(known) else -1
 
 
 def _out(read: Readings, verdict: Verdict) -> float:

@@ -10,7 +10,7 @@ import xarray as xr
 
 from vrlprobe.activations import known_layers, probed_layers
 from vrlprobe.device import check_device
-from vrlprobe.errors import UnknownLayerError
+from vrlprobe.errors import SampleError, UnknownLayerError
 from vrlprobe.format.opening import Runs, run_list
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import Frames, check_runs, resolve_frames, run_labels, samples_for
@@ -136,6 +136,11 @@ def probe(
             stacklevel=2,
         )
     settings = ProbeSettings(kind, max_atoms, min_active, device)
+    if (least := min_active or 0) > (n_train := len(samples.rows("train"))):
+        raise SampleError(
+            f"min_active is {least}, but there are {n_train} training samples: no unit can be an "
+            "atom"
+        )
     planners = [Planner(run, part, settings) for run, part in zip(runs, rows, strict=True)]
     fits = _fits(planners, labels, chosen, names, controls)
     parts = Parts(None if cache is None else Path(cache) / "probe")

@@ -1,5 +1,7 @@
 """Wait or start again? How long attempts stay in collapse, and what a run in it may expect."""
 
+import json
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -55,6 +57,11 @@ PER_RUN: Variables = {
     ),
     "waiting_better": (("waiting",), np.nan, "share in which waiting has"),
 }  # fmt: skip
+FREE = (
+    *("seed", "total_frames", "eval_every_frames", "eval_episodes", "final_episodes", "images"),
+    *("init_digest", "device", "threads", "norm_batch_size", "good_return", "bad_return"),
+)
+"""Settings that attempts taken as alike may differ in."""
 CHANCES = ("out_waiting", "frames_waiting", "out_again", "frames_again")
 
 
@@ -109,7 +116,13 @@ def outlook(runs: Logged, *, seed: int = 0) -> xr.Dataset:
     durations = np.array([item.duration for item in attempts])
     curve = Curve(durations, out)
     windows = [whole(run, "rule_window") for run in runs]
-    frames = np.unique([*durations, *filter(None, windows)])
+    frames = np.unique([*durations, *(w for w in windows if 0 < w <= durations.max())])
+    if differing := _unlike(runs):
+        warnings.warn(
+            f"runs of different {', '.join(differing)} are taken as alike",
+            UserWarning,
+            stacklevel=2,
+        )
     waiting = list(_waiting(runs, logs, attempts))
     labels = run_labels(runs)
     coords = {
@@ -127,6 +140,16 @@ def outlook(runs: Logged, *, seed: int = 0) -> xr.Dataset:
     found["longer"][:] = [(durations > item.duration).sum() for item, _ in waiting]
     _estimate(found, curve, seed)
     return found.assign_attrs(run_attributes("outlook", runs, {"seed": seed}))
+
+
+def _unlike(runs: "Sequence[Run | Record]") -> list[str]:
+    """Settings in which runs differ, beside seed, length, and what is done to one in collapse."""
+    values: dict[str, set[str]] = {}
+    for run in runs:
+        for name, value in run.config.items():
+            if name not in FREE and not name.startswith(("reset_", "rule_")):
+                values.setdefault(name, set()).add(json.dumps(value))
+    return sorted(name for name, found in values.items() if len(found) > 1)
 
 
 def _attempts(place: int, whole: Readings) -> Iterator[_Attempt]:
