@@ -86,14 +86,19 @@ def test_the_rule_is_that_of_a_run() -> None:
     assert fired == {True, False}
 
 
-def test_a_training_that_is_resumed_goes_on_as_unbroken() -> None:
+def test_a_training_that_is_resumed_goes_on_as_unbroken(tmp_path: Path) -> None:
     whole, first = (CollapseMonitor(3000, consecutive=2) for _ in range(2))
     for monitor in (whole, first):
         read(monitor, 1000, 0.001, 1e-6)
         monitor.reset(1500)
         read(monitor, 2000, 0.001, 1e-6)
+    hidden = {"mlp1": np.random.default_rng(0).random((5, 4))}
+    for monitor in (whole, first):
+        monitor.read(2500, actions=np.eye(2), activations=hidden, grad_norm={"mlp1": 1e-6})
+    torch.save(first.state_dict(), tmp_path / "checkpoint.pt")  # loaded with weights_only
     second = CollapseMonitor(3000, consecutive=2)
-    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+    second.load_state_dict(torch.load(tmp_path / "checkpoint.pt"))
+    assert json.loads(json.dumps(second.state_dict())) == first.state_dict()
     for frame in (3000, 4000, 5000):
         for monitor in (whole, second):
             read(monitor, frame, 0.001, 1e-6)
@@ -124,6 +129,8 @@ def test_a_layer_that_diverged_has_no_metrics() -> None:
 def test_what_cannot_be_read() -> None:
     with pytest.raises(ValueError, match="window must be at least 1, not 0"):
         CollapseMonitor(0)
+    with pytest.raises(ValueError, match="needs a sign that decides"):
+        CollapseMonitor(10, signs=())
     monitor = CollapseMonitor(2000)
     with pytest.raises(ValueError, match="frame must be at least 1, not 0"):
         read(monitor, 0, 0.5, 1.0)

@@ -78,9 +78,15 @@ def test_results_are_given_by_name(dataset, given):
 
 
 def test_results_of_several_kinds_are_named(dataset):
-    kinds = {"a": dataset.assign_attrs(vrlprobe="probe"), "b": dataset.assign_attrs(vrlprobe="x")}
-    with pytest.raises(FormatError, match=r"of one kind .* found probe \(a\) and x \(b\)"):
+    probed = dataset.assign_attrs(vrlprobe="probe")
+    kinds = {"a": probed, "b": dataset.assign_attrs(vrlprobe="metrics")}
+    with pytest.raises(FormatError, match=r"of one kind .* found probe \(a\) and metrics \(b\)"):
         combine_results(kinds)
+    kinds["b"] = dataset.assign_attrs(vrlprobe="cohort")
+    with pytest.raises(FormatError, match="a result of probe or metrics is needed, not one of coh"):
+        combine_results(kinds)
+    with pytest.raises(FormatError, match="select it as a list, run="):
+        combine_results({"a": probed, "b": probed.isel(run=0)})
 
 
 def test_files_that_are_no_results(dataset, tmp_path):

@@ -144,10 +144,13 @@ def begin(
     folder = resume_folder(path)
     refuse_to_replace_by_record(record_path(path))
     _refuse_begun(path)
-    folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
+    if path.parent.exists() and not path.parent.is_dir():
+        raise FormatError(f"cannot write {path}: {path.parent} is no folder")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(path):
         _refuse_begun(path)  # by now
         path.unlink(missing_ok=True)
+        folder.mkdir(exist_ok=True)
         (folder / REPLAY).unlink(missing_ok=True)
         try:
             with closing(Training(config, folder / REPLAY, init)) as training:
@@ -161,13 +164,16 @@ def begin(
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _alone(path: Path, refusal: type[VrlprobeError] = FormatError) -> Iterator[None]:
     """Hold a run's resume state from before its file is made: a second training would replace it.
 
     Raises:
-        FormatError: another process holds it.
+        VrlprobeError: another process holds it; of the type `refusal`.
     """
-    lock = RunLock(folder)
+    try:
+        lock = RunLock(resume_folder(path), of=path)
+    except FormatError as error:
+        raise refusal(str(error)) from None
     try:
         yield
     finally:
@@ -217,7 +223,7 @@ def resume(path: Path, progress: Progress) -> bool:
         return False
     if not (folder / REPLAY).exists() or not (folder / REPLAY).stat().st_size:
         raise ResumeError(f"{path} cannot be continued: {folder / REPLAY} is missing")
-    with _alone(folder):
+    with _alone(path, ResumeError):
         with closing(Training(config, folder / REPLAY)) as training:
             training.agent.load_named_tensors(parameters)
             restore_state(training, folder, frame, path, digest)

@@ -1,5 +1,6 @@
 """Watches a training of one's own for action collapse, whatever trains it."""
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,7 +41,7 @@ class CollapseMonitor:
         attempt: the training from scratch in progress, 1 at first.
 
     Raises:
-        ValueError: a window or a number of readings below 1.
+        ValueError: a window or a number of readings below 1, or no signs.
     """
 
     def __init__(
@@ -51,7 +52,9 @@ class CollapseMonitor:
         consecutive: int = CONSECUTIVE,
         signs: Sequence[Sign] = SIGNS,
     ) -> None:
-        check_at_least(1, window=window, consecutive=consecutive)
+        check_at_least(1, window=operator.index(window), consecutive=consecutive)
+        if not signs:
+            raise ValueError("a verdict needs a sign that decides")
         self._rule = Rule(window, sign, consecutive)
         self._signs = tuple(signs)
         self._attempt = Attempt()
@@ -88,7 +91,7 @@ class CollapseMonitor:
         Raises:
             ValueError: a frame that is not above the last one, or arrays of another shape.
         """
-        check_at_least(self._last + 1, frame=frame)
+        check_at_least(self._last + 1, frame=operator.index(frame))
         acted = _matrix("actions", actions)
         row = {
             SPREAD.name: measure.action_spread(acted),
@@ -100,6 +103,7 @@ class CollapseMonitor:
             row |= {f"{name}[{layer}]": value for name, value in found.items()}
         if train_return is not None:
             row[TRAIN_RETURN] = float(train_return)
+        row = {name: float(value) for name, value in row.items()}
         self._rows.append({"frame": int(frame), **row})
         self._attempt.readings.append((int(frame), row.get(self._rule.sign.name, float("nan"))))
         return row

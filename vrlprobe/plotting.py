@@ -24,7 +24,7 @@ from vrlprobe.figures import outlook as outlook_figure
 from vrlprobe.figures import probe as probe_figure
 from vrlprobe.figures import transplant as transplant_figure
 from vrlprobe.figures.style import OPTIONS, save_figure
-from vrlprobe.results import check_dataset, last_checkpoint, save_result
+from vrlprobe.results import check_dataset, check_kind, last_checkpoint, save_result
 from vrlprobe.selection import Names, choose
 from vrlprobe.studies.averaging import by_class, returns, run_classes
 from vrlprobe.studies.escaping import escapes
@@ -98,7 +98,7 @@ def plot(result: xr.Dataset | Mapping[str, xr.Dataset], **options: Any) -> Plot:
     check_dataset(result)
     kind = str(result.attrs.get("vrlprobe", "unknown"))
     if kind == "probe":
-        _check_kind(result, kind)
+        check_kind(result, kind)
         return (probe if _is_curve(result) else layers)(result, **options)
     if kind == "cohort":
         return (transplant if "group" in result.dims else cohort)(result, **options)
@@ -130,7 +130,7 @@ def probe(
     Raises:
         SampleError: one frame alone, or classes that are not known.
     """
-    _check_kind(result, "probe")
+    check_kind(result, "probe")
     if by not in (None, "class", "run"):
         raise ValueError(f"rows are by class or run, not {by!r}")
     if not _is_curve(result):
@@ -151,7 +151,7 @@ def layers(result: xr.Dataset, *, components: Names = None, frame: int | None = 
         components: a row each, all if None.
         frame: of the checkpoint, which every run must have; each run's last if None.
     """
-    _check_kind(result, "probe")
+    check_kind(result, "probe")
     drawn = result if frame is None else _at_frame(result, frame)
     return Plot(layers_figure.draw(drawn, _components(result, components)), drawn)
 
@@ -164,7 +164,7 @@ def metrics(result: xr.Dataset, *, metrics: Names = None, layers: Names = None) 
         metrics: its variables, a column each; the paper's if None.
         layers: a line each; mlp1 and mlp2 if None.
     """
-    _check_kind(result, "metrics")
+    check_kind(result, "metrics")
     drawable = [str(n) for n, v in result.data_vars.items() if v.dtype.kind == "f"]
     columns = choose(metrics, drawable, "metric", metrics_figure.PAPERS)
     there = result["layer"].values.tolist()
@@ -178,7 +178,7 @@ def escape(result: xr.Dataset) -> Plot:
     Args:
         result: what `vrlprobe.studies.metrics` returned, on one sample set.
     """
-    _check_kind(result, "metrics")
+    check_kind(result, "metrics")
     drawn = escapes(result).assign_attrs(vrlprobe="escapes")
     return Plot(escape_figure.draw(drawn), drawn)
 
@@ -191,7 +191,7 @@ def cohort(cohorts: xr.Dataset | Mapping[str, xr.Dataset]) -> Plot:
     """
     named = {"all runs": cohorts} if isinstance(cohorts, xr.Dataset) else dict(cohorts)
     for result in named.values():
-        _check_kind(result, "cohort")
+        check_kind(result, "cohort")
     drawn = returns(named).assign_attrs(vrlprobe="returns")
     return Plot(cohort_figure.draw(drawn), drawn)
 
@@ -213,7 +213,7 @@ def order(
         only: runs of this class.
         good, bad: thresholds of the classes; each run's own profile's if None.
     """
-    _check_kind(result, "probe")
+    check_kind(result, "probe")
     found = result if only is None else _of_class(result, only, good, bad)
     names = _components(found, components, probe_figure.default_components(found))
     drawn = order_study(found, names)
@@ -226,7 +226,7 @@ def transplant(result: xr.Dataset) -> Plot:
     Args:
         result: what `vrlprobe.studies.cohort` with `by="init"` returned.
     """
-    _check_kind(result, "cohort")
+    check_kind(result, "cohort")
     if "group" not in result.dims:
         raise SampleError(
             "this cohort is not grouped: make it with vrlprobe cohort --by init RUN… -o FILE"
@@ -241,7 +241,7 @@ def foretell(result: xr.Dataset, *, metrics: Names = None) -> Plot:
         result: what `vrlprobe.studies.foretell` returned.
         metrics: a line each; the best four if None.
     """
-    _check_kind(result, "foretell")
+    check_kind(result, "foretell")
     there = result["metric"].values.tolist()
     lines = choose(metrics, there, "metric", best_metrics(result, FORETELL_LINES))
     return Plot(foretell_figure.draw(result, lines), result)
@@ -253,7 +253,7 @@ def outlook(result: xr.Dataset) -> Plot:
     Args:
         result: what `vrlprobe.studies.outlook` returned.
     """
-    _check_kind(result, "outlook")
+    check_kind(result, "outlook")
     return Plot(outlook_figure.draw(result), result)
 
 
@@ -264,7 +264,7 @@ def atoms(result: xr.Dataset, *, components: Names = None) -> Plot:
         result: what `vrlprobe.studies.atoms` returned.
         components: a column each, all if None.
     """
-    _check_kind(result, "atoms")
+    check_kind(result, "atoms")
     drawn = result.sel(component=_components(result, components))
     return Plot(atoms_figure.draw(drawn), drawn)
 
@@ -275,26 +275,12 @@ def film(result: xr.Dataset) -> Plot:
     Args:
         result: what `vrlprobe.studies.film` returned.
     """
-    _check_kind(result, "film")
+    check_kind(result, "film")
     return Plot(film_figure.draw(result), result)
 
 
 def _components(result: xr.Dataset, wanted: Names, default: Sequence[str] = ()) -> list[str]:
     return choose(wanted, result["component"].values.tolist(), "component", default)
-
-
-def _check_kind(result: xr.Dataset, kind: str) -> None:
-    there = result.attrs.get("vrlprobe", "unknown") if isinstance(result, xr.Dataset) else None
-    if there != kind:
-        found = f"one of {there}" if there else type(result).__name__
-        raise FormatError(f"a result of {kind} is needed, not {found}")
-    for dim in ("run", "frame", "layer", "component"):
-        if dim in result.coords and result[dim].ndim == 0:
-            name = result[dim].item()
-            raise FormatError(
-                f"the result has one {dim} and no dimension of it left: select it as a list, "
-                f"{dim}=[{name!r}]"
-            )
 
 
 def _is_curve(result: xr.Dataset) -> bool:

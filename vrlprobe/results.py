@@ -24,6 +24,8 @@ RECORD = "vrlprobe-record"
 """Stands for the format of a record, which is JSON and states none."""
 KEPT = {FORMAT: "a run", SAMPLES: "a sample set", RECORD: "the record of a run"}
 """Files that no result takes the place of, by their `format`."""
+COMBINED = ("probe", "metrics")
+"""Kinds of result that are put together run after run; others are made of all runs at once."""
 CHANGES_NOTHING = {"frames", "device"}
 """Arguments in which results that are compared may differ."""
 
@@ -98,6 +100,8 @@ def combine_results(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
             in samples, layers, components or in an option that changes their numbers.
     """
     check_named(results)
+    for found in results.values():
+        check_kind(found, *COMBINED)
     kinds = {str(found.attrs.get("vrlprobe")): name for name, found in results.items()}
     if len(kinds) > 1:
         raise FormatError(
@@ -157,6 +161,21 @@ def check_dataset(found: Any, what: str = "this") -> None:
     """Raise FormatError for anything but a labelled result."""
     if not isinstance(found, xr.Dataset):
         raise FormatError(f"{what} is a {type(found).__name__}, needed is a result of a study")
+
+
+def check_kind(found: Any, *kinds: str) -> None:
+    """Raise FormatError for anything but a whole result of a study of one of these kinds."""
+    there = found.attrs.get("vrlprobe", "unknown") if isinstance(found, xr.Dataset) else None
+    if there not in kinds:
+        given = f"one of {there}" if there else type(found).__name__
+        raise FormatError(f"a result of {' or '.join(kinds)} is needed, not {given}")
+    for dim in ("run", "frame", "layer", "component"):
+        if dim in found.coords and found[dim].ndim == 0:
+            name = found[dim].item()
+            raise FormatError(
+                f"the result has one {dim} and no dimension of it left: select it as a list, "
+                f"{dim}=[{name!r}]"
+            )
 
 
 def _last_digests(result: xr.Dataset) -> dict[str, str]:

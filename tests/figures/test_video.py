@@ -17,7 +17,9 @@ def strip(step_seconds: float) -> xr.Dataset:
     """Two episodes of 5 steps, 21 pixels across."""
     images = np.random.default_rng(0).integers(0, 256, (2, 5, 21, 21, 3), dtype=np.uint8)
     dims = ("row", "time", "y", "x", "colour")
-    return xr.Dataset({"image": (dims, images)}, attrs={"step_seconds": step_seconds})
+    return xr.Dataset(
+        {"image": (dims, images)}, attrs={"step_seconds": step_seconds, "vrlprobe": "film"}
+    )
 
 
 @pytest.mark.parametrize(("step", "rate"), [(0.05, "20/1"), (float("nan"), "25/1")])
@@ -28,6 +30,15 @@ def test_it_runs_as_fast_as_the_task(tmp_path, step: float, rate: str) -> None:
     assert stream["r_frame_rate"] == rate
     assert int(stream["nb_read_frames"]) == 5
     assert (stream["width"], stream["height"]) == (462, 230)  # even; 11 times 42 and 21
+
+
+def test_what_is_no_whole_film(tmp_path) -> None:
+    one_row = strip(0.1).assign_coords(run=("row", ["a", "b"])).isel(row=0)
+    with pytest.raises(FormatError, match="one run and no dimension of it left"):
+        write_video(one_row, tmp_path / "a.mp4")
+    with pytest.raises(FormatError, match="a result of film is needed, not one of cohort"):
+        write_video(strip(0.1).assign_attrs(vrlprobe="cohort"), tmp_path / "a.mp4")
+    assert not list(tmp_path.iterdir())
 
 
 def test_another_ending(tmp_path) -> None:

@@ -50,6 +50,9 @@ def test_a_page_from_python(paths, tmp_path):
         assert [len(items) for items in seen] == [2]
         with pytest.raises(FormatError, match="shows none of these runs, but stuck"):
             vrlprobe.write_report(runs[1], tmp_path / "no.html", probed=probed)
+        other = probed.assign_attrs(vrlprobe="metrics")
+        with pytest.raises(FormatError, match="a result of probe is needed, not one of metrics"):
+            vrlprobe.write_report(runs, tmp_path / "no.html", probed=other)
         with pytest.raises(FormatError, match=r"must end in \.html"):
             vrlprobe.write_report(runs, tmp_path / "page.pdf")
     assert sorted(path.name for path in tmp_path.glob("*.html")) == ["page.html"]

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from vrlprobe.comparison import mean_difference, mean_p, share_difference, share_p
-from vrlprobe.errors import SampleError
+from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.studies import compare
 
 FRAMES = [0, 1000, 2000, 3000]
@@ -26,7 +26,10 @@ def cohort(seeds, final, out=None, task="walker_walk", frames=FRAMES) -> xr.Data
             "episode_return": (("run", "frame"), returns),
         },
         {"run": runs, "frame": frames},
-        {"configs": json.dumps({run: {"good_return": 250.0} for run in runs})},
+        {
+            "configs": json.dumps({run: {"good_return": 250.0} for run in runs}),
+            "vrlprobe": "cohort",
+        },
     )
 
 
@@ -131,6 +134,9 @@ def test_what_cannot_be_compared() -> None:
         compare({"plain": BASE, "new": cohort(range(8), FINAL)}, frame=1400)
     with pytest.raises(ValueError, match="evaluations must be at least 1, not 0"):
         compare({"plain": BASE, "new": cohort(range(8), FINAL)}, evaluations=0)
+    other = BASE.assign_attrs(vrlprobe="film")
+    with pytest.raises(FormatError, match="a result of cohort is needed, not one of film"):
+        compare({"plain": BASE, "new": other})
     with pytest.raises(SampleError, match="5 evaluations are asked for, up to the frame are 4"):
         compare({"plain": BASE, "new": cohort(range(8), FINAL)}, evaluations=5)
     with pytest.raises(SampleError, match="share no evaluated frame"):

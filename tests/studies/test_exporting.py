@@ -10,7 +10,7 @@ from safetensors import safe_open
 from tests.checkpoints.strangers import DrQV2Agent
 from vrlprobe.checkpoints.reading import read_checkpoint
 from vrlprobe.envs import PixelEnv
-from vrlprobe.errors import FormatError
+from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.format.reader import open_run
 from vrlprobe.studies.exporting import export_checkpoint
 from vrlprobe.studies.filming import Renderer
@@ -61,6 +61,13 @@ def test_it_plays_on_images_as_it_was_trained_on(tmp_path):
         rough = PixelEnv("cartpole_balance", image_size=images.shape[-1], render="full")
         with rough:
             assert (rough.render_state(episode.physics[0]) != images[0]).any()
+
+
+def test_a_checkpoint_is_of_one_run(tmp_path, run):
+    for given in ([run, run], [run]):
+        with pytest.raises(SampleError, match="give an open run by itself"):
+            export_checkpoint(given, 1000, tmp_path / "x.pt")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
 
 
 def test_the_references_networks_load_it(tmp_path, run):

@@ -62,6 +62,8 @@ def test_what_cannot_be_shown(make_run) -> None:
     with open_run(make_run("a.h5", frames=(0, 1000))) as run:
         with pytest.raises(SampleError, match=r"no episode 9 at frame 1000: it recorded 4"):
             film(run, episodes=[9])
+        with pytest.raises(SampleError, match="no episode is asked for"):
+            film(run, episodes=[])
         with pytest.raises(SampleError, match="3 numbers of physics where walker_walk has"):
             film(run, size=20)
         strip = film(run, until=None, count=None)

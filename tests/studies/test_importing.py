@@ -76,6 +76,9 @@ def test_frames_as_given_and_as_named(tmp_path, snapshots):
     import_checkpoints(snapshots[0], tmp_path / "c.h5", frames=8, episodes=0, **QUICK)
     given = np.array([7, 5, 6])
     import_checkpoints(snapshots, tmp_path / "d.h5", frames=given, episodes=0, **QUICK)
+    for wrong in ("7", ["a"], [1.5]):
+        with pytest.raises(FormatError, match="frames are whole numbers, one a file, not"):
+            import_checkpoints(snapshots[0], tmp_path / "x.h5", frames=wrong, **QUICK)
     bare = [
         save(tmp_path / f"checkpoint-{n}.pt", DrQV2Agent(actions=1), bare=True) for n in (9, 300)
     ]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from trainers.resume import resume_folder
 from trainers.run import begin, create_writer, images_kept, record_path, resume
 from trainers.train import Training
 from vrlprobe.errors import FormatError, ResumeError, VrlprobeError
+from vrlprobe.format.filesystem import RunLock, lock_path
 from vrlprobe.format.reader import open_run
 from vrlprobe.format.record import read_record
 
@@ -37,16 +39,39 @@ def test_a_second_training_of_one_path_touches_nothing(tmp_path: Path, unbroken:
     begun = []
 
     def begin_again(_: int) -> None:
-        with pytest.raises(FormatError, match="another process is writing this run"):
+        with pytest.raises(FormatError, match=r"run\.h5: another process is writing this run"):
             begin(TINY, path, quiet, quiet)
         begun.append(path)
 
     with pytest.raises(Stop):
         begin(TINY, path, stop_at(2500), begin_again)
     assert begun
+    state = {item.name: item.stat().st_mtime_ns for item in resume_folder(path).iterdir()}
+    lock = RunLock(resume_folder(path))
+    with pytest.raises(ResumeError, match=r"run\.h5: another process is writing this run"):
+        resume(path, quiet)
+    lock.release()
+    assert {item.name: item.stat().st_mtime_ns for item in resume_folder(path).iterdir()} == state
     assert resume(path, quiet)
     same_runs(path, unbroken)
     assert sorted(item.name for item in tmp_path.iterdir()) == ["run.h5", "run.json"]
+
+
+def test_a_run_that_was_begun_meanwhile_is_not_replaced(
+    tmp_path: Path, unbroken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.h5"
+    taken = RunLock._taken
+
+    def taken_late(lock: RunLock) -> bool:  # another process begins and ends while this one waits
+        if lock.path == lock_path(resume_folder(path)):
+            shutil.copy(unbroken, path)
+        return taken(lock)
+
+    monkeypatch.setattr(RunLock, "_taken", taken_late)
+    with pytest.raises(FormatError, match="exists: choose another name"):
+        begin(TINY, path, quiet, quiet)
+    same_runs(path, unbroken)
 
 
 def test_a_finished_run_leaves_its_record(unbroken: Path) -> None:
@@ -295,7 +320,7 @@ def test_a_complete_run_leaves_no_state(unbroken: Path) -> None:
         (["--n-step", "5000"], 1, "an episode of cartpole_balance has 500 agent steps"),
         (["--task", "lqr_lqr_2_1"], 1, "has no time limit"),
         (["-o", "run.hdf5"], 2, "a run file ends in .h5"),
-        (["-o", "/dev/null/run.h5"], 1, "Not a directory"),
+        (["-o", "/dev/null/run.h5"], 1, "/dev/null is no folder"),
     ],
 )
 def test_a_refused_start_leaves_nothing(

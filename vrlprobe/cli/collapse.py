@@ -130,14 +130,14 @@ def _rule_sign(metric: str, signs: Sequence[Sign], given: dict[str, float]) -> S
 
 
 def _wait(runs: Sequence[Logged]) -> bool:
-    """Wait until a growing run has another checkpoint; False once none grows any more."""
+    """Wait until a growing run has another checkpoint or has ended; False once none grows."""
     growing = [run for run in runs if isinstance(run, Run)]
-    before = [len(run.frames) for run in growing]
+    before = [(len(run.frames), run.state) for run in growing]
     while any(run.state == "growing" for run in growing):
         time.sleep(FOLLOW_SECONDS)
         for run in growing:
             run.refresh()
-        if [len(run.frames) for run in growing] != before:
+        if [(len(run.frames), run.state) for run in growing] != before:
             return True
     return False
 

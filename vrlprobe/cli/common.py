@@ -164,14 +164,13 @@ def check_writable(path: Path, but: str = "") -> None:
 
 def _refuse_named_twice(path: Path) -> None:
     context = click.get_current_context(silent=True)
-    values = context.params.values() if context else ()
     named = [
-        Path(item)
-        for value in values
-        for item in (value if isinstance(value, list | tuple) else [value])
-        if isinstance(item, str | Path)
+        item.resolve()
+        for value in (context.params.values() if context else ())
+        for item in (value if isinstance(value, tuple) else [value])
+        if isinstance(item, Path)
     ]
-    if sum(item.resolve() == path.resolve() for item in named) > 1:
+    if named.count(path.resolve()) > 1:
         raise click.UsageError(f"{path} is named twice: an output needs a name of its own")
 
 

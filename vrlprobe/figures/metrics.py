@@ -73,8 +73,9 @@ def draw(
                 ax.set_title(HEADINGS.get(name, name) if row == 0 else "", loc="left")
                 ax.set_xlabel("frame" if row == len(runs) - 1 else "")
             axes[0].set_ylabel(wrapped(str(run)))
-        for ax, name in zip(grid[0], metrics, strict=True):
-            _whole_decades(ax, result[name], layers)
+        for axes, name in zip(grid.T, metrics, strict=True):
+            for ax in axes:
+                _whole_decades(ax, result[name], layers)
         handles = {
             label: handle
             for ax in grid.flat  # shading is in the rows of runs in collapse alone

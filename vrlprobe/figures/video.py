@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe.errors import FormatError, RenderError
-from vrlprobe.results import check_dataset, written_at_once
+from vrlprobe.results import check_kind, written_at_once
 
 FPS = 25.0
 """Agent steps in a second where the simulated time is not known."""
@@ -28,7 +28,7 @@ def write_video(film: xr.Dataset, path: str | Path) -> None:
         FormatError: another ending, or a file that cannot be written.
         RenderError: the extra [video] or ffmpeg is not installed, or ffmpeg fails.
     """
-    check_dataset(film, "the film")
+    check_kind(film, "film")
     mediapy = check_video(path)
     step = float(film.attrs["step_seconds"])
     fps = 1 / step if step > 0 else FPS

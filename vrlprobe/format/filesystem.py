@@ -96,12 +96,12 @@ class RunLock:
         FormatError: another writer holds it.
     """
 
-    def __init__(self, path: Path, patience: float = 0.5) -> None:
+    def __init__(self, path: Path, patience: float = 0.5, of: Path | None = None) -> None:
         self.path = lock_path(path)
         deadline = time.monotonic() + patience  # a reader that looks holds it for an instant
         while not self._taken():
             if time.monotonic() > deadline:
-                raise FormatError(f"{path}: another process is writing this run")
+                raise FormatError(f"{of or path}: another process is writing this run")
             time.sleep(0.01)
 
     def _taken(self) -> bool:

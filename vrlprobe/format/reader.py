@@ -4,7 +4,6 @@ import contextlib
 import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from numbers import Real
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
@@ -13,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from vrlprobe.errors import FormatError, IntegrityError, UnknownFrameError, VrlprobeError
+from vrlprobe.errors import FormatError, IntegrityError, UnknownFrameError
 from vrlprobe.format import guard
 from vrlprobe.format.architectures import architecture
 from vrlprobe.format.filesystem import State, run_state
@@ -106,15 +105,11 @@ class Run:
     def refresh(self) -> None:
         """Look again: more checkpoints, another state, or a file put in this one's place.
 
-        What the run showed before stays where nothing can be read any more.
+        Where the file is gone, or no run any more, this raises and the run stays as it is.
         """
+        run_state(self.path)
         self._file.close()
-        try:
-            vars(self).update(vars(open_run(self.path)))
-        except VrlprobeError:
-            with contextlib.suppress(VrlprobeError):
-                self.open_again()
-            raise
+        vars(self).update(vars(open_run(self.path)))
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -236,11 +231,11 @@ class Run:
 
     def row(self, frame: int) -> int:
         """The position of a frame's checkpoint; raises UnknownFrameError."""
-        given: Any = frame
-        if not isinstance(given, Real):
-            raise UnknownFrameError(f"{self.path}: a frame is a number, not {frame!r}")
-        row = int(np.searchsorted(self.frames, frame))
-        if row < len(self.frames) and self.frames[row] == frame:
+        at = _number(frame)
+        if at is None:
+            raise UnknownFrameError(f"{self.path}: a frame is a number, not {str(frame)[:40]!r}")
+        row = int(np.searchsorted(self.frames, at))
+        if row < len(self.frames) and self.frames[row] == at:
             return row
         near = [str(f) for f in self.frames[max(row - 2, 0) : row + 2]]
         known = f"the nearest are {', '.join(near)}" if near else "the run has no checkpoint yet"
@@ -264,6 +259,16 @@ class Run:
         if not self._file:
             raise FormatError(f"{self.path} is closed: open it again (vrlprobe.open_run)")
         return self._datasets[path]
+
+
+def _number(value: Any) -> float | None:
+    """A number, also one that is an array's only element without a dimension; else None."""
+    if isinstance(value, str) or np.ndim(value):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
 
 
 READERS: dict[int, Callable[[Path, h5py.File, State], Run]] = {1: Run}

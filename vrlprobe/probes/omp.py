@@ -194,6 +194,8 @@ def _check_options(
     max_atoms: int, min_active: int, patience: int | None, heldout: Mapping[str, object] | None
 ) -> None:
     check_at_least(1, max_atoms=max_atoms, min_active=min_active, patience=patience)
+    if max_atoms is None or min_active is None:
+        raise ValueError("max_atoms and min_active must be whole numbers, not None")
     if patience is not None and not heldout:
         raise ValueError("patience needs a held-out set whose error it watches")
 

@@ -11,7 +11,7 @@ from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record
 from vrlprobe.report.content import Strip, page_content
 from vrlprobe.report.page import render
-from vrlprobe.results import written_at_once
+from vrlprobe.results import check_kind, written_at_once
 from vrlprobe.selection import run_labels
 from vrlprobe.studies import cohort, collapse
 from vrlprobe.studies.common import Track, part_of
@@ -62,6 +62,7 @@ def parts_of(probed: xr.Dataset, runs: Sequence[Run | Record]) -> list[xr.Datase
     Raises:
         FormatError: it shows none of the runs, or one of them of another training.
     """
+    check_kind(probed, "probe")
     labels = run_labels(runs)
     parts = [part_of(probed, run, label) for label, run in zip(labels, runs, strict=True)]
     if all(part is None for part in parts):

@@ -11,7 +11,7 @@ from vrlprobe.checks import check_at_least
 from vrlprobe.cohort import bootstrap_interval, mean, wilson_interval
 from vrlprobe.comparison import mean_difference, mean_p, share_difference, share_p
 from vrlprobe.errors import SampleError
-from vrlprobe.results import check_named, provenance
+from vrlprobe.results import check_kind, check_named, provenance
 from vrlprobe.studies.averaging import class_ends
 from vrlprobe.studies.common import BOUNDS, Variables, blank
 
@@ -71,6 +71,8 @@ def compare(
     """
     check_at_least(1, evaluations=evaluations)
     check_named(cohorts)
+    for found in cohorts.values():
+        check_kind(found, "cohort")
     if len(cohorts) < 2:
         raise SampleError("a comparison needs two cohorts")
     (first, base), *others = cohorts.items()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vrlprobe.checkpoints.statedict import EXPORTED
-from vrlprobe.errors import FormatError
+from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.format.filesystem import check_new, replaced_whole
 from vrlprobe.format.opening import run_list
 from vrlprobe.format.reader import Run
@@ -33,7 +33,8 @@ def export_checkpoint(run: Run, frame: int, output: str | os.PathLike[str]) -> d
         FormatError: another ending, or the file exists or cannot be written.
         UnknownFrameError: the run has no such checkpoint.
     """
-    (run,) = run_list(run)
+    if len(run_list(run)) > 1 or not isinstance(run, Run):
+        raise SampleError("a checkpoint is of one run: give an open run by itself")
     where = Path(output)
     check_export(where)
     arrays = run.parameters(frame)

@@ -60,7 +60,9 @@ def film(
     """
     check_at_least(1, count=count, size=size)
     check_at_least(0, until=until)
-    wanted = [episodes] if isinstance(episodes, int) else list(episodes)
+    wanted = [episodes] if isinstance(episodes, int | np.integer) else list(episodes)
+    if not wanted:
+        raise SampleError("no episode is asked for: at least one is needed")
     runs = run_list(runs)
     repeats = [whole(run, "action_repeat", 1) for run in runs]
     repeat: int = shared(repeats, runs, "action repeat", "one strip")

@@ -1,16 +1,15 @@
 """Checkpoints of other programs as run files, with the rollouts that probing needs."""
 
 import hashlib
+import operator
 import os
 import re
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from vrlprobe.checkpoints.checkpoint import Checkpoint
 from vrlprobe.checkpoints.observations import load_observations
@@ -53,7 +52,7 @@ def import_checkpoints(
     output: PathLike,
     *,
     task: str,
-    frames: int | Collection[int] | None = None,
+    frames: int | Iterable[int] | None = None,
     episodes: int = EPISODES,
     observations: PathLike | None = None,
     action_repeat: int | None = None,
@@ -94,7 +93,7 @@ def import_checkpoints(
     files = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
     where = Path(output)
     check_new(where)
-    at = None if frames is None else np.atleast_1d(np.asarray(frames)).tolist()
+    at = None if frames is None else _numbers(frames)
     if at is not None and len(at) != len(files):
         raise FormatError(f"{len(at)} frames for {len(files)} files: give each its own")
 
@@ -127,6 +126,14 @@ def import_checkpoints(
             writer.commit(frame, checkpoint.parameters, rollout, batch=batch)
             done.append(_summary(path, frame, checkpoint, rollout))
     return done
+
+
+def _numbers(frames: int | Iterable[int]) -> list[int]:
+    try:
+        given = frames if isinstance(frames, Iterable) else [frames]
+        return [operator.index(frame) for frame in given]
+    except TypeError:
+        raise FormatError(f"frames are whole numbers, one a file, not {frames!r}") from None
 
 
 def _in_order(
