@@ -190,8 +190,15 @@ def cohort(cohorts: xr.Dataset | Mapping[str, xr.Dataset]) -> Plot:
         cohorts: what `vrlprobe.studies.cohort` returned, by the names of the lines; or one.
     """
     named = {"all runs": cohorts} if isinstance(cohorts, xr.Dataset) else dict(cohorts)
-    for result in named.values():
+    for name, result in named.items():
         check_kind(result, "cohort")
+        if "group" in result.dims:
+            warnings.warn(
+                f"{name} is grouped by {result.attrs.get('by')}, all its runs are drawn as one: "
+                "plot transplant draws the groups",
+                UserWarning,
+                stacklevel=2,
+            )
     drawn = returns(named).assign_attrs(vrlprobe="returns")
     return Plot(cohort_figure.draw(drawn), drawn)
 

@@ -1,5 +1,7 @@
 """`vrlprobe compare` as a person types it."""
 
+import shutil
+
 import pytest
 
 from tests.cli.outcome import failed
@@ -58,6 +60,11 @@ def test_names_and_mistakes(call, cohorts) -> None:
     named = call("compare", *cohorts, "--names", "relu,leaky")
     assert "5 runs of relu, 5 of leaky" in named.stdout
     failed(call("compare", *cohorts, "--names", "relu"), "2 different labels", code=2)
+    shutil.copy(cohorts[0], "plain.again.nc")
+    alike = call("compare", cohorts[0], "plain.again.nc")
+    failed(alike, "the inputs have names of one beginning", "(--names)", code=2)
+    call("compare", *cohorts, "-o", "plain.nc")
+    failed(call("compare", cohorts[0], "plain.nc"), "is a result of compare, needed is one of coh")
     failed(call("compare", cohorts[0]), "needs two cohorts")
     failed(call("compare", "plain0.h5", cohorts[1]), "is a run", "vrlprobe cohort RUN")
     failed(call("compare", *cohorts, "--frame", 11_001), "the nearest that all have is 11000")

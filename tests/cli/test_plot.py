@@ -120,6 +120,8 @@ def test_a_cohort_by_init_is_a_grid(call, make_run) -> None:
         make_run(f"r{seed}.h5", seed=seed, config=config, log=logs, reward=0.1 + (seed == 0))
     runs = ("r0.h5", "r1.h5", "r2.h5")
     assert call("cohort", *runs, "--by", "init", "-o", "grid.nc").exit_code == 0
+    as_one = call("plot", "cohort", "grid.nc", "-o", "one.pdf")
+    assert "warning: grid is grouped by init, all its runs are drawn as one" in as_one.stderr
     result = call("plot", "transplant", "grid.nc", "-o", "grid.pdf")
     assert result.exit_code == 0, result.output
     assert call("cohort", *runs, "-o", "plain.nc").exit_code == 0

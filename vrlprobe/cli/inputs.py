@@ -49,10 +49,14 @@ def named(paths: Sequence[Path], kind: str, names: str | None) -> dict[str, xr.D
         UsageError: labels that are not one an input, or not different.
         FormatError: see `results`.
     """
+    found = results(paths, kind).values()
     labels = split_list(names) or [path.name.split(".")[0] for path in paths]
     if len(labels) != len(paths) or len(set(labels)) < len(labels):
-        raise click.UsageError(f"--names: {len(paths)} different labels are needed, one an input")
-    return dict(zip(labels, results(paths, kind).values(), strict=True))
+        alike = "" if names else "the inputs have names of one beginning: "
+        raise click.UsageError(
+            f"{alike}{len(paths)} different labels are needed, one an input (--names)"
+        )
+    return dict(zip(labels, found, strict=True))
 
 
 def result(paths: Sequence[Path], kind: str, runs: Sequence[str] | None = None) -> xr.Dataset:

@@ -159,7 +159,8 @@ def cohort(inputs: tuple[Path, ...], output: Path, data: Path | None, names: str
     percentile over runs as the band, the mean's 95% interval apart.
     """
     check_output(output, data)
-    finish(plotting.cohort(named(inputs, "cohort", names)), output, data)
+    with warnings_on_stderr():
+        finish(plotting.cohort(named(inputs, "cohort", names)), output, data)
 
 
 @plot.command(short_help="Which layer beats which, and how surely.")
