@@ -50,3 +50,11 @@ def test_every_run_is_drawn_at_its_own_last_frame() -> None:
 
 def test_a_constant_component_alone_can_be_drawn(tmp_path) -> None:
     save_figure(draw(probed(frames=(0,)), ["still"]), tmp_path / "still.png")
+
+
+def test_the_colour_bar_of_many_runs_is_at_the_top() -> None:
+    figure = draw(probed(runs=[f"seed{i}" for i in range(8)], frames=(0,)), ["height"])
+    figure.draw_without_rendering()
+    first, bar = (ax.get_position() for ax in (figure.axes[0], figure.axes[-1]))
+    assert bar.y0 > first.y1
+    assert bar.width > 3 * bar.height

@@ -21,6 +21,8 @@ TALL = 12
 """Components, over all rows of panels, beside which the colour bar's label fits on one line."""
 ACROSS = 2
 """Panels side by side."""
+MOST = 3
+"""Rows of panels beside which the colour bar stands; above more of them."""
 
 
 def draw(result: xr.Dataset, components: Sequence[str] | None = None) -> Figure:
@@ -54,7 +56,15 @@ def draw(result: xr.Dataset, components: Sequence[str] | None = None) -> Figure:
             ax.set_title(_title(last), loc="left")
             ax.set_xticks(range(len(layers)), layers)
             ax.set_yticks(range(len(names)), names)
-        bar = figure.colorbar(mesh, ax=list(grid), aspect=30, pad=0.015, fraction=0.05)
+        where: dict[str, Any] = {"aspect": 30, "pad": 0.015, "fraction": 0.05}
+        if rows > MOST:  # beside so many it would be out of sight
+            where = {
+                "location": "top",
+                "aspect": 50,
+                "pad": 0.2 / size[1],
+                "fraction": 0.3 / size[1],
+            }
+        bar = figure.colorbar(mesh, ax=list(grid), **where)
         told = "small: number of atoms" if sparse else f"{PROBES[kind]} probe"
         joint = "; " if rows * len(names) >= TALL else "\n"
         bar.set_label(f"R² on test episodes{joint}{told}")
