@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import vrlprobe.envs  # noqa: F401  before a test's own dm_control, see there
 from vrlprobe.agents.drqv2 import DrQV2Agent
 from vrlprobe.format.episode import Episode
 from vrlprobe.format.writer import RunWriter

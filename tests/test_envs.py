@@ -1,5 +1,6 @@
 """Control Suite tasks from pixels: names, stacks, repeats, and recorded episodes."""
 
+import os
 import subprocess
 import sys
 
@@ -182,3 +183,18 @@ def test_a_missing_renderer_is_one_clear_line() -> None:
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "install EGL" in done.stderr
+
+
+@pytest.mark.parametrize(("first", "loaded"), [("pass", ["triton"]), ("import OpenGL", [])])
+def test_triton_is_loaded_before_mesa_or_not_at_all(tmp_path, first, loaded) -> None:
+    """Torch's CUDA builds bring a Triton whose LLVM dies where Mesa's has been loaded first."""
+    (tmp_path / "triton.py").write_text(
+        "import sys\nassert not {'mujoco', 'OpenGL'} & sys.modules.keys()\nprint('triton')\n"
+    )
+    made = "PixelEnv('cartpole_balance', image_size=8).reset()"
+    code = f"{first}\nfrom vrlprobe import PixelEnv\n{made}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert done.stdout.split() == loaded

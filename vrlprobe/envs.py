@@ -3,12 +3,16 @@
 Rendering is set up when this module is first imported: off screen by EGL where there is no
 display; on the calling thread, as dm_control's own render thread prints tracebacks at exit; and
 without threads in Mesa's software renderer, so that runs side by side do not disturb each other.
+Triton, which torch's CUDA builds bring along, is loaded before Mesa: the other way round its LLVM
+meets Mesa's and the process dies, at torch's first optimizer.
 """
 
 import os
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from importlib import import_module
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -20,6 +24,9 @@ if sys.platform == "linux" and not os.environ.get("DISPLAY"):
     os.environ.setdefault("MUJOCO_GL", "egl")
 os.environ.setdefault("DISABLE_RENDER_THREAD_OFFLOADING", "1")
 os.environ.setdefault("LP_NUM_THREADS", "0")
+if "OpenGL" not in sys.modules:
+    with suppress(ImportError):
+        import_module("triton")
 
 RENDER_MODES = ("full", "fast")
 CAMERAS = {"quadruped": 2}
