@@ -274,6 +274,13 @@ def test_other_probes_give_the_same_kind_of_result(other, samples, kind):
     np.testing.assert_array_equal(result["mean_mse"], sparse["mean_mse"])
 
 
+def test_more_active_samples_than_there_are_leave_no_unit(other, samples):
+    most = len(samples.rows("train"))
+    probe(other, samples, layers=["mlp0"], max_atoms=1, min_active=most)
+    with pytest.raises(SampleError, match=f"min_active is {most + 1}, but there are {most} train"):
+        probe(other, samples, layers=["mlp0"], max_atoms=1, min_active=most + 1)
+
+
 @pytest.mark.filterwarnings("ignore:runs and samples of different render")
 def test_a_run_without_the_layers_of_the_first_is_told(other, samples, make_run, tmp_path):
     torch.manual_seed(0)
