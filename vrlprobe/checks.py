@@ -5,16 +5,16 @@ from typing import Any
 
 
 def check_at_least(least: int, **arguments: Any) -> None:
-    """Raise ValueError for an argument that is no whole number, or below the least.
-
-    None passes: it stands for a default.
-    """
+    """Raise ValueError for an argument that is no whole number, or below the least."""
     for name, value in arguments.items():
-        if value is None:
-            continue
         try:
             found = operator.index(value)
         except TypeError:
             raise ValueError(f"{name} must be a whole number, not {value!r}") from None
         if found < least:
             raise ValueError(f"{name} must be at least {least}, not {value}")
+
+
+def check_given(least: int, **arguments: Any) -> None:
+    """`check_at_least` of those that are not None, which stands for a default."""
+    check_at_least(least, **{k: value for k, value in arguments.items() if value is not None})

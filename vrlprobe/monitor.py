@@ -1,6 +1,5 @@
 """Watches a training of one's own for action collapse, whatever trains it."""
 
-import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -52,18 +51,13 @@ class CollapseMonitor:
         consecutive: int = CONSECUTIVE,
         signs: Sequence[Sign] = SIGNS,
     ) -> None:
-        check_at_least(1, window=operator.index(window), consecutive=consecutive)
+        check_at_least(1, window=window, consecutive=consecutive)
         if not signs:
             raise ValueError("a verdict needs a sign that decides")
         self._rule = Rule(window, sign, consecutive)
         self._signs = tuple(signs)
-        self._attempt = Attempt()
+        self.attempt, self._begun = 1, 0
         self._rows: list[dict[str, float]] = []
-
-    @property
-    def attempt(self) -> int:
-        """The training from scratch in progress, 1 at first."""
-        return self._attempt.number
 
     def read(
         self,
@@ -91,7 +85,7 @@ class CollapseMonitor:
         Raises:
             ValueError: a frame that is not above the last one, or arrays of another shape.
         """
-        check_at_least(self._last + 1, frame=operator.index(frame))
+        check_at_least(self._last + 1, frame=frame)
         acted = _matrix("actions", actions)
         row = {
             SPREAD.name: measure.action_spread(acted),
@@ -105,7 +99,6 @@ class CollapseMonitor:
             row[TRAIN_RETURN] = float(train_return)
         row = {name: float(value) for name, value in row.items()}
         self._rows.append({"frame": int(frame), **row})
-        self._attempt.readings.append((int(frame), row.get(self._rule.sign.name, float("nan"))))
         return row
 
     @property
@@ -117,7 +110,7 @@ class CollapseMonitor:
             name: np.array([row.get(name, np.nan) for row in self._rows], np.float64)
             for name in names
         }
-        return judge(frames, values, self._attempt.begun + self._rule.window, self._signs)
+        return judge(frames, values, self._begun + self._rule.window, self._signs)
 
     @property
     def should_reset(self) -> bool:
@@ -125,33 +118,32 @@ class CollapseMonitor:
 
         Stays so until `reset`; never so where the rule's metric was not read.
         """
-        known = any(np.isfinite(value) for _, value in self._attempt.readings)
-        return known and self._attempt.fails(self._rule)
+        name = self._rule.sign.name
+        readings = [(int(row["frame"]), row.get(name, float("nan"))) for row in self._rows]
+        known = any(np.isfinite(value) for _, value in readings)
+        return known and Attempt(self.attempt, self._begun, readings).fails(self._rule)
 
     def reset(self, frame: int) -> None:
         """Begin the next attempt; the networks, the replay and the noise are the caller's."""
         check_at_least(self._last, frame=frame)
-        self._attempt = Attempt(self._attempt.number + 1, int(frame))
-        self._rows = []
+        self.attempt, self._begun, self._rows = self.attempt + 1, int(frame), []
 
     @property
     def _last(self) -> int:
-        return int(self._rows[-1]["frame"]) if self._rows else self._attempt.begun
+        return int(self._rows[-1]["frame"]) if self._rows else self._begun
 
     def state_dict(self) -> dict[str, Any]:
         """What goes into a checkpoint of the training; JSON will do, too."""
         return {
-            "attempt": self._attempt.number,
-            "begun": self._attempt.begun,
+            "attempt": self.attempt,
+            "begun": self._begun,
             "rows": [dict(row) for row in self._rows],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a checkpoint of the training."""
+        self.attempt, self._begun = int(state["attempt"]), int(state["begun"])
         self._rows = [dict(row) for row in state["rows"]]
-        name = self._rule.sign.name
-        readings = [(int(row["frame"]), row.get(name, float("nan"))) for row in self._rows]
-        self._attempt = Attempt(int(state["attempt"]), int(state["begun"]), readings)
 
 
 def _layer(values: npt.NDArray[np.floating[Any]]) -> dict[str, float]:

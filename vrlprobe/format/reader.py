@@ -154,22 +154,23 @@ class Run:
         """The evaluation episodes recorded at a checkpoint."""
         return Rollout(self, self.row(frame))
 
+    def mean_return(self, frame: int) -> float:
+        """The mean return at a checkpoint: of its rollout, or the log's where it has none."""
+        found = self.rollout(frame).mean_return if self.layout.max_episodes else float("nan")
+        if np.isnan(found) and self.layout.log.get("episode_return") == ():
+            return float(self.read("log/episode_return", self.row(frame)))
+        return found
+
     @property
     def returns(self) -> NDArray[np.float64]:
-        """The mean return at each checkpoint: of its rollout, or the log's where it has none."""
+        """`mean_return` at each checkpoint."""
         if self._returns is None:  # read once: every episode's rewards, of 110 checkpoints
             self._returns = self._read_returns()
             self._returns.setflags(write=False)
         return self._returns
 
     def _read_returns(self) -> NDArray[np.float64]:
-        found = np.full(len(self.frames), np.nan)
-        if self.layout.max_episodes:
-            found[:] = [self.rollout(frame).mean_return for frame in self.frames.tolist()]
-        if self.layout.log.get("episode_return") == ():
-            logged = self._rows("log/episode_return", len(self.frames))
-            found = np.where(np.isnan(found), logged, found)
-        return found
+        return np.array([self.mean_return(frame) for frame in self.frames.tolist()], np.float64)
 
     def batch(self, frame: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]] | None:
         """The stored batch: observations uint8 (n, channels, height, width), noise (n, n_actions).

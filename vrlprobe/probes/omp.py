@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from scipy.linalg import solve_triangular
 
-from vrlprobe.checks import check_at_least
+from vrlprobe.checks import check_at_least, check_given
 from vrlprobe.probes.arrays import ArrayLike, numbers, training_and_heldout
 from vrlprobe.probes.columns import Columns
 from vrlprobe.probes.growth import Growth
@@ -193,9 +193,8 @@ def omp_path(
 def _check_options(
     max_atoms: int, min_active: int, patience: int | None, heldout: Mapping[str, object] | None
 ) -> None:
-    check_at_least(1, max_atoms=max_atoms, min_active=min_active, patience=patience)
-    if max_atoms is None or min_active is None:
-        raise ValueError("max_atoms and min_active must be whole numbers, not None")
+    check_at_least(1, max_atoms=max_atoms, min_active=min_active)
+    check_given(1, patience=patience)
     if patience is not None and not heldout:
         raise ValueError("patience needs a held-out set whose error it watches")
 

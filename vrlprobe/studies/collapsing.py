@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from vrlprobe.checks import check_at_least
+from vrlprobe.checks import check_given
 from vrlprobe.collapse import (
     CONSECUTIVE,
     GRADIENT,
@@ -42,7 +42,7 @@ def noise_window(run: "Run | Record", window: int | None) -> int:
         SampleError: the run's config does not say and none is given.
         ValueError: one below 1 is given.
     """
-    check_at_least(1, window=window)
+    check_given(1, window=window)
     decay = whole(run, "noise_steps") * whole(run, "action_repeat")
     return _known(run, window or decay or whole(run, "rule_window"))
 
@@ -54,7 +54,7 @@ def rule_window(run: "Run | Record", window: int | None) -> int:
         SampleError: the run's config does not say and none is given.
         ValueError: one below 1 is given.
     """
-    check_at_least(1, window=window)
+    check_given(1, window=window)
     return _known(run, window or whole(run, "rule_window"))
 
 

@@ -98,7 +98,7 @@ class Donor:
             "training_seed": self.run.config.get("seed"),
             "frame": self.frame,
             "checkpoint": self.run.digest(self.frame),
-            "episode_return": _number(self.run.returns[self.run.row(self.frame)]),
+            "episode_return": _number(self.run.mean_return(self.frame)),
             "why": self.why,
         }
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from vrlprobe.checks import check_at_least
+from vrlprobe.checks import check_given
 from vrlprobe.envs import PixelEnv
 from vrlprobe.errors import SampleError
 from vrlprobe.format.episode import Episode
@@ -58,8 +58,8 @@ def film(
         RenderError: images must be rendered, and there is no OpenGL library.
         ValueError: a count or size below 1, or an end before the begin.
     """
-    check_at_least(1, count=count, size=size)
-    check_at_least(0, until=until)
+    check_given(1, count=count, size=size)
+    check_given(0, until=until)
     wanted = [episodes] if isinstance(episodes, int | np.integer) else list(episodes)
     if not wanted:
         raise SampleError("no episode is asked for: at least one is needed")

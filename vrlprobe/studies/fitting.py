@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vrlprobe.checks import check_at_least
+from vrlprobe.checks import check_at_least, check_given
 from vrlprobe.probes.arrays import ArrayLike
 from vrlprobe.probes.mlp import mlp_fit
 from vrlprobe.probes.omp import OmpPath, omp_path
@@ -39,7 +39,8 @@ class ProbeSettings:
     def __post_init__(self) -> None:
         if self.probe not in PROBES:
             raise ValueError(f"probe is one of {', '.join(PROBES)}, not {self.probe!r}")
-        check_at_least(1, max_atoms=self.max_atoms, min_active=self.min_active)
+        check_at_least(1, max_atoms=self.max_atoms)
+        check_given(1, min_active=self.min_active)
 
 
 def fit_layer(

@@ -180,7 +180,7 @@ def checkpoint_metrics(
     return {
         **{name: [row[name] for row in rows] for name in LAYERED},
         **(action_metrics(actions) if actions is not None and np.isfinite(actions).all() else {}),
-        "episode_return": run.returns[run.row(frame)],
+        "episode_return": run.mean_return(frame),
         "checkpoint": run.digest(frame),
     }
 

@@ -244,7 +244,7 @@ def _assembled(
 def _describe_run(part: xr.Dataset, run: "Run", frames: Sequence[int], rows: Rows) -> None:
     """What a run's part of a result says beside the probes' scores, put in place."""
     for frame in frames:
-        part["episode_return"].loc[frame] = run.returns[run.row(frame)]
+        part["episode_return"].loc[frame] = run.mean_return(frame)
         part["checkpoint"].loc[frame] = run.digest(frame)
     states = rows.states()
     errors = states["test"] - states["train"].mean(axis=0)
