@@ -28,11 +28,12 @@ class Machine:
 
     def seconds(self, cost: Cost) -> float:
         """The least time of a cost, with moving and computing overlapped as well as can be."""
-        computing = cost.operations and cost.operations / self._matrix_rate(cost.precision)
+        computing = cost.operations and cost.operations / self.matrix_rate(cost.precision)
         moving = cost.bytes and cost.bytes / self._copy_rate(cost.bytes / cost.times)
         return cost.times and max(computing, moving)
 
-    def _matrix_rate(self, precision: str) -> float:
+    def matrix_rate(self, precision: str) -> float:
+        """Operations per second of square products in `float32` or `bfloat16`."""
         if precision not in self.matrix_rates:
             left, right = torch.rand(2, MATRIX_SIDE, MATRIX_SIDE).to(getattr(torch, precision))
             out = torch.empty_like(left)

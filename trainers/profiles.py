@@ -96,7 +96,7 @@ class TrainConfig:
     shift_pad: int = _setting(4, "largest random shift of the images, pixels")
     precision: str = _setting(
         "auto",
-        "of the convolutions in updates; auto: bfloat16 where the processor or GPU multiplies it",
+        "of the convolutions in updates; auto: bfloat16 where the processor or GPU is faster in it",
     )
 
     device: str = _setting("cpu", "where networks are kept and updated: cpu, cuda, cuda:1 …")

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from trainers import drqv2
 from trainers.drqv2 import Learner, resolve_precision
+from trainers.machine import Machine
 from trainers.profiles import TrainConfig
 from trainers.replay import Batch
 from vrlprobe.agents.drqv2 import DrQV2Agent
@@ -148,12 +150,25 @@ def test_noise_decays_linearly_and_stays_at_its_minimum() -> None:
     assert config.rule_window == 200
 
 
-@pytest.mark.parametrize("tiles", [False, True])
-@pytest.mark.parametrize("products", [False, True])
-def test_precision_is_the_processors_not_a_timing(monkeypatch, tiles, products) -> None:
+@pytest.mark.parametrize(
+    ("tiles", "products", "rates", "expected"),
+    [
+        (True, True, {}, "bfloat16"),
+        (False, False, {}, "float32"),
+        (False, True, {"float32": 100e9, "bfloat16": 213e9}, "bfloat16"),  # Zen 4
+        (False, True, {"float32": 162e9, "bfloat16": 84e9}, "float32"),  # Xeon, its tiles hidden
+    ],
+)
+def test_precision_is_what_the_processor_is_faster_in(
+    monkeypatch, tiles, products, rates, expected
+) -> None:
+    """Timed, as recorded on these machines, only where its instructions leave it open."""
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: products)
-    assert resolve_precision("auto") == ("bfloat16" if tiles or products else "float32")
+    monkeypatch.setattr(Machine, "matrix_rate", lambda _, precision: rates[precision])
+    uncached = drqv2._processor_is_faster_in_bfloat16.__wrapped__
+    monkeypatch.setattr(drqv2, "_processor_is_faster_in_bfloat16", uncached)
+    assert resolve_precision("auto") == expected
     assert resolve_precision("float32") == "float32"
 
 

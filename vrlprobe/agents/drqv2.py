@@ -54,7 +54,7 @@ class Encoder(nn.Module):
         modules: list[nn.Module] = []
         for index in range(4):
             inputs, stride = (3 * frame_stack, 2) if index == 0 else (channels, 1)
-            modules += [nn.Conv2d(inputs, channels, 3, stride=stride), act()]
+            modules += [nn.Conv2d(inputs, channels, 3, stride=stride), act(inplace=True)]
         self.convnet = nn.Sequential(*modules)
 
     def forward(self, images: Tensor) -> Tensor:
