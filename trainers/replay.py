@@ -6,10 +6,12 @@ the process's own, 12 GB of them in a paper-size run. The page cache makes them 
 
 import os
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from torch import Tensor
 
 from vrlprobe.errors import ResumeError, VrlprobeError
 
@@ -18,18 +20,33 @@ class Batch(NamedTuple):
     """Transitions as the update takes them, B of them.
 
     Attributes:
-        observations: uint8 (B, 3 * frame_stack, H, W).
+        observations: uint8 (B, 3 * frame_stack, H, W); a tensor from a replay on a GPU.
         actions: float32 (B, n_actions).
         rewards: float32 (B, 1), discounted sum over n steps.
         discounts: float32 (B, 1), what the value of `next_observations` is multiplied by.
         next_observations: uint8, n steps later.
     """
 
-    observations: np.ndarray
+    observations: np.ndarray | Tensor
     actions: np.ndarray
     rewards: np.ndarray
     discounts: np.ndarray
-    next_observations: np.ndarray
+    next_observations: np.ndarray | Tensor
+
+
+class Draws(NamedTuple):
+    """Which transitions are in a batch, B of them, and how their images are shifted.
+
+    Attributes:
+        starts: first record of the episode (B,).
+        steps: step in it (B,).
+        shifts: offsets (B, 2, 2) of an observation and its successor, rows then columns, in
+            0..2 * pad.
+    """
+
+    starts: np.ndarray
+    steps: np.ndarray
+    shifts: np.ndarray
 
 
 def crop(images: np.ndarray, dy: int, dx: int, pad: int, out: np.ndarray) -> None:
@@ -150,6 +167,11 @@ class Replay:
         while len(self) - self.episodes[0][1] >= self.capacity:
             self.episodes.popleft()
 
+    def restore(self, head: int, episodes: Iterable[tuple[int, int]]) -> None:
+        """Have the file hold what it held when `head` and `episodes` were these."""
+        self.head = head
+        self.episodes = deque(episodes)
+
     def clear(self) -> None:
         """Forget every episode; new ones are written behind the last."""
         self.episodes.clear()
@@ -190,23 +212,14 @@ class Replay:
         """
         stack, image_shape = self.frame_stack, self.record["image"].shape
         shape = (size, 3 * stack, *image_shape[1:])
-        batch = Batch(
-            np.empty(shape, np.uint8),
-            np.empty((size, *self.record["action"].shape), np.float32),
-            np.empty((size, 1), np.float32),
-            np.empty((size, 1), np.float32),
-            np.empty(shape, np.uint8),
-        )
-        which = rng.integers(len(self.episodes), size=size)
-        shifts = (
-            rng.integers(2 * pad + 1, size=(size, 2, 2)) if pad else np.zeros((size, 2, 2), int)
-        )
-        stacks = (batch.observations, batch.next_observations)
+        stacks = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
+        actions = np.empty((size, *self.record["action"].shape), np.float32)
+        rewards, discounts = np.empty((2, size, 1), np.float32)
         views = [images.reshape(size, stack, *image_shape) for images in stacks]
         space = np.empty(stack + n_step, self.record)
-        for row, (episode, pair) in enumerate(zip(which.tolist(), shifts.tolist(), strict=True)):
-            start, length = self.episodes[episode]
-            step = int(rng.integers(length - n_step + 1))
+        draws = self._draw(size, n_step, rng, pad)
+        rows = zip(*(values.tolist() for values in draws), strict=True)
+        for row, (start, step, pair) in enumerate(rows):
             first = max(step - stack + 1, 0)
             now = step - first
             records = space[: now + n_step + 1]
@@ -214,9 +227,18 @@ class Replay:
             images = records["image"]
             for view, at, (dy, dx) in zip(views, (now, now + n_step), pair, strict=True):
                 crop(_stacked(images, at, stack), dy, dx, pad, view[row])
-            batch.actions[row] = records["action"][now + 1]
-            batch.rewards[row], batch.discounts[row] = _n_step(records[now + 1 :], discount)
-        return batch
+            actions[row] = records["action"][now + 1]
+            rewards[row], discounts[row] = _n_step(records[now + 1 :], discount)
+        return Batch(stacks[0], actions, rewards, discounts, stacks[1])
+
+    def _draw(self, size: int, n_step: int, rng: np.random.Generator, pad: int) -> Draws:
+        which = rng.integers(len(self.episodes), size=size)
+        shifts = (
+            rng.integers(2 * pad + 1, size=(size, 2, 2)) if pad else np.zeros((size, 2, 2), int)
+        )
+        starts, lengths = np.array([self.episodes[episode] for episode in which.tolist()]).T
+        steps = [int(rng.integers(length - n_step + 1)) for length in lengths.tolist()]
+        return Draws(starts, np.array(steps), shifts)
 
     def sync(self) -> None:
         """Have everything that was added reach the disk."""

@@ -113,8 +113,8 @@ def _apply(training: Training, arrays: Mapping[str, np.ndarray]) -> None:
     training.learner.restore(arrays)
     training.step, training.elapsed = counters["step"], counters["elapsed"]
     training.attempt = Attempt(**counters["attempt"])
-    training.replay.head = counters["head"]
-    training.replay.episodes.extend((start, length) for start, length in counters["episodes"])
+    episodes = ((start, length) for start, length in counters["episodes"])
+    training.replay.restore(counters["head"], episodes)
     training.rng.bit_generator.state = counters["rng"]
     training.env.random_state.set_state(counters["env"])
     training.eval_env.random_state.set_state(counters["eval_env"])

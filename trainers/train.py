@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from trainers.attempt import RESET_PARTS, rule_of
+from trainers.device_replay import make_replay
 from trainers.drqv2 import Learner, resolve_precision
 from trainers.inits import Init
 from trainers.perturb import dormant_share, perturb, perturb_factor
@@ -78,10 +79,10 @@ class Training:
 
     def __init__(self, config: TrainConfig, replay_path: Path, init: Init | None = None) -> None:
         check_device(config.device)
+        torch.set_num_threads(config.threads)  # their number decides how sums are rounded
         precision = resolve_precision(config.precision, config.device)
         self.config = replace(config, precision=precision)
         _compute_the_same_every_time(precision)
-        torch.set_num_threads(config.threads)  # their number decides how sums are rounded
         train_seed, eval_seed = np.random.SeedSequence(config.seed).generate_state(2)
         self.env, self.eval_env = (self._make_env(int(seed)) for seed in (train_seed, eval_seed))
         if config.n_step > self.env.episode_steps:
@@ -129,8 +130,9 @@ class Training:
     def _make_replay(self, path: Path) -> Replay:
         config, longest = self.config, self.env.episode_steps
         steps = config.total_frames // config.action_repeat
-        return Replay(
+        return make_replay(
             path,
+            config.device,
             capacity=max(1, min(config.replay_capacity, steps)),
             slack=config.eval_every_frames // config.action_repeat + longest,
             episode_steps=longest,
@@ -262,7 +264,7 @@ class Training:
             return None
         batch = self.replay.sample(size, 1, self.config.discount, self.rng)
         noise = self.learner.clipped_noise((size, self.env.n_actions), self.std)
-        return batch.observations, noise.cpu().numpy()
+        return torch.as_tensor(batch.observations).cpu().numpy(), noise.cpu().numpy()
 
     def log_row(self, episodes: list[Episode], batch: NormBatch | None) -> dict[str, Any]:
         """The row of `LOG` that belongs to an evaluation just played."""

@@ -2,23 +2,20 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainers.replay import Replay, crop
+from trainers.device_replay import DeviceReplay
+from trainers.replay import Batch, Replay, crop
 
 SHAPE = (3, 6, 5)
+IMAGES = {"image_shape": SHAPE, "n_actions": 2}
 
 
 def make(path, capacity=40, slack=20, episode_steps=10) -> Replay:
-    return Replay(
-        path / "replay.bin",
-        capacity=capacity,
-        slack=slack,
-        episode_steps=episode_steps,
-        image_shape=SHAPE,
-        n_actions=2,
-    )
+    sizes = {"capacity": capacity, "slack": slack, "episode_steps": episode_steps}
+    return Replay(path / "replay.bin", **sizes, **IMAGES)
 
 
 def episode(steps: int, first: int):
@@ -100,8 +97,47 @@ def test_what_was_live_at_a_checkpoint_survives_one_interval(tmp_path) -> None:
         replay.add(*episode(10, first=0))
     replay.close()
     again = make(tmp_path, capacity=40, slack=20, episode_steps=10)
-    again.episodes.extend(episodes)
-    again.head = head
+    again.restore(head, episodes)
     after = again.sample(100, 1, 0.99, np.random.default_rng(7))
     for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+def make_on(device: str, path) -> Replay:
+    """As `make`, its images on a device, whether or not there is a reason to keep them there."""
+    file = make(path)
+    images = torch.empty((file.n_records, *SHAPE), dtype=torch.uint8, device=device)
+    file.close()
+    return DeviceReplay(file.path, images, capacity=40, slack=20, episode_steps=10, **IMAGES)
+
+
+def same_batches(one: Batch, two: Batch) -> None:
+    for name, left, right in zip(Batch._fields, one, two, strict=True):
+        np.testing.assert_array_equal(left, torch.as_tensor(right).cpu().numpy(), err_msg=name)
+        assert left.dtype == torch.as_tensor(right).cpu().numpy().dtype
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("n_step", "pad"), [(1, 0), (3, 2)])
+def test_a_device_gives_the_batches_of_the_file(tmp_path, device, n_step: int, pad: int) -> None:
+    """Also round the end of the ring, at episodes' beginnings, and after a restart."""
+    rng = np.random.default_rng(3)
+    paths = [tmp_path / "file", tmp_path / "device"]
+    for path in paths:
+        path.mkdir()
+    file, kept = make(paths[0]), make_on(device, paths[1])
+    for steps in (10, 10, 4, 10, 7, 10, 10, 10, 10, 10, 10):
+        images = rng.integers(0, 256, (steps + 1, *SHAPE), dtype=np.uint8)
+        others = rng.normal(size=(steps, 4))
+        for replay in (file, kept):
+            replay.add(images, others[:, :2], others[:, 2], others[:, 3])
+        draws = [(40, n_step, 0.9, np.random.default_rng(steps), pad) for _ in range(2)]
+        same_batches(file.sample(*draws[0]), kept.sample(*draws[1]))
+    assert any(start + length >= file.n_records for start, length in file.episodes)
+    again = make_on(device, paths[1])
+    again.restore(kept.head, kept.episodes)
+    draws = [(200, n_step, 0.9, np.random.default_rng(0), pad) for _ in range(2)]
+    same_batches(file.sample(*draws[0]), again.sample(*draws[1]))

@@ -13,10 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from tests.trainers.tiny import OPTIONS, TINY, Stop, quiet, same_runs, stop_at
+from trainers import train
 from trainers.cli import main
+from trainers.device_replay import DeviceReplay
+from trainers.replay import Replay
 from trainers.resume import resume_folder
 from trainers.run import begin, create_writer, images_kept, record_path, resume
 from trainers.train import Training
@@ -131,6 +135,24 @@ def test_a_resumed_run_equals_an_unbroken_one(unbroken: Path, tmp_path: Path, fr
     assert resume(path, quiet)
     same_runs(unbroken, path)
     assert not resume(path, quiet)  # complete
+
+
+def test_a_run_whose_replay_a_device_keeps_equals_an_unbroken_one(
+    unbroken: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """The device is the processor here: what it is to a training does not depend on which."""
+
+    def make_on_device(path: Path, device: str, **sizes) -> DeviceReplay:
+        with closing(Replay(path, **sizes)) as replay:
+            shape = (replay.n_records, *replay.record["image"].shape)
+        return DeviceReplay(path, torch.empty(shape, dtype=torch.uint8, device=device), **sizes)
+
+    monkeypatch.setattr(train, "make_replay", make_on_device)
+    path = tmp_path / "run.h5"
+    with pytest.raises(Stop):
+        begin(TINY, path, stop_at(2500), quiet)
+    assert resume(path, quiet)
+    same_runs(path, unbroken)
 
 
 def test_a_killed_run_resumes_to_an_unbroken_one(unbroken: Path, tmp_path: Path) -> None:
