@@ -59,8 +59,9 @@ def run(
     on with `vrltrain resume`. Options from --image-size on override the profile; each shows what
     the profiles have for walker_walk.
 
-    With --init, the settings are those of its file, the optimizers, the replay and the noise
-    schedule start afresh, and the networks that the file has as blank are drawn with the seed.
+    With --init, task and settings are those of its file unless given, the optimizers, the replay
+    and the noise schedule start afresh, and the networks that the file has as blank are drawn with
+    the seed.
     """
     from trainers.inits import read_init
     from trainers.process import prepare
@@ -147,8 +148,8 @@ def sweep(
     Runs that are done are skipped, runs that were stopped go on, a run that fails does not stop
     the others. Each finished run leaves a small record, seedN.json, beside its file.
 
-    INITS are transplants (`vrlprobe transplant`, `vrlprobe grid`) or runs, as for `vrltrain run
-    --init`.
+    INITS are transplants (`vrlprobe transplant`, `vrlprobe grid`) or runs, which bring their task
+    and settings, as for `vrltrain run --init`.
     """
     from joblib import cpu_count
 

@@ -20,11 +20,11 @@ OVERRIDES = [
 
 
 TASK, PROFILE = "walker_walk", "desk"
-task_option = click.option("--task", help=f"Domain and task.  [default: {TASK}; with inits theirs]")
+task_option = click.option("--task", help=f"Domain and task.  [default: {TASK}]")
 profile_option = click.option(
     "--profile", type=click.Choice(list(PROFILES)),
     help="desk: minutes on one core; paper: the published size and schedule.  "
-    f"[default: {PROFILE}; with inits their settings]",
+    f"[default: {PROFILE}]",
 )  # fmt: skip
 
 scratch_option = click.option(

@@ -141,3 +141,13 @@ def test_a_device_gives_the_batches_of_the_file(tmp_path, device, n_step: int, p
     again.restore(kept.head, kept.episodes)
     draws = [(200, n_step, 0.9, np.random.default_rng(0), pad) for _ in range(2)]
     same_batches(file.sample(*draws[0]), again.sample(*draws[1]))
+
+
+def test_a_batch_is_made_where_the_images_are(tmp_path) -> None:
+    """On a device that has shapes but no numbers: nothing of it passes through the processor."""
+    replay = make_on("meta", tmp_path)
+    replay.add(*episode(10, first=0))
+    batch = replay.sample(16, 3, 0.99, np.random.default_rng(0), pad=2)
+    for observations in (batch.observations, batch.next_observations):
+        assert observations.device.type == "meta"
+        assert observations.shape == (16, 9, *SHAPE[1:])
