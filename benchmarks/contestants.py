@@ -101,7 +101,7 @@ class Reference:
         self.env = dmc.make(config.task, config.frame_stack, config.action_repeat, config.seed)
         observed, n_actions = self.env.observation_spec(), self.env.action_spec().shape
         self.agent = drqv2.DrQV2Agent(
-            observed.shape, n_actions, torch.device("cpu"), config.learning_rate,
+            observed.shape, n_actions, torch.device(config.device), config.learning_rate,
             config.feature_dim, config.hidden_dim, config.target_tau, config.exploration_steps,
             config.update_every_steps, f"linear({config.noise_start},{config.noise_end},"
             f"{config.noise_steps})", config.noise_clip, use_tb=True,

@@ -38,7 +38,9 @@ HEADINGS = {
     "--reference", type=click.Path(path_type=Path, exists=True, file_okay=False),
     help=f"A checkout of the reference: {GET}",
 )  # fmt: skip
-@click.option("--side-by-side", is_flag=True, help="Two runs at once, and one on all the cores.")
+@click.option("--side-by-side", is_flag=True, help="Some runs at once, and one on all the cores.")
+@click.option("--runs", default=2, type=click.IntRange(2), show_default=True,
+              help="How many at once, for --side-by-side.")  # fmt: skip
 @click.option("--profile", type=click.Choice(list(PROFILES)), default="paper", show_default=True,
               help="Settings for --side-by-side; the reference has the paper's.")  # fmt: skip
 @click.option("--task", default="walker_walk", show_default=True)
@@ -51,11 +53,13 @@ HEADINGS = {
 @click.option("--loop-frames", default=2000, type=click.IntRange(0), show_default=True,
               help="Frames of whole training for each contestant, over all rounds.")  # fmt: skip
 @click.option("--threads", default=1, show_default=True, help="Cores and threads of a contestant.")
+@click.option("--device", default="cpu", show_default=True,
+              help="Where networks are kept and updated: cpu, cuda …")  # fmt: skip
 @click.option("--cpu", is_flag=True, help="Processor seconds: for a machine that is busy.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("build/benchmarks"))
 def main(
-    reference: Path | None, side_by_side: bool, profile: str, task: str, rounds: int, updates: int,
-    steps: int, loop_frames: int, threads: int, cpu: bool, output: Path,
+    reference: Path | None, side_by_side: bool, runs: int, profile: str, task: str, rounds: int,
+    updates: int, steps: int, loop_frames: int, threads: int, device: str, cpu: bool, output: Path,
 ) -> None:  # fmt: skip
     """Updates, environment and whole training of this trainer and the reference, in turns.
 
@@ -64,13 +68,13 @@ def main(
     output.mkdir(parents=True, exist_ok=True)
     counts = {"update": updates, "step": steps, "act": steps, "loop": loop_frames // 2 // rounds}
     if side_by_side:
-        config = PROFILES[profile](task)
-        click.echo(beside_itself(config, rounds, max(counts["loop"], 2), output))
+        config = replace(PROFILES[profile](task), device=device)
+        click.echo(beside_itself(config, runs, rounds, max(counts["loop"], 2), output))
     elif reference:
         if not (reference / "drqv2.py").is_file():
             raise click.UsageError(f"{reference} has no drqv2.py; to get the reference: {GET}")
         counts = {what: count for what, count in counts.items() if count}
-        config = replace(PROFILES["paper"](task), threads=threads)
+        config = replace(PROFILES["paper"](task), threads=threads, device=device)
         blocks = beside_reference(config, reference.resolve(), rounds, counts, output)
         click.echo(table(blocks, counts, cpu))
     else:
@@ -157,41 +161,48 @@ def _shown(measure: str, seconds: np.ndarray) -> str:
     return f"{1 / middle:.3g}" if measure in ("composed", "loop") else f"{1000 * middle:.4g}"
 
 
-def beside_itself(config: TrainConfig, rounds: int, count: int, output: Path) -> str:
-    """One run on one core, two at once on one each, and one on all cores, in turn."""
+def beside_itself(config: TrainConfig, runs: int, rounds: int, count: int, output: Path) -> str:
+    """One run on one core, several at once on one each, and one on all cores, in turn."""
     cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
-        raise click.UsageError("--side-by-side needs two processor cores, this process has one")
-    rates: dict[str, list[float]] = {"alone": [], "beside another": [], "on all cores": []}
+    if len(cores) < runs:
+        raise click.UsageError(
+            f"--side-by-side needs {runs} processor cores, this process has {len(cores)}"
+        )
+    rates: dict[str, list[float]] = {"alone": [], "beside others": [], "on all cores": []}
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(TemporaryDirectory(dir=output)))
-        one, two, wide = (
+        places = [*([core] for core in cores[:runs]), cores]
+        *narrow, wide = (
             stack.enter_context(
-                _worker(scratch, name, replace(config, threads=len(where)), where, None)
+                _worker(scratch, str(index), replace(config, threads=len(where)), where, None)
             )
-            for name, where in (("one", cores[:1]), ("two", cores[1:2]), ("wide", cores))
+            for index, where in enumerate(places)
         )
-        for worker in (one, two, wide):
+        for worker in (*narrow, wide):
             worker.spend("update", WARM["update"])
         for index in range(rounds):
             click.echo(f"round {index + 1} of {rounds}", err=True)
             frames = count * config.action_repeat
-            rates["alone"].append(frames / one.spend("loop", count).wall)
-            for worker in (one, two):
+            rates["alone"].append(frames / narrow[0].spend("loop", count).wall)
+            for worker in narrow:
                 worker.begin("loop", count)
-            both = [worker.end().wall for worker in (one, two)]
-            rates["beside another"].append(frames / float(np.mean(both)))
+            seconds = [worker.end().wall for worker in narrow]
+            rates["beside others"].append(frames / float(np.mean(seconds)))
             rates["on all cores"].append(frames / wide.spend("loop", count).wall)
     middle = {name: float(np.median(found)) for name, found in rates.items()}
-    slower = float(np.median(np.divide(rates["alone"], rates["beside another"]))) - 1
+    slower = float(np.median(np.divide(rates["alone"], rates["beside others"]))) - 1
+    lines = {
+        "one run on one core": middle["alone"],
+        f"each of {runs} runs, a core each": middle["beside others"],
+        "all of them together": runs * middle["beside others"],
+        f"one run on {len(cores)} cores": middle["on all cores"],
+    }
+    width = max(map(len, lines))
     return "\n".join(
         (
-            f"frames/s of {config.task}, {config.profile}",
-            f"one run on one core            {middle['alone']:.1f}",
-            f"each of two runs, a core each  {middle['beside another']:.1f}",
-            f"both together                  {2 * middle['beside another']:.1f}",
-            f"one run on {len(cores)} cores             {middle['on all cores']:.1f}",
-            f"a frame takes {slower:.0%} longer beside another run",
+            f"frames/s of {config.task}, {config.profile}, on {config.device}",
+            *(f"{text:{width}}  {rate:.1f}" for text, rate in lines.items()),
+            f"a frame takes {slower:.0%} longer beside the others",
         )
     )
 

@@ -87,6 +87,8 @@ class Worker:
 def serve(spec: Spec) -> None:
     """Build the contestant and do what the lines ask for, answering with the seconds spent."""
     os.sched_setaffinity(0, spec.cores)
+    import torch
+
     from benchmarks.contestants import Ours, Reference
     from trainers.profiles import TrainConfig
     from vrlprobe.format.episode import Episode
@@ -109,6 +111,8 @@ def serve(spec: Spec) -> None:
         what, count = json.loads(line)
         wall, cpu = time.perf_counter(), cpu_seconds(os.getpid())
         getattr(contestant, what)(count)
+        if config.device.startswith("cuda"):
+            torch.cuda.synchronize(config.device)
         spent = time.perf_counter() - wall, cpu_seconds(os.getpid()) - cpu
         print(json.dumps(spent), file=answers, flush=True)
     os._exit(0)  # the reference's loaders and renderers print tracebacks at a plain exit
