@@ -87,7 +87,7 @@ class Network:
     def agent(self) -> Any:
         """The networks."""
         with nullcontext(self.run) if self.run else open_run(self.path) as run:
-            return run.blank_agent() if self.frame is None else run.agent(self.frame)
+            return run.blank_agent(_seed(run)) if self.frame is None else run.agent(self.frame)
 
     def __reduce__(self) -> tuple[Any, tuple[Path, int | None, str, Any]]:
         name = str(self.run.config.get("architecture")) if self.run else ""
@@ -96,6 +96,12 @@ class Network:
     def __str__(self) -> str:
         which = "untrained" if self.frame is None else f"at frame {self.frame}"
         return f"{self.path.name} {which}"
+
+
+def _seed(run: Run) -> int:
+    """What its networks were drawn from, so that many runs' blank ones are as many draws."""
+    seed = run.config.get("seed")
+    return seed if isinstance(seed, int) and 0 <= seed < 2**63 else 0
 
 
 def _network(path: Path, frame: int | None, name: str, own: Any) -> Network:

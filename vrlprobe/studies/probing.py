@@ -91,7 +91,7 @@ def probe(
         min_active: of "omp", training samples on which a unit differs from 0 to be an atom; one
             in a hundred if None.
         controls: baselines to fit as well: "shuffled" (the states of other episodes), "blank" (an
-            untrained network of the same architecture).
+            untrained network of the same architecture, drawn with the run's seed if it has one).
         keep_own: test a run on episodes of its own too, where it is a source of the set.
         cache: a folder for what is fitted, so that an interrupted call goes on where it stopped
             and nothing is fitted twice; None keeps it for this call alone.
