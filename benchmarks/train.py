@@ -121,7 +121,9 @@ def _worker(
     if not recorded.exists():
         found = episodes(LOADER_WORKERS, config.task, config.image_size)
         columns = ("images", "actions", "rewards", "states", "physics")
-        np.savez(recorded, **{k: np.stack([getattr(e, k) for e in found]) for k in columns})
+        part = recorded.with_suffix(".part.npz")
+        np.savez(part, **{k: np.stack([getattr(e, k) for e in found]) for k in columns})
+        part.replace(recorded)
     spec = Spec(
         asdict(config), str(recorded), str(scratch / name), cores, reference and str(reference)
     )

@@ -9,7 +9,7 @@ import pytest
 from dm_control import suite
 
 from vrlprobe.envs import ALIASES, REWARD_COMPONENTS, PixelEnv, record_episode, split_task
-from vrlprobe.errors import UnknownTaskError
+from vrlprobe.errors import UnknownTaskError, VrlprobeError
 
 TASKS = ("walker_walk", "hopper_stand", "finger_spin", "cartpole_balance")
 
@@ -198,3 +198,11 @@ def test_triton_is_loaded_before_mesa_or_not_at_all(tmp_path, first, loaded) -> 
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )  # fmt: skip
     assert done.stdout.split() == loaded
+
+
+def test_a_simulation_that_diverges_says_so() -> None:
+    with PixelEnv("cartpole_balance", image_size=24, render="fast") as env:
+        env.reset()
+        env._env.physics.data.qvel[:] = 1e30
+        with pytest.raises(VrlprobeError, match="the simulation of cartpole_balance diverged: "):
+            env.step(np.zeros(1))

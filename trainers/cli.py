@@ -85,8 +85,12 @@ def run(
 
 @main.command(short_help="Go on with a run from its last checkpoint.")
 @click.argument("path", metavar="RUN", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--device",
+    help="Go on on another device: no longer the same bit for bit.  [default: the run's]",
+)
 @scratch_option
-def resume(path: Path, scratch: Path | None) -> None:
+def resume(path: Path, device: str | None, scratch: Path | None) -> None:
     """Continue a run that was stopped or killed from its last checkpoint, as if unbroken."""
     from trainers.process import prepare
     from trainers.progress import progress_of
@@ -100,7 +104,7 @@ def resume(path: Path, scratch: Path | None) -> None:
         config = config_of(opened)
     prepare()
     with progress_of(config, path, scratch) as progress:
-        worked = go_on(place, progress)
+        worked = go_on(place, progress, device)
     deliver(place, path)
     note = "" if worked else " (was complete already)"
     click.echo(f"{path}: {last_result(path)}{note}")
@@ -118,7 +122,7 @@ def resume(path: Path, scratch: Path | None) -> None:
 )  # fmt: skip
 @click.option(
     "-j", "--workers", type=click.IntRange(1),
-    help="Runs side by side.  [default: one a processor core]",
+    help="Runs side by side.  [default: one a processor core; with another --device one]",
 )  # fmt: skip
 @click.option(
     "--scheduler", metavar="ADDRESS",
@@ -151,10 +155,8 @@ def sweep(
     INITS are transplants (`vrlprobe transplant`, `vrlprobe grid`) or runs, which bring their task
     and settings, as for `vrltrain run --init`.
     """
-    from joblib import cpu_count
-
     from trainers.inits import read_init
-    from trainers.sweep import jobs_from, jobs_of, parse_seeds, recorded
+    from trainers.sweep import at_once, jobs_from, jobs_of, parse_seeds, recorded
 
     if workers and scheduler:
         raise click.UsageError("--workers counts runs on this machine: not with --scheduler")
@@ -176,7 +178,9 @@ def sweep(
     for path, record in done.items():
         click.echo(f"{path}: done before, see {record}")
     jobs = [replace(job, scratch=scratch) for job in jobs if job.path not in done]
-    if _sweep(jobs, workers or cpu_count(), scheduler):
+    devices = {job.config.device for job in jobs}
+    workers = workers or min(map(at_once, devices), default=1)
+    if _sweep(jobs, workers, scheduler):
         sys.exit(1)
 
 

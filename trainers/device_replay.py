@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from trainers.replay import Batch, Draws, Replay
+from trainers.replay import Batch, Draws, Replay, n_records
 
 ROOM = 4 * 2**30
-"""Bytes of a GPU that are left to networks and updates."""
+"""Bytes of a GPU that a run's updates may need."""
 
 
 def make_replay(path: Path, device: str, **sizes: Any) -> Replay:
@@ -22,21 +23,12 @@ def make_replay(path: Path, device: str, **sizes: Any) -> Replay:
         device: where the agent is.
         sizes: as `Replay`'s.
     """
-    replay = Replay(path, **sizes)
-    shape = (replay.n_records, *replay.record["image"].shape)
-    if torch.device(device).type != "cuda" or not _has_room(device, math.prod(shape)):
-        return replay
-    try:
-        images = torch.empty(shape, dtype=torch.uint8, device=device)
-    except torch.cuda.OutOfMemoryError:  # another run took the room in this moment
-        return replay
-    replay.close()
-    return DeviceReplay(path, images, **sizes)
-
-
-def _has_room(device: str, needed: int) -> bool:
-    free: int = torch.cuda.mem_get_info(device)[0]
-    return needed + ROOM <= free
+    if torch.device(device).type == "cuda":
+        records = n_records(*(sizes[name] for name in ("capacity", "slack", "episode_steps")))
+        if records * math.prod(sizes["image_shape"]) + ROOM <= torch.cuda.mem_get_info(device)[0]:
+            with suppress(torch.cuda.OutOfMemoryError):  # another run took it in this moment
+                return DeviceReplay(path, device, room=ROOM, **sizes)
+    return Replay(path, **sizes)
 
 
 class DeviceReplay(Replay):
@@ -46,13 +38,21 @@ class DeviceReplay(Replay):
 
     Args:
         path: as `Replay`'s.
-        images: room for an image a record, uint8 (n_records, 3, H, W), on the device.
+        device: where images are kept and batches made.
+        room: bytes there that torch takes for later, so that runs which begin beside this one do
+            not.
         sizes: as `Replay`'s.
     """
 
-    def __init__(self, path: Path, images: torch.Tensor, **sizes: Any) -> None:
+    def __init__(self, path: Path, device: str, *, room: int = 0, **sizes: Any) -> None:
         super().__init__(path, **sizes)
-        self._images = images
+        shape = (self.n_records, *self.record["image"].shape)
+        try:
+            self._images = torch.empty(shape, dtype=torch.uint8, device=device)
+            torch.empty(room, dtype=torch.uint8, device=device)
+        except BaseException:
+            super().close()
+            raise
         others = [(name, self.record[name]) for name in ("action", "reward", "discount")]
         self._others = np.zeros(self.n_records, np.dtype(others))
 
@@ -65,6 +65,13 @@ class DeviceReplay(Replay):
             whole = self.n_records - start
             self._keep(records[:whole], start)
             self._keep(records[whole:], 0)
+
+    def close(self) -> None:
+        """Close the file and free the device's memory, also for other processes."""
+        super().close()
+        on_gpu, self._images = self._images.is_cuda, self._images.new_empty(0)
+        if on_gpu:
+            torch.cuda.empty_cache()
 
     def _write(self, records: np.ndarray, at: int) -> None:
         super()._write(records, at)
@@ -104,18 +111,15 @@ class DeviceReplay(Replay):
 
     def _stacks(self, draws: Draws, ahead: int, shifts: np.ndarray) -> torch.Tensor:
         """Stacked images `ahead` of the draws' steps, each moved by its shift (B, 2)."""
-        colours, height, width = self._images.shape[1:]
-        newest = np.arange(1 - self.frame_stack, 1) + ahead
-        at = self._at(draws, newest).repeat(colours, axis=1)
-        channel = np.tile(np.arange(colours), self.frame_stack)
-        rows, columns = (
-            np.clip(np.arange(length) + shift[:, None], 0, length - 1)
-            for length, shift in zip((height, width), shifts.T, strict=True)
-        )
-        index = (
-            at[:, :, None, None],
-            channel[:, None, None],
-            rows[:, None, :, None],
-            columns[:, None, None],
-        )
-        return self._images[tuple(torch.from_numpy(i).to(self._images.device) for i in index)]
+        at = self._at(draws, np.arange(1 - self.frame_stack, 1) + ahead)
+        stacks = self._images.index_select(0, self._here(at.ravel()))
+        stacks = stacks.view(len(at), -1, *self._images.shape[2:])
+        for axis, shift in zip((2, 3), shifts.T, strict=True):  # each a gather of its own: one of
+            length = stacks.shape[axis]  # all four axes has indices of 8 bytes for every pixel
+            moved = np.clip(np.arange(length) + shift[:, None], 0, length - 1)
+            index = self._here(moved).view(len(at), 1, *(-1 if i == axis else 1 for i in (2, 3)))
+            stacks = stacks.gather(axis, index.expand(stacks.shape))
+        return stacks
+
+    def _here(self, index: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(index).to(self._images.device)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainers.machine import Machine
+from trainers.machine import speedup
 from trainers.profiles import TrainConfig
 from trainers.replay import Batch
 from vrlprobe.agents.drqv2 import NORM_LAYERS, DrQV2Agent, add_noise
@@ -19,17 +19,17 @@ TENSOR_CORES = (8, 0)
 """CUDA capability from which a GPU multiplies bfloat16 (Ampere)."""
 
 
-FASTER = 1.5
+FASTER = 1.25
 """How many times float32's speed bfloat16 products need on a processor: convolutions gain less."""
 
 
 def resolve_precision(name: str, device: str = "cpu") -> str:
     """`float32` or `bfloat16`; `auto` takes bfloat16 where the processor or GPU is faster in it."""
     if name == "auto":
-        if torch.device(device).type == "cuda":
+        kind = torch.device(device).type
+        faster = kind == "cpu" and _processor_is_faster_in_bfloat16()
+        if kind == "cuda":
             faster = torch.cuda.get_device_capability(device) >= TENSOR_CORES
-        else:
-            faster = _processor_is_faster_in_bfloat16()
         return "bfloat16" if faster else "float32"
     if name not in ("float32", "bfloat16"):
         raise ValueError(f"precision is auto, float32 or bfloat16, not {name!r}")
@@ -41,15 +41,12 @@ def _processor_is_faster_in_bfloat16() -> bool:
     """Told from its instructions where they leave no doubt, else timed, once a process.
 
     AVX-512's bfloat16 products are 2.1 times as fast as float32's on a Zen 4, and half as fast on
-    an Emerald Rapids that hides its tiles from a virtual machine: nowhere near `FASTER`, so that
-    the answer is the same every time.
+    an Emerald Rapids that hides its tiles from a virtual machine: far from `FASTER` on either side,
+    and timed in turns, so that other work on the machine does not change the answer.
     """
     if torch.cpu._is_amx_tile_supported():
         return True
-    if not torch.cpu._is_avx512_bf16_supported():
-        return False
-    machine = Machine()
-    return machine.matrix_rate("bfloat16") > FASTER * machine.matrix_rate("float32")
+    return torch.cpu._is_avx512_bf16_supported() and speedup("bfloat16", "float32") > FASTER
 
 
 class Learner:
@@ -100,7 +97,7 @@ class Learner:
 
     def _here(self, values: np.ndarray | Tensor) -> Tensor:
         """Values on the agent's device."""
-        return torch.as_tensor(values).to(self.device, non_blocking=True)
+        return torch.as_tensor(values).to(self.device)
 
     def explore(self, observation: np.ndarray, std: float) -> np.ndarray:
         """A noisy action (n_actions,) for one observation (3 * frame_stack, H, W)."""

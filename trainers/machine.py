@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 
+import numpy as np
 import torch
 
 from trainers.costs import Cost
@@ -28,16 +29,13 @@ class Machine:
 
     def seconds(self, cost: Cost) -> float:
         """The least time of a cost, with moving and computing overlapped as well as can be."""
-        computing = cost.operations and cost.operations / self.matrix_rate(cost.precision)
+        computing = cost.operations and cost.operations / self._matrix_rate(cost.precision)
         moving = cost.bytes and cost.bytes / self._copy_rate(cost.bytes / cost.times)
         return cost.times and max(computing, moving)
 
-    def matrix_rate(self, precision: str) -> float:
-        """Operations per second of square products in `float32` or `bfloat16`."""
+    def _matrix_rate(self, precision: str) -> float:
         if precision not in self.matrix_rates:
-            left, right = torch.rand(2, MATRIX_SIDE, MATRIX_SIDE).to(getattr(torch, precision))
-            out = torch.empty_like(left)
-            seconds = _best(lambda: torch.mm(left, right, out=out))
+            seconds = _best(_product(precision))
             self.matrix_rates[precision] = 2 * MATRIX_SIDE**3 / seconds
         return self.matrix_rates[precision]
 
@@ -50,10 +48,27 @@ class Machine:
         return self.copy_rates[size]
 
 
+def speedup(precision: str, other: str) -> float:
+    """How many times as fast square products are in one precision as in another.
+
+    The median over pairs timed one after the other: what disturbs one disturbs both.
+    """
+    calls = _product(precision), _product(other)
+    pairs = [[_seconds(call) for call in calls] for _ in range(REPEATS + 1)]
+    return float(np.median([slow / fast for fast, slow in pairs[1:]]))
+
+
+def _product(precision: str) -> Callable[[], object]:
+    left, right = torch.rand(2, MATRIX_SIDE, MATRIX_SIDE).to(getattr(torch, precision))
+    out = torch.empty_like(left)
+    return lambda: torch.mm(left, right, out=out)
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
 def _best(call: Callable[[], object]) -> float:
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return min(_seconds(call) for _ in range(REPEATS))

@@ -87,6 +87,12 @@ def _stacked(images: np.ndarray, at: int, stack: int) -> np.ndarray:
     return images[np.maximum(np.arange(at + 1 - stack, at + 1), 0)]
 
 
+def n_records(capacity: int, slack: int, episode_steps: int) -> int:
+    """Records of a replay that holds so many transitions in episodes of so many steps at most."""
+    episodes = -(-capacity // episode_steps) + -(-slack // episode_steps) + 2
+    return episodes * (episode_steps + 1)
+
+
 class Replay:
     """A ring of whole episodes on disk.
 
@@ -127,15 +133,19 @@ class Replay:
                 ("discount", np.float32),
             ]
         )
-        episodes = -(-capacity // episode_steps) + -(-slack // episode_steps) + 2
-        self.n_records = episodes * (episode_steps + 1)
+        self.n_records = n_records(capacity, slack, episode_steps)
         self.episodes: deque[tuple[int, int]] = deque()  # first record, number of transitions
         self.head = 0
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        if (found := os.fstat(self._fd).st_size) not in (0, self.nbytes):
-            os.close(self._fd)
-            raise ResumeError(f"{path} has {found} bytes, needed {self.nbytes}: it is not whole")
-        os.ftruncate(self._fd, self.nbytes)
+        try:
+            if (found := os.fstat(self._fd).st_size) not in (0, self.nbytes):
+                raise ResumeError(
+                    f"{path} has {found} bytes, needed {self.nbytes}: it is not whole"
+                )
+            os.ftruncate(self._fd, self.nbytes)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def nbytes(self) -> int:
@@ -237,8 +247,7 @@ class Replay:
             rng.integers(2 * pad + 1, size=(size, 2, 2)) if pad else np.zeros((size, 2, 2), int)
         )
         starts, lengths = np.array([self.episodes[episode] for episode in which.tolist()]).T
-        steps = [int(rng.integers(length - n_step + 1)) for length in lengths.tolist()]
-        return Draws(starts, np.array(steps), shifts)
+        return Draws(starts, rng.integers(lengths - n_step + 1), shifts)
 
     def sync(self) -> None:
         """Have everything that was added reach the disk."""

@@ -5,6 +5,7 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,13 +153,15 @@ def begin(
         path.unlink(missing_ok=True)
         folder.mkdir(exist_ok=True)
         (folder / REPLAY).unlink(missing_ok=True)
+        training = None
         try:
             with closing(Training(config, folder / REPLAY, init)) as training:
                 announce(check_space(training, path.parent))
                 with create_writer(path, training, init) as writer:
                     _train(training, writer, folder, progress)
         except BaseException:
-            _discard_unbegun(path, folder)
+            if training is None or not training.checkpoints:
+                _discard_unbegun(path, folder)
             raise
         _finish(path, folder)
 
@@ -208,14 +211,20 @@ def is_begun(path: Path) -> bool:
         return bool(len(run.frames)) or run.state == "growing"
 
 
-def resume(path: Path, progress: Progress) -> bool:
+def resume(path: Path, progress: Progress, device: str | None = None) -> bool:
     """Continue a run from its last checkpoint; False when it was complete already.
+
+    Args:
+        path: the run file.
+        progress: called after every episode and evaluation.
+        device: another one than the run was begun on, whose products are rounded otherwise.
 
     Raises:
         ResumeError: the run is being written, has no checkpoint, or its state is missing.
     """
     with _stopped_run(path) as run:
         config, frame = config_of(run), int(run.frames[-1])
+        config = replace(config, device=device or config.device)
         parameters, digest = run.parameters(frame), run.digest(frame)
     folder = resume_folder(path)
     if frame >= config.evaluation_frames[-1]:

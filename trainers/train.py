@@ -61,11 +61,15 @@ class Playing:
     over: bool = False
 
 
-def _compute_the_same_every_time(precision: str) -> None:
-    """Have a GPU take the same kernels each time, and full products where float32 is asked for."""
+def _compute_the_same_every_time() -> None:
+    """Have a GPU take the same kernels each time, and full products in float32.
+
+    Also beside bfloat16 updates: actions and logged gradient norms are float32's.
+    """
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.allow_tf32 = precision != "float32"
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
 
 
 class Training:
@@ -82,7 +86,7 @@ class Training:
         torch.set_num_threads(config.threads)  # their number decides how sums are rounded
         precision = resolve_precision(config.precision, config.device)
         self.config = replace(config, precision=precision)
-        _compute_the_same_every_time(precision)
+        _compute_the_same_every_time()
         train_seed, eval_seed = np.random.SeedSequence(config.seed).generate_state(2)
         self.env, self.eval_env = (self._make_env(int(seed)) for seed in (train_seed, eval_seed))
         if config.n_step > self.env.episode_steps:
@@ -125,7 +129,7 @@ class Training:
     def _blank_agent(self, seed: int) -> DrQV2Agent:
         torch.manual_seed(seed)
         sizes = {**self.config.stored(), "action_dim": self.env.n_actions}
-        return DrQV2Agent.from_config(sizes)
+        return DrQV2Agent.from_config(sizes).eval()  # it has nothing that trains otherwise
 
     def _make_replay(self, path: Path) -> Replay:
         config, longest = self.config, self.env.episode_steps

@@ -282,11 +282,15 @@ class PixelEnv:
         self._images.extend([image] * self.frame_stack)
 
     def step(self, action: np.ndarray) -> Step:
-        """Hold one action, (n_actions,) in [-1, 1], for `action_repeat` frames."""
+        """Hold one action, (n_actions,) in [-1, 1], for `action_repeat` frames.
+
+        Raises:
+            VrlprobeError: the simulation diverged.
+        """
         scaled = self._low + (np.asarray(action, np.float64) + 1) / 2 * self._range
         reward, discount = 0.0, 1.0
         for _ in range(self.action_repeat):
-            result = self._env.step(scaled)
+            result = self._simulate(scaled)
             reward += (result.reward or 0.0) * discount
             discount *= result.discount
             if result.last():
@@ -294,6 +298,15 @@ class PixelEnv:
         self._observed = dict(result.observation)
         self._images.append(self.render())
         return Step(reward, discount, result.last())
+
+    def _simulate(self, action: np.ndarray) -> Any:
+        from dm_control.rl.control import PhysicsError
+
+        try:
+            return self._env.step(action)
+        except PhysicsError as error:
+            reason = str(error).partition("\n")[0]
+            raise VrlprobeError(f"the simulation of {self.task} diverged: {reason}") from None
 
     def close(self) -> None:
         """Free the renderer and the physics; safe to call twice."""

@@ -152,3 +152,23 @@ def test_a_config_that_does_not_fit_is_found_before_memory_is_taken(
 ) -> None:
     with pytest.raises((RuntimeError, TypeError, ValueError), match=reason):
         DrQV2Agent.from_parameters({**SMALL, key: value}, small.named_tensors())
+
+
+def test_an_agent_of_a_part_of_the_networks_has_no_others(small: DrQV2Agent) -> None:
+    """None is drawn for what a file lacks, nor a number from the program's own stream."""
+    tensors = {n: t for n, t in small.named_tensors().items() if not n.startswith("critic")}
+    before = torch.random.get_rng_state()
+    agent = DrQV2Agent.from_parameters(SMALL, tensors)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert agent.critic is None
+    assert agent.critic_target is None
+    assert agent.named_tensors().keys() == tensors.keys()
+    seen = np.random.default_rng(0).integers(0, 256, (3, 9, 20, 20), dtype=np.uint8)
+    np.testing.assert_array_equal(agent.act(seen), small.act(seen))
+
+
+@pytest.mark.parametrize("part", ["encoder", "actor"])
+def test_no_agent_acts_without_encoder_and_actor(small: DrQV2Agent, part: str) -> None:
+    tensors = {n: t for n, t in small.named_tensors().items() if not n.startswith(part)}
+    with pytest.raises(ValueError, match=f"the parameters have no {part}"):
+        DrQV2Agent.from_parameters(SMALL, tensors)

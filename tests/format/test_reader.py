@@ -43,6 +43,13 @@ def test_everything_comes_back(sealed):
             run.config["task"] = "other"
 
 
+def test_what_a_run_says_cannot_be_changed(sealed):
+    with open_run(sealed) as run:
+        for values in (run.frames, run.returns):
+            with pytest.raises(ValueError, match="read-only"):
+                values[:] = 0
+
+
 def test_returns_are_sums_of_rewards(sealed):
     """In double precision, one an episode."""
     with open_run(sealed) as run:

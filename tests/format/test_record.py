@@ -79,6 +79,13 @@ def test_runs_and_records_open_by_one_name(run, tmp_path: Path) -> None:
         np.testing.assert_array_equal(open_logged(path).frames, run.frames)
 
 
+def test_what_a_record_says_cannot_be_changed(run) -> None:
+    record = make_record(run)
+    for values in (record.frames, record.returns, record.final_returns):
+        with pytest.raises(ValueError, match="read-only"):
+            values[:] = 0
+
+
 def test_the_key_is_that_of_settings_and_seed() -> None:
     assert config_digest({"a": 1, "seed": 2}) == config_digest({"seed": 2, "a": 1})
     assert config_digest({"a": 1, "seed": 2}) != config_digest({"a": 1, "seed": 3})

@@ -9,7 +9,6 @@ import torch
 
 from trainers import drqv2
 from trainers.drqv2 import Learner, resolve_precision
-from trainers.machine import Machine
 from trainers.profiles import TrainConfig
 from trainers.replay import Batch
 from vrlprobe.agents.drqv2 import DrQV2Agent
@@ -165,7 +164,7 @@ def test_precision_is_what_the_processor_is_faster_in(
     """Timed, as recorded on these machines, only where its instructions leave it open."""
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: products)
-    monkeypatch.setattr(Machine, "matrix_rate", lambda _, precision: rates[precision])
+    monkeypatch.setattr(drqv2, "speedup", lambda one, other: rates[one] / rates[other])
     uncached = drqv2._processor_is_faster_in_bfloat16.__wrapped__
     monkeypatch.setattr(drqv2, "_processor_is_faster_in_bfloat16", uncached)
     assert resolve_precision("auto") == expected

@@ -1,12 +1,15 @@
 """The replay against straightforward numpy: padding, returns, stacks, and the ring."""
 
+import os
+import sys
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainers.device_replay import DeviceReplay
+from trainers.device_replay import ROOM, DeviceReplay, make_replay
 from trainers.replay import Batch, Replay, crop
 
 SHAPE = (3, 6, 5)
@@ -106,12 +109,12 @@ def test_what_was_live_at_a_checkpoint_survives_one_interval(tmp_path) -> None:
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
-def make_on(device: str, path) -> Replay:
+SIZES = {"capacity": 40, "slack": 20, "episode_steps": 10, **IMAGES}
+
+
+def make_on(device: str, path) -> DeviceReplay:
     """As `make`, its images on a device, whether or not there is a reason to keep them there."""
-    file = make(path)
-    images = torch.empty((file.n_records, *SHAPE), dtype=torch.uint8, device=device)
-    file.close()
-    return DeviceReplay(file.path, images, capacity=40, slack=20, episode_steps=10, **IMAGES)
+    return DeviceReplay(path / "replay.bin", device, **SIZES)
 
 
 def same_batches(one: Batch, two: Batch) -> None:
@@ -151,3 +154,37 @@ def test_a_batch_is_made_where_the_images_are(tmp_path) -> None:
     for observations in (batch.observations, batch.next_observations):
         assert observations.device.type == "meta"
         assert observations.shape == (16, 9, *SHAPE[1:])
+
+
+@pytest.mark.parametrize(
+    ("device", "free", "kept"),
+    [("cuda", 88 * 90 + ROOM, True), ("cuda", 88 * 90 + ROOM - 1, False), ("cpu", 2**60, False)],
+)
+def test_images_are_kept_where_there_is_room(
+    tmp_path, monkeypatch, device: str, free: int, kept: bool
+) -> None:
+    """A GPU with so many bytes free; what is made there is made on a device without numbers."""
+
+    def make_without_numbers(*shape, **how):
+        return empty(*shape, **how | {"device": "meta"})
+
+    empty = torch.empty
+    monkeypatch.setattr(torch, "empty", make_without_numbers)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, 2**60))
+    replay = make_replay(tmp_path / "replay.bin", device, **SIZES)
+    assert replay.n_records == 88  # of 3 x 6 x 5 bytes
+    assert isinstance(replay, DeviceReplay) == kept
+
+
+def test_a_gpu_that_fills_up_meanwhile_leaves_the_file(tmp_path, monkeypatch) -> None:
+    def refuse(*_, **__):
+        raise torch.cuda.OutOfMemoryError
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (2**60, 2**60))
+    monkeypatch.setattr(torch, "empty", refuse)
+    descriptors = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else None
+    replay = make_replay(tmp_path / "replay.bin", "cuda", **SIZES)
+    assert type(replay) is Replay
+    replay.close()
+    if descriptors is not None:
+        assert len(os.listdir("/proc/self/fd")) == descriptors

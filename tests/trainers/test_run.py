@@ -1,5 +1,6 @@
 """Whole trainings, small but real: what they write, how they stop, and how they go on."""
 
+import errno
 import json
 import os
 import shutil
@@ -20,7 +21,6 @@ from tests.trainers.tiny import OPTIONS, TINY, Stop, quiet, same_runs, stop_at
 from trainers import train
 from trainers.cli import main
 from trainers.device_replay import DeviceReplay
-from trainers.replay import Replay
 from trainers.resume import resume_folder
 from trainers.run import begin, create_writer, images_kept, record_path, resume
 from trainers.train import Training
@@ -142,12 +142,7 @@ def test_a_run_whose_replay_a_device_keeps_equals_an_unbroken_one(
 ) -> None:
     """The device is the processor here: what it is to a training does not depend on which."""
 
-    def make_on_device(path: Path, device: str, **sizes) -> DeviceReplay:
-        with closing(Replay(path, **sizes)) as replay:
-            shape = (replay.n_records, *replay.record["image"].shape)
-        return DeviceReplay(path, torch.empty(shape, dtype=torch.uint8, device=device), **sizes)
-
-    monkeypatch.setattr(train, "make_replay", make_on_device)
+    monkeypatch.setattr(train, "make_replay", DeviceReplay)
     path = tmp_path / "run.h5"
     with pytest.raises(Stop):
         begin(TINY, path, stop_at(2500), quiet)
@@ -184,6 +179,61 @@ def test_a_killed_run_resumes_to_an_unbroken_one(unbroken: Path, tmp_path: Path)
         assert 2000 in run.frames
     resume(path, quiet)
     same_runs(unbroken, path)
+
+
+def test_a_run_that_cannot_be_read_for_a_moment_is_kept(
+    unbroken: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """A network file system's error ends the training, and the look at what it left, too."""
+
+    def fail(training: Training) -> None:
+        if training.frame >= 2500:
+            monkeypatch.setattr(consistency, "consistency_flags", cannot_read)
+            raise OSError(errno.EIO, "Input/output error")
+
+    def cannot_read(path: Path) -> int:
+        raise FormatError(f"{path}: cannot be read: Input/output error")
+
+    consistency = sys.modules["vrlprobe.format.filesystem"]
+    path = tmp_path / "run.h5"
+    with pytest.raises(OSError, match="Input/output error"):
+        begin(TINY, path, fail, quiet)
+    monkeypatch.undo()
+    assert resume(path, quiet)
+    same_runs(path, unbroken)
+
+
+def test_a_run_goes_on_on_another_device(tmp_path: Path) -> None:
+    """The settings that it keeps are those that it was begun with."""
+    path = tmp_path / "run.h5"
+    with pytest.raises(Stop):
+        begin(TINY, path, stop_at(2500), quiet)
+    refused = CliRunner().invoke(main, ["resume", str(path), "--device", "quantum"])
+    assert refused.exit_code == 1
+    assert "device 'quantum' cannot be used here" in refused.output
+    done = CliRunner().invoke(main, ["resume", str(path), "--device", "cpu:0"])
+    assert done.exit_code == 0, done.output
+    with open_run(path) as run:
+        assert run.state == "sealed"
+        assert run.config["device"] == "cpu"
+
+
+def test_want_of_memory_is_one_line(tmp_path: Path) -> None:
+    options = ["run", *OPTIONS, "--hidden-dim", str(10**8), "-o", str(tmp_path / "run.h5")]
+    result = CliRunner().invoke(main, options)
+    assert result.exit_code == 1
+    assert result.output.startswith("main: not enough memory: can't allocate memory")
+    assert len(result.output.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_actions_and_gradients_are_float32s_beside_bfloat16_updates(tmp_path: Path) -> None:
+    """Also on a GPU, which would else take its own shorter type."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    with closing(Training(replace(TINY, precision="bfloat16"), tmp_path / "replay.bin")):
+        assert not torch.backends.cudnn.allow_tf32
+        assert not torch.backends.cuda.matmul.allow_tf32
+        assert torch.backends.cudnn.deterministic
 
 
 def test_sigterm_ends_with_how_to_go_on(tmp_path: Path) -> None:

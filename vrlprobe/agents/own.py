@@ -86,7 +86,8 @@ class OwnArchitecture:
 
     def from_parameters(self, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> ModuleAgent:
         """A checkpoint's agent; raises ValueError where the parameters do not fit."""
-        agent = self.from_config(config)
+        with torch.random.fork_rng(devices=[]):  # what is drawn here is overwritten
+            agent = self.from_config(config)
         agent.load_named_tensors(tensors)
         return agent
 

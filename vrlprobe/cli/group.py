@@ -7,6 +7,9 @@ import click
 
 from vrlprobe.errors import VrlprobeError
 
+ALLOCATOR = "DefaultCPUAllocator"
+"""How torch's errors call the processor's memory."""
+
 
 class CleanGroup(click.Group):
     """A group whose commands end with one line on a mistake in their options or their input."""
@@ -28,8 +31,11 @@ class CleanGroup(click.Group):
         except KeyboardInterrupt:
             click.echo("stopped", err=True)
             sys.exit(130)
-        except MemoryError as error:
-            click.echo(f"{ctx.info_name}: not enough memory: {error}", err=True)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_want_of_memory(error):
+                raise
+            reason = str(error).partition("\n")[0].rpartition(f"{ALLOCATOR}: ")[2]
+            click.echo(f"{ctx.info_name}: not enough memory: {reason}", err=True)
             sys.exit(1)
         except OSError as error:
             if isinstance(error, BrokenPipeError):
@@ -37,3 +43,9 @@ class CleanGroup(click.Group):
             where = f"{error.filename}: " if error.filename else ""
             click.echo(f"{ctx.info_name}: {where}{error.strerror or error}", err=True)
             sys.exit(1)
+
+
+def _is_want_of_memory(error: Exception) -> bool:
+    """Torch says so by a RuntimeError: on a GPU of its own type, on a processor by the text."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    return bool(kinds & {"MemoryError", "OutOfMemoryError"}) or ALLOCATOR in str(error)

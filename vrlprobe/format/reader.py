@@ -71,6 +71,7 @@ class Run:
         self.frames: NDArray[np.int64] = self._rows(FRAME, count)
         if np.any(np.diff(self.frames) <= 0):
             raise IntegrityError(f"{self.path}: the checkpoints' frames are not ascending")
+        self.frames.setflags(write=False)
         self._returns: NDArray[np.float64] | None = None
 
     def _attach(self, file: h5py.File, count: int) -> None:

@@ -63,6 +63,10 @@ class Record:
     versions: Mapping[str, str]
     sections: Mapping[str, Any]
 
+    def __post_init__(self) -> None:
+        for values in (self.frames, self.returns, self.final_returns):
+            values.setflags(write=False)
+
     def __repr__(self) -> str:
         return f"<Record {self.name}: {len(self.frames)} checkpoints, {self.state}>"
 
