@@ -130,6 +130,37 @@ class TestCombine:
         with pytest.raises(FormatError, match="the run seed3#2 is in b and in c: give one"):
             combine_results({"a": seed3("a1"), "b": seed3("b1"), "c": seed3("b1")})
 
+    def of_frames(self, dataset, seed=3, **digests):
+        """Runs of one label: `at_0="a0"` is the digest at frame 0."""
+        frames = [int(name.removeprefix("at_")) for name in digests]
+        part = dataset.isel(frame=[0] * len(frames)).assign_coords(frame=frames)
+        checkpoint = xr.DataArray([list(digests.values())], dims=("run", "frame"))
+        configs = json.dumps({"seed3": {"seed": seed}})
+        return part.assign(checkpoint=checkpoint).assign_attrs(configs=configs)
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ({"at_0": "a0", "at_8": "a8"}, {"at_8": "a8", "at_20": "a20"}),
+            ({"at_8": "a8", "at_20": "a20"}, {"at_0": "a0", "at_8": "a8"}),
+            ({"at_0": "a0", "at_8": "a8"}, {"at_20": "a20"}),
+            ({"at_0": "a0", "at_8": "a8"}, {"at_0": "a0", "at_20": "a20"}),
+        ],
+    )
+    def test_one_run_at_other_frames_is_refused(self, dataset, one, other):
+        results = {"a": self.of_frames(dataset, **one), "b": self.of_frames(dataset, **other)}
+        with pytest.raises(FormatError, match="the run seed3 is in a and in b: give one"):
+            combine_results(results)
+
+    def test_another_seed_or_another_checkpoint_at_a_frame_is_another_run(self, dataset):
+        first = self.of_frames(dataset, at_0="a0", at_8="a8")
+        for second in (
+            self.of_frames(dataset, seed=4, at_20="a20"),
+            self.of_frames(dataset, at_8="b8", at_20="b20"),
+        ):
+            whole = combine_results({"a": first, "b": second})
+            assert whole["run"].values.tolist() == ["seed3", "seed3#2"]
+
     @pytest.mark.parametrize("changed", [{"max_atoms": 6}, {"probe": "ridge"}])
     def test_other_options_are_refused(self, dataset, changed):
         (option,) = changed

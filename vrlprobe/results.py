@@ -4,6 +4,7 @@ import json
 import platform
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -110,15 +111,17 @@ def combine_results(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
         )
     (first_name, first), *others = results.items()
     origin = dict.fromkeys(first["run"].values.tolist(), first_name)
-    parts, known = [first], _last_digests(first)
+    parts, known = [first], _trainings(first)
     for name, result in others:
-        for digest in _last_digests(result):
-            if twin := known.get(digest):
+        given = _trainings(result)
+        for twin, one in known.items():
+            if any(one.may_be(other) for other in given.values()):
                 raise FormatError(f"the run {twin} is in {origin[twin]} and in {name}: give one")
         result = _relabelled(result, origin)
         parts.append(result)
-        known |= _last_digests(result)
-        origin |= dict.fromkeys(result["run"].values.tolist(), name)
+        labels = result["run"].values.tolist()
+        known |= dict(zip(labels, given.values(), strict=False))
+        origin |= dict.fromkeys(labels, name)
         for dim in ("layer", "component", "control"):
             mine, its = (
                 list(part[dim].values) if dim in part.dims else None for part in (first, result)
@@ -178,11 +181,37 @@ def check_kind(found: Any, *kinds: str) -> None:
             )
 
 
-def _last_digests(result: xr.Dataset) -> dict[str, str]:
-    """Runs by the digest of the last checkpoint that a result has of them, where it keeps them."""
+@dataclass(frozen=True)
+class _Training:
+    """What a result tells a run by: its label and config, and digests of checkpoints by frame."""
+
+    label: str
+    config: Any
+    digests: Mapping[int, str]
+
+    def may_be(self, other: "_Training") -> bool:
+        """Whether both are one run; where no frame of theirs tells, label and config decide."""
+        mine, its = self.digests, other.digests
+        if mine.get(max(mine, default=-1)) in its.values():
+            return True
+        if its.get(max(its, default=-1)) in mine.values():
+            return True
+        alike = (self.label, self.config) == (other.label, other.config)
+        return alike and all(mine[frame] == its[frame] for frame in mine.keys() & its.keys())
+
+
+def _trainings(result: xr.Dataset) -> dict[str, _Training]:
+    """A result's runs by their labels, in its order; none where it keeps no digests."""
     if "checkpoint" not in result:
         return {}
-    return {last_digest(result, run): run for run in result["run"].values.tolist()}
+    configs = json.loads(result.attrs.get("configs", "{}"))
+    frames = result["frame"].values.tolist()
+    found = {}
+    for run in result["run"].values.tolist():
+        digests = zip(frames, result["checkpoint"].sel(run=run).values.tolist(), strict=True)
+        there = {frame: digest for frame, digest in digests if digest}
+        found[run] = _Training(run, configs.get(run), there)
+    return found
 
 
 def _relabelled(result: xr.Dataset, taken: Iterable[str]) -> xr.Dataset:
@@ -223,11 +252,6 @@ PROBES = {"omp": "sparse linear", "ridge": "ridge", "mlp": "nonlinear (MLP)"}
 def probe_kind(result: xr.Dataset) -> str:
     """Of `PROBES`, the kind of probe that a result was made with."""
     return str(json.loads(result.attrs.get("arguments", "{}")).get("probe", "omp"))
-
-
-def last_digest(result: xr.Dataset, run: str) -> str:
-    """Digest of the last checkpoint that a result has of a run."""
-    return str(last_checkpoint(result, run)["checkpoint"].item())
 
 
 def last_checkpoint(result: xr.Dataset, run: str) -> xr.Dataset:

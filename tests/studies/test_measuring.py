@@ -104,6 +104,11 @@ def test_numbers_that_cannot_be(run, option) -> None:
         metrics(run, [run], **option)
 
 
+def test_a_run_is_given_once(run, other) -> None:
+    with pytest.raises(SampleError, match="are one run: give it once"):
+        metrics([run, other, run], "own")
+
+
 def test_own_needs_images(make_run) -> None:
     with open_run(make_run("blind.h5", images=False)) as run, pytest.raises(SampleError) as error:
         metrics(run, "own")

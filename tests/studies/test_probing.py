@@ -200,6 +200,11 @@ def test_what_is_not_there(other, samples):
         probe(other, samples, components=["torso"])
 
 
+def test_a_run_is_given_once(other, samples):
+    with pytest.raises(SampleError, match="are one run: give it once"):
+        probe([other, other], samples)
+
+
 def test_a_diverged_network_is_one_line(other, samples, monkeypatch):
     agent = other.agent(3000)
     agent.actor.trunk[0].bias.data[3] = np.nan

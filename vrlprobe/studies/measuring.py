@@ -19,7 +19,7 @@ from vrlprobe.activations import (
 )
 from vrlprobe.checks import check_at_least
 from vrlprobe.errors import SampleError
-from vrlprobe.format.opening import Runs, run_list
+from vrlprobe.format.opening import Runs, refuse_twice, run_list
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import Frames, check_runs, resolve_frames, run_labels, samples_for
 from vrlprobe.studies.common import (
@@ -109,11 +109,13 @@ def metrics(
         `n_samples` is their number.
 
     Raises:
+        SampleError: a run is given twice.
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.
         ValueError: no samples, or a batch of none.
     """
     check_at_least(1, n_samples=n_samples, batch_size=batch_size)
     runs = run_list(runs)
+    refuse_twice(runs)
     chosen = [resolve_frames(run, frames) for run in runs]
     if samples == "own":
         source: _Shared | _Own = _Own(runs, chosen, n_samples)

@@ -11,7 +11,7 @@ import xarray as xr
 from vrlprobe.activations import known_layers, probed_layers
 from vrlprobe.device import check_device
 from vrlprobe.errors import SampleError, UnknownLayerError
-from vrlprobe.format.opening import Runs, run_list
+from vrlprobe.format.opening import Runs, refuse_twice, run_list
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import Frames, check_runs, resolve_frames, run_labels, samples_for
 from vrlprobe.studies.cache import Parts, Scores
@@ -113,6 +113,7 @@ def probe(
         where a run lacks a frame.
 
     Raises:
+        SampleError: a run is given twice.
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.
         ValueError: a kind, control or number that cannot be.
     """
@@ -122,6 +123,7 @@ def probe(
             raise ValueError(f"controls are {', '.join(CONTROLS)}, not {name!r}")
     check_device(device)
     runs = run_list(runs)
+    refuse_twice(runs)
     samples, keep_own = samples_for(runs, samples, keep_own)
     check_runs(runs, samples)
     wanted = samples.columns(components)
