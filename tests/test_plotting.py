@@ -7,6 +7,7 @@ import xarray as xr
 import vrlprobe
 from tests.figures.probed import probed
 from tests.figures.test_cohort import gathered
+from tests.figures.test_foretell import told
 from tests.figures.test_metrics import measured
 from vrlprobe import plotting
 from vrlprobe.errors import FormatError, SampleError
@@ -67,6 +68,12 @@ def test_a_film_of_several_rows_is_drawn() -> None:
     assert sum(bool(axes.images) for axes in drawn.figure.axes) == 12
     with pytest.raises(FormatError, match=r"select it as a list"):
         plotting.film(strip.isel(row=0))
+
+
+def test_one_metric_that_foretells_is_drawn_alone() -> None:
+    found = told().assign_attrs(vrlprobe="foretell").sel(metric=["b"])
+    for drawn in (plotting.plot(found), plotting.foretell(found, metrics="b")):
+        assert drawn.figure.axes[0].get_legend_handles_labels()[1] == ["b"]
 
 
 def test_the_wrong_result_is_told() -> None:

@@ -246,11 +246,12 @@ def foretell(result: xr.Dataset, *, metrics: Names = None) -> Plot:
 
     Args:
         result: what `vrlprobe.studies.foretell` returned.
-        metrics: a line each; the best four if None.
+        metrics: a line each, beside `any` where the result has it; the best four if None.
     """
     check_kind(result, "foretell")
     there = result["metric"].values.tolist()
-    lines = choose(metrics, there, "metric", best_metrics(result, FORETELL_LINES))
+    best = best_metrics(result, FORETELL_LINES) if metrics is None else ()
+    lines = choose(metrics, there, "metric", best)
     return Plot(foretell_figure.draw(result, lines), result)
 
 

@@ -46,3 +46,15 @@ def test_the_best_four_are_drawn_and_the_blind_choice() -> None:
 def test_metrics_that_are_named() -> None:
     (accuracy, _) = draw(told(), ["b"]).axes
     assert [t.get_text() for t in accuracy.get_legend().get_texts()] == ["b", BLIND]
+
+
+def test_what_a_selection_leaves() -> None:
+    one = told().sel(metric=["b"])
+    assert best_metrics(one, 4) == ["b"]
+    accuracy, _ = draw(one, ["b"]).axes
+    assert [t.get_text() for t in accuracy.get_legend().get_texts()] == ["b"]
+    assert BLIND not in accuracy.figure.get_supxlabel()
+    blind = told().sel(metric=[BLIND])
+    assert best_metrics(blind, 4) == []
+    accuracy, _ = draw(blind, [BLIND]).axes
+    assert [t.get_text() for t in accuracy.get_legend().get_texts()] == [BLIND]

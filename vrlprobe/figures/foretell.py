@@ -15,21 +15,24 @@ from vrlprobe.studies.foretelling import BLIND
 def draw(found: xr.Dataset, metrics: Sequence[str]) -> Figure:
     """Left: how often the end is told right, by frame; right: what stopping on it would save.
 
-    Black is the metric that is best on the other runs, chosen anew for each; dotted is chance.
+    Black is the metric that is best on the other runs, chosen anew for each, where the result has
+    it; dotted is chance.
 
     Args:
         found: what `vrlprobe.studies.foretell` returns.
         metrics: those drawn beside it.
     """
+    blind = BLIND in found["metric"].values
     badly, outcome = int(found["ends_badly"].sum()), found.attrs["outcome"]
     with mpl.rc_context(OPTIONS):
         figure = Figure(figsize=(FULL_WIDTH, 2.7), layout="constrained")
         told, saved = figure.subplots(1, 2)
-        for place, name in enumerate(metrics):
+        for place, name in enumerate(name for name in metrics if name != BLIND):
             _line(told, found["accuracy"], name, ROLES[place % len(ROLES)], 1.1)
             _line(saved, found["saved"], name, ROLES[place % len(ROLES)], 1.1)
         for ax, variable in ((told, "accuracy"), (saved, "saved")):
-            _line(ax, found[variable], BLIND, INK, 1.8)
+            if blind:
+                _line(ax, found[variable], BLIND, INK, 1.8)
             frame_axis(ax)
         told.axhline(0.5, color=FAINT, ls=":", lw=1)
         told.set_ylim(0, 1.04)
@@ -42,7 +45,7 @@ def draw(found: xr.Dataset, metrics: Sequence[str]) -> Figure:
         told.legend(loc="lower right", frameon=False)
         figure.supxlabel(
             f"{badly} of {found.sizes['run']} runs end {outcome}; each is told by thresholds that "
-            f"the others give; {BLIND}: by the metric that is best on the others",
+            f"the others give{f'; {BLIND}: by the metric that is best on the others' * blind}",
             fontsize=6.5,
         )
     return figure

@@ -43,7 +43,9 @@ def _still(ax: Axes, found: xr.Dataset) -> None:
     ax.fill_between(frames, low, high, step="post", color=ROLES[0], alpha=0.18, lw=0)
     ax.step(frames, share, where="post", color=ROLES[0], lw=1.6)
     unseen = np.unique(found["duration"].values[~found["out"].values])
-    ax.plot(unseen, share[np.searchsorted(frames, unseen)], "|", color=INK, ms=7)
+    unseen = unseen[unseen <= frames[-1]]
+    at = np.searchsorted(frames, unseen, side="right") - 1
+    ax.plot(unseen, share[at], "|", color=INK, ms=7)
     ax.set_ylim(0, 1.04)
     ax.set_ylabel("share still in collapse")
 
@@ -51,7 +53,8 @@ def _still(ax: Axes, found: xr.Dataset) -> None:
 def _cost(ax: Axes, found: xr.Dataset) -> None:
     frames = found["frame"].values
     mean, low, high = found["frames_per_escape"].values
-    top = 1.6 * mean[np.isfinite(mean)].max()
+    finite = mean[np.isfinite(mean)]
+    top = 1.6 * (finite if len(finite) else frames).max()
     ax.fill_between(frames, low, np.minimum(high, 10 * top), color=ROLES[1], alpha=0.18, lw=0)
     ax.plot(frames, mean, "o-", color=ROLES[1], lw=1.4, ms=3)
     best = found["cutoff"].sel(bound="estimate").item()

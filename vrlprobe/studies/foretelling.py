@@ -138,7 +138,7 @@ def best_metrics(found: xr.Dataset, count: int) -> list[str]:
         found: what `foretell` returns.
         count: how many at most, without `BLIND`.
     """
-    named = found["accuracy"].drop_sel(metric=BLIND)
+    named = found["accuracy"].drop_sel(metric=BLIND, errors="ignore")
     named = named.sel(metric=named.notnull().any("frame"))
     order = np.argsort(-named.mean("frame").values, kind="stable")
     return [str(name) for name in named["metric"].values[order[:count]]]
