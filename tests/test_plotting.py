@@ -76,6 +76,21 @@ def test_one_metric_that_foretells_is_drawn_alone() -> None:
         assert drawn.figure.axes[0].get_legend_handles_labels()[1] == ["b"]
 
 
+@pytest.mark.parametrize(
+    ("part", "lacking"),
+    [
+        (lambda whole: whole[["test_r2"]], "lacks checkpoint: a whole result of probe"),
+        (lambda whole: whole.mean("run", keep_attrs=True), "lacks run: a whole result of probe"),
+        (lambda whole: whole.isel(run=[]), "has no run left"),
+        (lambda whole: whole.isel(frame=[]), "has no frame left"),
+    ],
+)
+def test_too_little_of_a_result_is_told(part, lacking: str) -> None:
+    for draw in (plotting.plot, plotting.probe, plotting.layers, plotting.order):
+        with pytest.raises(FormatError, match=f"the result {lacking}"):
+            draw(part(probed()))
+
+
 def test_the_wrong_result_is_told() -> None:
     with pytest.raises(FormatError, match="a result of metrics is needed, not one of probe"):
         plotting.metrics(probed())
@@ -87,6 +102,9 @@ def test_the_wrong_result_is_told() -> None:
         plotting.plot(probed().sel(run="seed1"))
     with pytest.raises(FormatError, match=r"select it as a list, layer=\['cnn4'\]"):
         plotting.layers(probed().sel(layer="cnn4"))
+    for given in ([cohort_of(0)], {}, "x"):
+        with pytest.raises(FormatError, match="results are given by names of yours"):
+            plotting.cohort(given)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="rows are by class or run, not 'seed'"):
         plotting.probe(probed(), by="seed")  # type: ignore[arg-type]
     with pytest.raises(FormatError, match=r"no component 'heigth' here: did you mean height\?"):

@@ -15,7 +15,8 @@ from vrlprobe.results import combine_results, load_result, provenance, save_resu
 
 @pytest.fixture
 def dataset():
-    return xr.Dataset(
+    checkpoint = xr.DataArray(np.array([["a0", "a1"]], object), dims=("run", "frame"))
+    scores = xr.Dataset(
         {
             "test_r2": (("run", "frame"), np.array([[0.5, np.nan]])),
             "sparsity": (("run", "frame"), np.array([[3, -1]])),
@@ -24,6 +25,7 @@ def dataset():
         coords={"run": ["seed3"], "frame": np.array([0, 1000])},
         attrs=provenance("probe", {"max_atoms": 5}),
     )
+    return scores.expand_dims(layer=["mlp1"], component=["height"]).assign(checkpoint=checkpoint)
 
 
 def test_what_is_read_equals_what_was_written(dataset, tmp_path):
@@ -109,7 +111,8 @@ def test_provenance_names_versions_and_arguments():
 class TestCombine:
     def other(self, dataset, **arguments):
         made = provenance("probe", {"max_atoms": 5, **arguments})
-        return dataset.assign_coords(run=["seed4"]).assign_attrs(made)
+        checkpoint = xr.full_like(dataset["checkpoint"], "b1")
+        return dataset.assign(checkpoint=checkpoint).assign_coords(run=["seed4"]).assign_attrs(made)
 
     def test_runs_come_one_after_the_other(self, dataset):
         whole = combine_results(

@@ -24,7 +24,7 @@ from vrlprobe.figures import outlook as outlook_figure
 from vrlprobe.figures import probe as probe_figure
 from vrlprobe.figures import transplant as transplant_figure
 from vrlprobe.figures.style import OPTIONS, save_figure
-from vrlprobe.results import check_dataset, check_kind, last_checkpoint, save_result
+from vrlprobe.results import check_dataset, check_kind, check_named, last_checkpoint, save_result
 from vrlprobe.selection import Names, choose
 from vrlprobe.studies.averaging import by_class, returns, run_classes
 from vrlprobe.studies.escaping import escapes
@@ -189,7 +189,8 @@ def cohort(cohorts: xr.Dataset | Mapping[str, xr.Dataset]) -> Plot:
     Args:
         cohorts: what `vrlprobe.studies.cohort` returned, by the names of the lines; or one.
     """
-    named = {"all runs": cohorts} if isinstance(cohorts, xr.Dataset) else dict(cohorts)
+    named = {"all runs": cohorts} if isinstance(cohorts, xr.Dataset) else cohorts
+    check_named(named)
     for name, result in named.items():
         check_kind(result, "cohort")
         if "group" in result.dims:

@@ -27,6 +27,16 @@ KEPT = {FORMAT: "a run", SAMPLES: "a sample set", RECORD: "the record of a run"}
 """Files that no result takes the place of, by their `format`."""
 COMBINED = ("probe", "metrics")
 """Kinds of result that are put together run after run; others are made of all runs at once."""
+NEEDED = {
+    "probe": ("run", "frame", "layer", "component", "checkpoint"),
+    "metrics": ("run", "frame", "layer", "checkpoint"),
+    "cohort": ("run", "frame"),
+    "foretell": ("run", "metric", "frame"),
+    "outlook": ("attempt", "frame"),
+    "atoms": ("layer", "component"),
+    "film": ("row", "time"),
+}
+"""By kind, what a result must still have after a selection to be read as a whole one."""
 CHANGES_NOTHING = {"frames", "device"}
 """Arguments in which results that are compared may differ."""
 
@@ -120,7 +130,7 @@ def combine_results(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
         result = _relabelled(result, origin)
         parts.append(result)
         labels = result["run"].values.tolist()
-        known |= dict(zip(labels, given.values(), strict=False))
+        known |= dict(zip(labels, given.values(), strict=True))
         origin |= dict.fromkeys(labels, name)
         for dim in ("layer", "component", "control"):
             mine, its = (
@@ -179,6 +189,14 @@ def check_kind(found: Any, *kinds: str) -> None:
                 f"the result has one {dim} and no dimension of it left: select it as a list, "
                 f"{dim}=[{name!r}]"
             )
+    for name in NEEDED[there]:
+        if name not in found.dims and name not in found.variables:
+            raise FormatError(
+                f"the result lacks {name}: a whole result of {there} is needed, or labels selected "
+                "from one as lists"
+            )
+        if found.sizes.get(name) == 0:
+            raise FormatError(f"the result has no {name} left: at least one is needed")
 
 
 @dataclass(frozen=True)
@@ -201,9 +219,7 @@ class _Training:
 
 
 def _trainings(result: xr.Dataset) -> dict[str, _Training]:
-    """A result's runs by their labels, in its order; none where it keeps no digests."""
-    if "checkpoint" not in result:
-        return {}
+    """A result's runs by their labels, in its order."""
     configs = json.loads(result.attrs.get("configs", "{}"))
     frames = result["frame"].values.tolist()
     found = {}

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from tests.figures.probed import probed
+from tests.figures.test_metrics import measured as measured_table
 from tests.studies.logs import ESCAPES, FRAMES, STUCK, WHOLE, N, log_of
-from vrlprobe.errors import SampleError
+from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.foretell import separation
 from vrlprobe.format.reader import open_run
 from vrlprobe.format.record import make_record
@@ -14,6 +16,10 @@ from vrlprobe.studies import foretell, metrics
 from vrlprobe.studies.foretelling import BLIND
 
 LOSS = [3.0, 1.0, 2.0, 5.0, 4.0, 0.5]
+
+
+def table() -> xr.Dataset:
+    return measured_table().assign_attrs(vrlprobe="metrics")
 
 
 @pytest.fixture
@@ -120,6 +126,20 @@ def test_metrics_of_the_same_runs_are_tried_too(runs) -> None:
         foretell(runs, changed)
     with pytest.raises(SampleError, match="seed0 is not among the runs"):
         foretell(runs, measured.isel(run=slice(1, None)))
+
+
+@pytest.mark.parametrize(
+    ("measured", "needed"),
+    [
+        (probed(), "a result of metrics is needed, not one of probe"),
+        (table().sel(layer="mlp1"), r"select it as a list, layer=\['mlp1'\]"),
+        (table().drop_vars("checkpoint"), "lacks checkpoint: a whole result of metrics"),
+        ("metrics.nc", "a result of metrics is needed, not str"),
+    ],
+)
+def test_something_else_than_metrics_is_told(runs, measured, needed: str) -> None:
+    with pytest.raises(FormatError, match=needed):
+        foretell(runs, measured)
 
 
 def test_runs_with_resets_are_refused(runs, make_run) -> None:

@@ -109,6 +109,11 @@ def test_a_run_is_given_once(run, other) -> None:
         metrics([run, other, run], "own")
 
 
+def test_samples_are_a_set_or_runs(run) -> None:
+    with pytest.raises(SampleError, match=r"open runs are needed .* not ndarray"):
+        metrics(run, np.zeros((4, 9, 20, 20), np.uint8))  # type: ignore[arg-type]
+
+
 def test_own_needs_images(make_run) -> None:
     with open_run(make_run("blind.h5", images=False)) as run, pytest.raises(SampleError) as error:
         metrics(run, "own")

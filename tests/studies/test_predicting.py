@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from vrlprobe.errors import SampleError
+from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.format.reader import open_run
 from vrlprobe.studies import predict
 from vrlprobe.studies.predicting import rank_correlations
@@ -99,3 +99,9 @@ def test_too_few_inits_with_runs(trained):
             probed({"a": (0.1, 0.2), "b": (0.2, 0.1), "x": (0.3, 0.2)}),
             trained(("a", 1.0), ("b", 0.1)),
         )
+
+
+@pytest.mark.parametrize("given", ["probe.nc", xr.Dataset(attrs={"vrlprobe": "cohort"})])
+def test_something_else_than_a_probe_is_told(trained, given):
+    with pytest.raises(FormatError, match="a result of probe is needed, not"):
+        predict(given, trained(("a", 1.0)))

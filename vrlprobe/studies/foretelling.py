@@ -12,7 +12,7 @@ from vrlprobe.errors import SampleError
 from vrlprobe.foretell import balanced_accuracy, best_cut, leave_one_out, separation
 from vrlprobe.format.opening import Logged, logged_list, refuse_twice
 from vrlprobe.format.record import Record, is_finished
-from vrlprobe.results import last_checkpoint
+from vrlprobe.results import check_kind, last_checkpoint
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.collapsing import judged
 from vrlprobe.studies.common import Variables, all_frames, blank, place_in, run_attributes
@@ -95,11 +95,14 @@ def foretell(
         definition.
 
     Raises:
+        FormatError: something else than a result of metrics.
         SampleError: fewer than two runs of either end, a run with resets or not finished, several
             tasks, metrics of other runs.
     """
     if outcome not in get_args(Outcome):
         raise ValueError(f"outcomes are {', '.join(get_args(Outcome))}, not {outcome!r}")
+    if measured is not None:
+        check_kind(measured, "metrics")
     runs = logged_list(runs)
     _check_runs(runs)
     words = [_verdict(run, window, outcome) for run in runs]

@@ -117,7 +117,7 @@ def metrics(
     runs = run_list(runs)
     refuse_twice(runs)
     chosen = [resolve_frames(run, frames) for run in runs]
-    if samples == "own":
+    if isinstance(samples, str) and samples == "own":
         source: _Shared | _Own = _Own(runs, chosen, n_samples)
     else:
         source = _Shared(runs, samples, n_samples)

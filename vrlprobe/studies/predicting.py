@@ -11,7 +11,7 @@ from vrlprobe.errors import SampleError
 from vrlprobe.format.opening import Logged, logged_list, refuse_twice
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record
-from vrlprobe.results import last_checkpoint
+from vrlprobe.results import check_kind, last_checkpoint
 from vrlprobe.studies.common import BOUNDS, Variables, blank, run_attributes
 from vrlprobe.studies.gathering import run_class
 
@@ -62,8 +62,10 @@ def predict(
         Where all errors or all outcomes are equal, there is no correlation: NaN.
 
     Raises:
+        FormatError: something else than a result of probe.
         SampleError: fewer than three inits with runs.
     """
+    check_kind(probed, "probe")
     runs = logged_list(runs)
     refuse_twice(runs)
     digests = [str(run.config.get("init_digest", "")) for run in runs]
