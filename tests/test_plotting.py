@@ -61,6 +61,15 @@ def test_what_is_drawn_is_kept(tmp_path) -> None:
         drawn.save(tmp_path / "a.gif")
 
 
+def test_numbers_of_a_figure_are_no_probe() -> None:
+    result = probed(runs=("a", "b"), returns=[950.0, 10.0])
+    for kind, drawn in (("classes", plotting.probe(result)), ("order", plotting.order(result))):
+        with pytest.raises(FormatError, match=f"there is no figure of a result of {kind}"):
+            plotting.plot(drawn.numbers)
+        with pytest.raises(FormatError, match=f"a result of probe or metrics .* not one of {kind}"):
+            vrlprobe.combine_results({"a": drawn.numbers})
+
+
 def test_a_film_of_several_rows_is_drawn() -> None:
     with vrlprobe.open_runs("fixtures/walker_walk-*.h5") as runs:
         strip = vrlprobe.studies.film(runs, count=3, episodes=[0, 1])

@@ -88,7 +88,7 @@ def by_class(
     there = [name for name in CLASSES if name in classes.values()]
     found: xr.Dataset = xr.concat(parts, "class", data_vars="all", combine_attrs="drop")
     return found.assign_coords({"class": there}).assign_attrs(
-        {**result.attrs, "n_runs": len(classes)}
+        {**result.attrs, "vrlprobe": "classes", "n_runs": len(classes)}
     )
 
 

@@ -58,7 +58,12 @@ def order(result: xr.Dataset, components: Sequence[str] | None = None) -> xr.Dat
     return xr.Dataset(
         {key: (dims, np.stack([part[key] for part in found])) for key in ("wins", "ratio", "p")},
         {"component": [OVERALL, *names], "layer": layers, "other": layers},
-        {**result.attrs, "n_runs": len(runs), "runs_needed": runs_needed(len(layers))},
+        {
+            **result.attrs,
+            "vrlprobe": "order",
+            "n_runs": len(runs),
+            "runs_needed": runs_needed(len(layers)),
+        },
     )
 
 
