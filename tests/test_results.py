@@ -62,6 +62,19 @@ def test_a_folder_that_is_not_there(dataset, tmp_path):
         save_result(dataset, tmp_path)
 
 
+@pytest.mark.parametrize("value", [None, True, {"lr": 1e-4}])
+def test_what_netcdf_cannot_hold_is_told(dataset, tmp_path, value):
+    with pytest.raises(FormatError, match=r"cannot write .*a\.nc: .* are text or numbers \("):
+        save_result(dataset.assign_attrs(mine=value), tmp_path / "a.nc")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_could_not_be_read_again_is_not_written(dataset, tmp_path):
+    with pytest.raises(FormatError, match=r"no result of vrlprobe, or lost its attributes"):
+        save_result(dataset.drop_attrs(), tmp_path / "a.nc")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_device_is_not_replaced(dataset, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(FormatError, match="it is a device, choose a file's name"):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from h5netcdf.utils import CompatibilityError
 
 from vrlprobe.errors import FormatError
 from vrlprobe.format import guard
@@ -74,11 +75,22 @@ def save_result(dataset: xr.Dataset, path: str | Path) -> None:
     """Write a result as NetCDF, atomically; equal datasets give equal bytes.
 
     Raises:
-        FormatError: no result, or the folder does not exist or cannot be written.
+        FormatError: no result, a value that NetCDF has no kind for, or the folder does not exist or
+            cannot be written.
     """
     check_dataset(dataset)
+    if "vrlprobe" not in dataset.attrs:
+        raise FormatError(
+            f"cannot write {path}: the dataset is no result of vrlprobe, or lost its attributes on "
+            "the way (xarray's keep_attrs=True keeps them)"
+        )
     with written_at_once(path) as temporary:
-        dataset.to_netcdf(temporary, engine="h5netcdf")
+        try:
+            dataset.to_netcdf(temporary, engine="h5netcdf")
+        except (TypeError, ValueError, CompatibilityError) as error:
+            raise FormatError(
+                f"cannot write {path}: variables and attributes are text or numbers ({error})"
+            ) from error
 
 
 def load_result(path: str | Path) -> xr.Dataset:
