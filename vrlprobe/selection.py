@@ -98,7 +98,7 @@ def run_labels(runs: Sequence[Run | Record]) -> list[str]:
 def samples_for(
     runs: Sequence[Run], samples: SampleSet | Runs | None, keep_own: bool
 ) -> tuple[SampleSet, bool]:
-    """The set to probe on, and whether the runs' own episodes stay in its test set."""
+    """The set to work on, and whether the runs' own episodes stay in its test set."""
     if isinstance(samples, SampleSet):
         return samples, keep_own
     if samples is not None:
@@ -115,7 +115,7 @@ def samples_for(
     for phrase in weak_runs(runs):
         _warn(f"its own rollouts are not those of a well-performing agent: {phrase}")
     _warn(
-        f"no sample set: {runs[0].path.name} is probed on its own rollouts, so its figures are not "
+        f"no sample set: the figures of {runs[0].path.name} are of its own rollouts, so not "
         "comparable with other runs' (--samples takes a set or well-performing runs)"
     )
     return found, True

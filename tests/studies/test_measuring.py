@@ -114,6 +114,18 @@ def test_samples_are_a_set_or_runs(run) -> None:
         metrics(run, np.zeros((4, 9, 20, 20), np.uint8))  # type: ignore[arg-type]
 
 
+def test_warnings_point_at_the_call(run, make_run) -> None:
+    with pytest.warns(UserWarning, match="seed1.* are of its own rollouts") as alone:
+        metrics(run, n_samples=5, frames="last")
+    half = make_run("half.h5", seed=3, frames=FRAMES, config={"precision": "bfloat16"})
+    with (
+        open_run(half) as other,
+        pytest.warns(UserWarning, match="different precision are mixed") as mixed,
+    ):
+        metrics(run, make_samples([other]), n_samples=5, frames="last")
+    assert {warning.filename for warning in (*alone, *mixed)} == {__file__}
+
+
 def test_own_needs_images(make_run) -> None:
     with open_run(make_run("blind.h5", images=False)) as run, pytest.raises(SampleError) as error:
         metrics(run, "own")

@@ -155,7 +155,7 @@ class TestWhoseSamples:
             probe(good[0], make_samples(good[:1]))
 
     def test_a_lone_run_without_a_set(self, good):
-        with pytest.warns(UserWarning, match="probed on its own rollouts"):
+        with pytest.warns(UserWarning, match="of its own rollouts"):
             result = probe(good[0], layers=["mlp0"], max_atoms=1)
         assert result["contributed"].all()
         assert result["n_test"].item() == 41
@@ -165,7 +165,7 @@ class TestWhoseSamples:
             probe(other, layers=["mlp0"], max_atoms=1)
         weak, alone = (str(warning.message) for warning in warned)
         assert "other.h5 returns 4 (good: 20)" in weak
-        assert "probed on its own rollouts" in alone
+        assert "of its own rollouts" in alone
 
     def test_runs_as_samples(self, good, other):
         result = probe(other, good, layers=["mlp0"], max_atoms=1)

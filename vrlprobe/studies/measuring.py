@@ -120,7 +120,9 @@ def metrics(
     if isinstance(samples, str) and samples == "own":
         source: _Shared | _Own = _Own(runs, chosen, n_samples)
     else:
-        source = _Shared(runs, samples, n_samples)
+        seen, _ = samples_for(runs, samples, keep_own=True)
+        check_runs(runs, seen)
+        source = _Shared(seen, n_samples)
     names = measured_layers(runs[0].agent(chosen[0][0]), layers)
     labels = run_labels(runs)
     result = blank({"run": labels, "frame": all_frames(chosen), "layer": names}, VARIABLES)
@@ -204,14 +206,8 @@ def _is_relu(agent: Any, layer: str) -> bool:
 class _Shared:
     """The same observations for every checkpoint, from a sample set."""
 
-    def __init__(
-        self,
-        runs: "list[Run]",
-        samples: SampleSet | Runs | None,
-        n_samples: int,
-    ) -> None:
-        self.samples, _ = samples_for(runs, samples, keep_own=True)
-        check_runs(runs, self.samples)
+    def __init__(self, samples: SampleSet, n_samples: int) -> None:
+        self.samples = samples
         self.count = min(n_samples, len(self.samples))
         self._stacked = self.samples.observations(_spaced(len(self.samples), self.count))
 
