@@ -21,6 +21,7 @@ def test_the_images_are_those_recorded_at_these_frames() -> None:
         np.testing.assert_array_equal(strip["image"].values[1], images)
         assert strip["episode_return"].values[1] == rollout[3].episode_return
         assert not strip["rendered"].any()
+        assert strip.attrs["action_repeat"] == 2
         assert strip.attrs["step_seconds"] == pytest.approx(0.05)  # 2 frames of 25 ms
 
 

@@ -21,7 +21,8 @@ def write_video(film: xr.Dataset, path: str | Path) -> None:
     """Write a film's episodes side by side, as fast as the task runs.
 
     Args:
-        film: what `vrlprobe.studies.film` returned, of every step: `count=None`, `until=None`.
+        film: what `vrlprobe.studies.film` returned, of every step: `count=None`, `until=None`. A
+            strip's images stay as long as the task takes from one to the next.
         path: an .mp4 or .gif file.
 
     Raises:
@@ -30,11 +31,9 @@ def write_video(film: xr.Dataset, path: str | Path) -> None:
     """
     check_kind(film, "film")
     mediapy = check_video(path)
-    step = float(film.attrs["step_seconds"])
-    fps = 1 / step if step > 0 else FPS
     codec = CODECS[Path(path).suffix.lower()]
     try:
-        encoded: bytes = mediapy.compress_video(_side_by_side(film), codec=codec, fps=fps)
+        encoded: bytes = mediapy.compress_video(_side_by_side(film), codec=codec, fps=_rate(film))
     except RuntimeError as error:
         reason = str(error).splitlines()[-1]
         raise RenderError(f"ffmpeg could not make {path}: {reason}") from error
@@ -55,6 +54,15 @@ def check_video(path: str | Path) -> Any:
     if not shutil.which("ffmpeg"):
         raise RenderError("videos need ffmpeg (Debian, Ubuntu: apt-get install ffmpeg)")
     return mediapy
+
+
+def _rate(film: xr.Dataset) -> float:
+    """Images in a second of simulated time."""
+    step = float(film.attrs["step_seconds"])
+    rate = 1 / step if step > 0 else FPS
+    if film.sizes["time"] < 2:
+        return rate
+    return rate * float(film.attrs["action_repeat"] / film["frame"].diff("time").mean())
 
 
 def _side_by_side(film: xr.Dataset) -> np.ndarray:

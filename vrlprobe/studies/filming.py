@@ -51,7 +51,8 @@ def film(
         by episode; black after an episode's end. Coordinates (row,): `run`, `checkpoint` (its
         frame), `episode`, `episode_return`, `length` (frames), `rendered` (anew); (time,): `frame`
         of the episode, action repeat included. The attribute `step_seconds` is what an agent step
-        takes of the simulated time, NaN where no physics were recorded.
+        takes of the simulated time, NaN where no physics were recorded; `action_repeat` are its
+        frames.
 
     Raises:
         SampleError: a run without this episode, or runs of other action repeats or image sizes.
@@ -98,6 +99,7 @@ def film(
         attrs={
             **run_attributes("film", runs, {"frame": frame, "episodes": wanted}),
             "step_seconds": _step_seconds(shots[0][4]),
+            "action_repeat": repeat,
         },
     )
 
