@@ -9,7 +9,7 @@ from vrlprobe.activations import extract_activations
 from vrlprobe.agents.own import ModuleAgent, register_agent
 from vrlprobe.errors import FormatError, UnknownLayerError
 from vrlprobe.format.reader import open_run
-from vrlprobe.studies import activations, import_checkpoints, metrics, probe
+from vrlprobe.studies import activations, atoms, import_checkpoints, metrics, probe
 
 LAYERS = {"pixels": "", "conv": "convnet.2", "hidden": "head.1"}
 
@@ -77,6 +77,15 @@ def test_it_is_probed_measured_and_written_out(own_run, net):
     assert np.isnan(measured["grad_norm"]).all()
     kept = activations(own_run, [own_run], layers=["hidden"])
     assert kept["hidden"].shape == (90, 10)
+
+
+def test_no_layer_of_it_is_known_as_a_convolution(own_run):
+    with pytest.raises(
+        UnknownLayerError, match=r"run\.h5 has no layer .* there are pixels, conv, h"
+    ):
+        atoms(own_run, [own_run], keep_own=True)
+    found = atoms(own_run, [own_run], keep_own=True, layers="conv")
+    assert found["layer"].values.tolist() == ["conv"]
 
 
 class Leaky(Net):

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from vrlprobe.activations import feature_major_activations, known_layers
+from vrlprobe.errors import UnknownLayerError
 from vrlprobe.format.opening import Runs
 from vrlprobe.receptive import ReceptiveFields, receptive_fields
 from vrlprobe.samples import SampleSet
@@ -46,7 +47,7 @@ def atoms(
     Args:
         run, samples: as for `probe`.
         frame: of the checkpoint; "last" or "best" too.
-        layers: convolutional ones; the last of them if None.
+        layers: convolutional ones; if None the last of those called cnn1, cnn2 …
         components: names or aliases of the state's components; all if None.
         settings: of the sparse probe, as for `probe`.
         keep_own: test the run on episodes of its own too.
@@ -61,7 +62,7 @@ def atoms(
     check_runs([run], samples)
     (at,) = resolve_frames(run, frame)
     agent, settings = run.agent(at), settings or ProbeSettings()
-    names = known_layers(agent, _last_convolution(agent) if layers is None else layers)
+    names = known_layers(agent, _last_convolution(run, agent) if layers is None else layers)
     fields = {name: receptive_fields(agent, name) for name in names}
     rows = Rows(samples, run, samples.columns(components), keep_own)
     states = rows.states()
@@ -92,8 +93,14 @@ def atoms(
     )
 
 
-def _last_convolution(agent: Any) -> list[str]:
-    return [name for name in agent.layers if name.startswith("cnn")][-1:]
+def _last_convolution(run: "Run", agent: Any) -> str:
+    named: list[str] = [name for name in agent.layers if name.startswith("cnn")]
+    if not named:
+        raise UnknownLayerError(
+            f"{run.path.name} has no layer called cnn1, cnn2 …: name its convolutional ones "
+            f"(--layers), there are {', '.join(agent.layers)}"
+        )
+    return named[-1]
 
 
 def _fill(part: xr.Dataset, sets: Sets, settings: ProbeSettings, fields: ReceptiveFields) -> None:
