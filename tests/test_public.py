@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import import_module
 from importlib.metadata import version
 
 import pytest
@@ -13,6 +14,29 @@ def test_every_public_name_is_what_it_says():
     for name in vrlprobe.__all__:
         assert getattr(vrlprobe, name).__name__ in (name, f"vrlprobe.{name}")
     assert set(vrlprobe.__all__) <= set(dir(vrlprobe))
+
+
+@pytest.mark.parametrize(
+    ("study", "tables"),
+    [
+        ("vrlprobe.studies.probing.probe", ("VARIABLES", "CONTROL_VARIABLES")),
+        ("vrlprobe.studies.measuring.metrics", ("LAYERED", "AGENT")),
+        ("vrlprobe.studies.gathering.cohort", ("PER_RUN",)),
+        ("vrlprobe.studies.comparing.compare", ("VARIABLES", "MEASURES")),
+        ("vrlprobe.studies.collapsing.rule", ("RULE_VARIABLES",)),
+        ("vrlprobe.studies.foretelling.foretell", ("VARIABLES", "PER_RUN")),
+        ("vrlprobe.studies.waiting.outlook", ("PER_ATTEMPT", "PER_FRAME", "PER_RUN")),
+        ("vrlprobe.studies.predicting.predict", ("VARIABLES",)),
+        ("vrlprobe.studies.locating.atoms", ("ATOMS",)),
+    ],
+)
+def test_help_names_every_variable_of_a_result(study, tables):
+    where, name = study.rsplit(".", 1)
+    module = import_module(where)
+    text = getattr(module, name).__doc__
+    for table in tables:
+        assert not [key for key in getattr(module, table) if f"`{key}`" not in text]
+        assert f"`{table}`" not in text
 
 
 def test_the_version():

@@ -170,7 +170,12 @@ def rule(
         signs: of the verdicts.
 
     Returns:
-        Dims (run,): the variables of `RULE_VARIABLES`; (): `p`, the share of runs past their
+        Dims (run,): `decided`, the window is over, or the attempt may go on already; `fired`, the
+        frame at which the rule would have reset the first attempt, -1 if it keeps it; `streak`, the
+        most readings in a row in the window that let it go on; `verdict` without a reset; `judged`,
+        right, wrong (fired on a run that escaped later, kept one that stayed stuck) or open;
+        `saved`, frames after the reset that the run spent stuck; `lost`, frames thrown away by
+        resetting a run that escaped later. Dims (): `p`, the share of runs past their
         window that the rule fired on, `n`, the attempts that fit in the shortest run, `success` =
         1 - p^n with its 95% interval `success_low`, `success_high` (paper, proposition 1): the
         chance to pass the rule, which is one to escape as far as it keeps none that is stuck.

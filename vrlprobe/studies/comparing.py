@@ -58,10 +58,16 @@ def compare(
         seed: of the bootstrap.
 
     Returns:
-        The variables of `VARIABLES`, of every other cohort and the tasks that it shares with the
-        first. `measure` has the names of `MEASURES`. Intervals are of 95%: of shares Wilson's and
-        Newcombe's, of means from bootstrap samples of runs. p is from Wilcoxon's signed ranks and
-        McNemar's exact test for pairs, Mann and Whitney's and Fisher's exact test otherwise.
+        Of every other cohort and the tasks that it shares with the first. Dims (task, cohort,
+        measure, bound): `base`, the mean over the runs of the first, `other`, over the cohort's,
+        `difference`, other minus base. Dims (task, cohort, measure): `p`, two-sided, that there is
+        none. Dims (task, cohort): `n_base`, `n_other`, their runs; `paired`; `frame`, -1 where the
+        task is not in both. Measures: `return` at the frame, `good`, whether that is a good one,
+        `in_collapse`, whether the run comes out after the frame or never, `collapse_frames` until
+        it is out, at most the frame. Bounds: estimate, low, high. Intervals are of 95%: of shares
+        Wilson's and Newcombe's, of means from bootstrap samples of runs. p is from Wilcoxon's
+        signed ranks and McNemar's exact test for pairs, Mann and Whitney's and Fisher's exact test
+        otherwise.
 
     Raises:
         FormatError: not cohorts by their names.

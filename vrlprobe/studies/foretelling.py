@@ -88,11 +88,16 @@ def foretell(
         window: see `vrlprobe.studies.collapse`.
 
     Returns:
-        Dims (metric, frame): the variables of `VARIABLES`, at the frames after the first update;
-        the metric `any` is at each frame the one that is best on the other runs, so that its
-        figures are not those of the luckiest of many metrics. Dims (run,): those of `PER_RUN`. The
-        last readings themselves decide what is stuck, so that the end of a run tells it by
-        definition.
+        Dims (metric, frame), at the frames after the first update: `separation`, the chance that of
+        two runs the one that ends badly has the larger value; `accuracy`, the mean of the shares of
+        either end told right, each run by a cut that the others give; `found`, `false`, the runs
+        that end badly and the others that are told to; `threshold`, the best cut on all runs, and
+        `bad_above`, whether those above it end badly; `saved`, the share of all runs' frames that
+        stopping those in `found` there would have saved; `n_runs` with a reading, `n_bad` of them
+        that end badly. The metric `any` is at each frame the one that is best on the other runs, so
+        that its figures are not those of the luckiest of many metrics. Dims (run,): `ends_badly`,
+        `verdict` on action collapse at the end, `final_return`, `last_frame`. The last readings
+        themselves decide what is stuck, so that the end of a run tells it by definition.
 
     Raises:
         FormatError: something else than a result of metrics.

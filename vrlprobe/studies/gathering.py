@@ -68,12 +68,19 @@ def cohort(
         seed: of the bootstrap.
 
     Returns:
-        Dims (run,) and (run, frame): the variables of `PER_RUN`. Dims (statistic, bound): `final`,
+        Dims (run,): `task`, `seed`, `final_return`, `class` (good, middle or bad by it), `verdict`
+        on action collapse, `since`, the frame of the escape or since which it is stuck, `out`, the
+        frame from which it is out of collapse to its end (infinite where it ends in it, NaN where
+        it has too few readings), `read_from`, the frame of the first reading after an update,
+        `attempts`, trainings from scratch in the run, `finished`, `last_checkpoint`, its digest.
+        Dims (run, frame): `episode_return`. Dims (statistic, bound): `final`,
         the mean and the interquartile mean of the final returns with the ends of their 95%
         bootstrap intervals. Scalars: `percentile_5`, `percentile_95` of the final returns,
         `deviation`, the standard deviation across the runs of a task averaged over the last ten
         evaluations, and over tasks; NaN where a task's runs do not end together.
-        With `by`, what `vrlprobe.studies.grouping.grouped` adds.
+        With `by`, dims (run,): `of_group`; (group,): `runs`, `successes` (of the class good),
+        `stuck`, `mean_return`; (group, bound): `success`, the share of good runs; (group, frame):
+        `curve`, the mean return of the good ones, and `curve_runs`, how many have the frame.
 
     Raises:
         SampleError: no runs, one without checkpoints or rollouts, or without thresholds.

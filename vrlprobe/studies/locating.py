@@ -53,7 +53,12 @@ def atoms(
         keep_own: test the run on episodes of its own too.
 
     Returns:
-        The variables of `ATOMS`; `image` (y, x, colour), one test observation's newest image.
+        Dims (layer, component, atom): `unit`, the activation chosen, flat in channel, row, column,
+        -1 for none, its `channel`, and `weight`, |coefficient| x its deviation / the state's.
+        Dims (layer, component, atom, edge): `box`, the pixels that it sees; bottom and right are
+        exclusive. Dims (layer, component, y, x): `field`, the weights spread over the pixels that
+        the atoms see. Dims (layer, component): `sparsity`, the number of atoms, and `test_r2`.
+        Dims (y, x, colour): `image`, one test observation's newest image.
 
     Raises:
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.

@@ -55,11 +55,12 @@ def predict(
         seed: of the bootstrap and of the permutations.
 
     Returns:
-        Dims (init, layer, component): `error`, the share of the variance that the probe misses;
-        the component `mean` is the mean over all. Dims (init, measure): `outcome`, the share of
-        good runs and the mean final return. Dims (layer, component, measure): `correlation` with
-        bounds, and `p`. Inits, and runs within each, are drawn with replacement for the interval.
-        Where all errors or all outcomes are equal, there is no correlation: NaN.
+        Dims (init, layer, component): `error`, the share of the variance that the probe misses; the
+        component `mean` is the mean over all. Dims (init, measure): `outcome`, the share of good
+        runs and the mean final return. Dims (init,): `runs`, their number. Dims (layer, component,
+        measure): `correlation` with bounds, and `p`. Inits, and runs within each, are drawn with
+        replacement for the interval. Where all errors or all outcomes are equal, there is no
+        correlation: NaN.
 
     Raises:
         FormatError: something else than a result of probe.

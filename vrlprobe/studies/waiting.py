@@ -89,15 +89,21 @@ def outlook(runs: Logged, *, seed: int = 0) -> xr.Dataset:
         seed: of the bootstrap over runs.
 
     Returns:
-        Dims (attempt,): the variables of `PER_ATTEMPT`. Dims (bound, frame): those of `PER_FRAME`,
-        at the frames of an attempt at which one came out or was last seen, and at the windows of
-        the runs' reset rules. Dims (bound, waiting): those of `PER_RUN`, of the runs that have
-        frames left and stand in collapse. `cutoff` (bound,): the frame of an attempt at which
-        giving it up makes the fewest frames per escape, the first of equally good ones.
-        Intervals are of 95%, Greenwood's over attempts for `in_collapse`, else from bootstrap
-        samples of runs, without those in which no attempt was seen for longer than one has waited,
-        for `cutoff` without those in which none came out; NaN for fewer than
-        `vrlprobe.cohort.FEWEST` runs.
+        Dims (attempt,): `run`, `number` (which of the run's), `duration` from its begin until it is
+        out, or to its last reading, `out`, whether it came out. Dims (bound, frame): `in_collapse`,
+        the share of attempts still in it, `frames_per_escape`, the mean frames until one comes out
+        if each is given up at this frame; (frame,): `at_risk`, attempts seen in collapse until
+        then; at the frames of an attempt at which one came out or was last seen, and at the windows
+        of the runs' reset rules. Of the runs that have frames left and stand in collapse, dims
+        (waiting,): `waited`, `left`, `longer`, the attempts seen for longer; (bound, waiting):
+        `out_waiting`, the chance to come out by the run's end, `out_again`, that of a new attempt,
+        `frames_waiting`, `frames_again`, the mean frames left after it; (waiting,): `again_better`,
+        `waiting_better`, the share of bootstrap samples in which either has more of them. `cutoff`
+        (bound,): the frame of an attempt at which giving it up makes the fewest frames per escape,
+        the first of equally good ones. Intervals are of 95%, Greenwood's over attempts for
+        `in_collapse`, else from bootstrap samples of runs, without those in which no attempt was
+        seen for longer than one has waited, for `cutoff` without those in which none came out; NaN
+        for fewer than `vrlprobe.cohort.FEWEST` runs.
 
     Raises:
         SampleError: several tasks, fewer than two attempts with readings, or none that came out.
