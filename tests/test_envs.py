@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from dm_control import suite
 
-from vrlprobe.envs import ALIASES, REWARD_COMPONENTS, PixelEnv, record_episode, split_task
+from vrlprobe.envs import (
+    ALIASES,
+    REWARD_COMPONENTS,
+    PixelEnv,
+    record_episode,
+    reward_components,
+    split_task,
+)
 from vrlprobe.errors import UnknownTaskError, VrlprobeError
 
 TASKS = ("walker_walk", "hopper_stand", "finger_spin", "cartpole_balance")
@@ -83,6 +90,14 @@ def test_what_a_reward_reads_is_a_component(task: str, component: str, reads) ->
         env.step(np.ones(env.n_actions))
         value = env.state[env.components.index(component)]
         assert value == reads(env._env.physics) != 0
+
+
+def test_what_a_reward_reads_is_known_by_task_or_domain() -> None:
+    assert reward_components("walker_run") == ["torso_velocity", "orientations[0]", "height"]
+    assert reward_components("finger_spin") == ["velocity[2]"]
+    assert reward_components("ball_in_cup_catch") == ["in_target"]
+    assert reward_components("quadruped_escape") == ["origin_distance"]
+    assert reward_components("quadruped_walk") == reward_components("maze") == []
 
 
 def test_every_component_of_the_table_can_be_read() -> None:

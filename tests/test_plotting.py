@@ -45,6 +45,28 @@ def test_options_go_to_the_figure() -> None:
         plotting.plot(probed(), layer="cnn4")
 
 
+@pytest.mark.parametrize(
+    ("task", "names"),
+    [
+        ("walker_walk", ["torso_velocity", "orientations[0]", "height"]),
+        ("hopper_stand", ["height", "torso_velocity"]),
+        ("swimmer_swimmer6", ["torso_velocity", "height"]),
+        (None, ["torso_velocity", "height"]),
+    ],
+)
+def test_what_the_reward_reads_is_drawn_and_then_what_a_layer_has_best(task, names) -> None:
+    """Of no use are a constant, and `orientations[0]` where no layer beats the mean."""
+    result = probed()
+    last = result["test_r2"].isel(frame=-1)
+    last.loc[{"component": "height"}] = 0.5
+    last.loc[{"component": "torso_velocity", "layer": "mlp0"}] = 0.99
+    last.loc[{"component": "orientations[0]"}] = -0.1
+    del result.attrs["task"]
+    result.attrs |= {"task": task} if task else {}
+    drawn = plotting.probe(result).figure
+    assert [ax.get_title("left") for ax in drawn.axes] == names
+
+
 def test_unknown_classes_are_drawn_run_by_run() -> None:
     result = probed(runs=("a", "b")).assign_attrs(configs="{}")
     assert "run" in plotting.probe(result).numbers.dims

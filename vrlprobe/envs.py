@@ -123,6 +123,15 @@ def _suite() -> Any:
     return suite
 
 
+def reward_components(task: str) -> list[str]:
+    """Components of the state that a task's reward reads; none where that is not known."""
+    parts = task.split("_")
+    names = ["_".join(parts[:count]) for count in range(len(parts), 0, -1)]
+    extras = next((REWARD_COMPONENTS[name] for name in names if name in REWARD_COMPONENTS), {})
+    aliases = next((ALIASES[name] for name in names if name in ALIASES), {})
+    return [*extras, *aliases.values()]
+
+
 def _component_names(observation: Mapping[str, Any]) -> list[str]:
     names: list[str] = []
     for key, value in observation.items():

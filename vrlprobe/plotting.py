@@ -11,6 +11,7 @@ import matplotlib as mpl
 import xarray as xr
 from matplotlib.figure import Figure
 
+from vrlprobe.envs import reward_components
 from vrlprobe.errors import FormatError, SampleError, VrlprobeError
 from vrlprobe.figures import atoms as atoms_figure
 from vrlprobe.figures import cohort as cohort_figure
@@ -47,6 +48,8 @@ __all__ = [
     "transplant",
 ]
 
+PANELS = 3
+"""Components drawn over training where none are named."""
 FORETELL_LINES = 4
 """Metrics drawn where none are named: those that tell best, on average over the frames."""
 
@@ -122,7 +125,8 @@ def probe(
 
     Args:
         result: what `vrlprobe.probe` returned, of several frames.
-        components: a column each.
+        components: a column each; if None three, those that the task's reward reads, then those
+            that a layer has best.
         by: a row a class of agents, with the 95% interval of the mean, or a row a run; classes if
             None, where there are several runs of which they are known.
         good, bad: thresholds of the classes; each run's own profile's if None.
@@ -138,7 +142,7 @@ def probe(
             "a curve needs several frames, this result has one of each run: probe with --frames "
             "all, or draw it with `vrlprobe plot layers`"
         )
-    names = _components(result, components, probe_figure.default_components(result))
+    names = _components(result, components, _telling(result))
     drawn = _rows(result, names, by, good, bad)
     return Plot(probe_figure.draw(drawn, names), drawn)
 
@@ -223,7 +227,7 @@ def order(
     """
     check_kind(result, "probe")
     found = result if only is None else _of_class(result, only, good, bad)
-    names = _components(found, components, probe_figure.default_components(found))
+    names = _components(found, components, _telling(found))
     drawn = order_study(found, names)
     return Plot(order_figure.draw(drawn), drawn)
 
@@ -290,6 +294,15 @@ def film(result: xr.Dataset) -> Plot:
 
 def _components(result: xr.Dataset, wanted: Names, default: Sequence[str] = ()) -> list[str]:
     return choose(wanted, result["component"].values.tolist(), "component", default)
+
+
+def _telling(result: xr.Dataset) -> list[str]:
+    """What the task's reward reads, filled up with what a layer has best at the last frame."""
+    best = result["test_r2"].isel(frame=-1).max(["run", "layer"]).to_series().dropna()
+    read = [n for n in reward_components(str(result.attrs.get("task"))) if n in best.index]
+    others = best.drop(read).sort_values(ascending=False, kind="stable")
+    told = [*read, *others[others > 0].index]
+    return (told or result["component"].values.tolist())[:PANELS]
 
 
 def _is_curve(result: xr.Dataset) -> bool:

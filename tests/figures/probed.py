@@ -41,6 +41,7 @@ def probed(runs=("seed1",), frames=(0, 1000, 2000), returns=None):
         attrs={
             "vrlprobe": "probe",
             "samples": "abc",
+            "task": "walker_walk",
             "configs": json.dumps({run: {"good_return": 900, "bad_return": 30} for run in runs}),
         },
     )

@@ -19,12 +19,8 @@ from vrlprobe.figures.style import (
     wrapped,
 )
 
-REWARD_READS = ("torso_velocity", "orientations[0]", "height")
-"""The paper's three components of walker_walk: velocity, joint orientation, height."""
-MOST_PANELS = 3
 
-
-def draw(result: xr.Dataset, components: Sequence[str] | None = None) -> Figure:
+def draw(result: xr.Dataset, components: Sequence[str]) -> Figure:
     """Test error over training: a column a component, a row a run or a class of runs.
 
     The raw image (cnn0) is dashed, the error of the training mean dotted, the interval of a
@@ -32,9 +28,9 @@ def draw(result: xr.Dataset, components: Sequence[str] | None = None) -> Figure:
 
     Args:
         result: what `vrlprobe.probe` or `vrlprobe.studies.averaging.by_class` returns.
-        components: which to draw; the paper's three if None, or the first three.
+        components: a column each.
     """
-    names = list(components or default_components(result))
+    names = list(components)
     by = "class" if "class" in result.dims else "run"
     rows = [(label, result.sel({by: label})) for label in result[by].values]
     with mpl.rc_context(OPTIONS):
@@ -83,12 +79,3 @@ def _limits(part: xr.Dataset) -> tuple[float, float]:
     finite = errors[np.isfinite(errors)]
     top = np.percentile(finite, 98) if len(finite) else mean
     return 0.0, 1.08 * max(min(float(top), 2 * mean), mean) or 1.0
-
-
-def default_components(result: xr.Dataset) -> list[str]:
-    """The paper's three where they are there, else the first ones that vary."""
-    there = [str(name) for name in result["component"].values]
-    known = [name for name in REWARD_READS if name in there]
-    error = result["test_mse"].max([dim for dim in result["test_mse"].dims if dim != "component"])
-    varied = [name for name in there if error.sel(component=name) > 0]
-    return known or varied[:MOST_PANELS] or there[:MOST_PANELS]
