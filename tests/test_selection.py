@@ -8,7 +8,7 @@ import pytest
 
 from vrlprobe.errors import FormatError, UnknownFrameError
 from vrlprobe.format.reader import open_run
-from vrlprobe.selection import choose, resolve_frames, run_labels
+from vrlprobe.selection import choose, resolve_frame, resolve_frames, run_labels
 
 LEARNED = Path(__file__).parent.parent / "fixtures" / "walker_walk-learned.h5"
 
@@ -30,6 +30,13 @@ LEARNED = Path(__file__).parent.parent / "fixtures" / "walker_walk-learned.h5"
 def test_frames_are_words_numbers_or_several(wanted, found) -> None:
     with open_run(LEARNED) as run:
         assert resolve_frames(run, wanted) == found
+
+
+def test_one_frame_is_one() -> None:
+    with open_run(LEARNED) as run:
+        assert resolve_frame(run, "best") == 100_000
+        with pytest.raises(UnknownFrameError, match="one frame is needed, last, best or a number"):
+            resolve_frame(run, "all")
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,16 @@ def resolve_frames(run: Run, frames: Frames) -> list[int]:
     )
 
 
+def resolve_frame(run: Run, frame: str | int) -> int:
+    """As `resolve_frames`, for one; raises UnknownFrameError where several are meant."""
+    found = resolve_frames(run, frame)
+    if len(found) > 1:
+        raise UnknownFrameError(
+            f"{run.path.name}: one frame is needed, last, best or a number, not {frame!r}"
+        )
+    return found[0]
+
+
 def choose(
     wanted: Names, there: Iterable[str], what: str, default: Sequence[str] = ()
 ) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vrlprobe.errors import FormatError, SampleError
-from vrlprobe.format.opening import logged_list, open_runs, read_records, run_list
+from vrlprobe.format.opening import logged_list, one_run, open_runs, read_records, run_list
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "fixtures"
@@ -72,3 +72,12 @@ def test_a_list_of_paths_is_no_path() -> None:
 def test_what_is_no_open_run_is_refused(given) -> None:
     with pytest.raises(SampleError, match=r"open runs are needed \(vrlprobe\.open_runs\), not"):
         logged_list(given)
+
+
+def test_one_run_is_given_by_itself() -> None:
+    with open_runs(FIXTURES / "walker_walk-*.h5") as runs:
+        assert one_run(runs[0]) is runs[0]
+        with pytest.raises(SampleError, match="by itself, not a collection of 2"):
+            one_run(runs)
+    with pytest.raises(SampleError, match="open runs are needed"):
+        one_run("walker_walk.h5")

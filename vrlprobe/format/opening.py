@@ -92,6 +92,18 @@ def run_list(runs: Runs) -> list[Run]:
     return found
 
 
+def one_run(run: Run) -> Run:
+    """The open run given.
+
+    Raises:
+        SampleError: several, or none, or something else.
+    """
+    found = run_list(run)
+    if isinstance(run, Iterable):
+        raise SampleError(f"give an open run by itself, not a collection of {len(found)}")
+    return run
+
+
 def logged_list(runs: Logged) -> list[Run | Record]:
     """Open runs and records as a list.
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vrlprobe.checkpoints.statedict import EXPORTED
-from vrlprobe.errors import FormatError, SampleError
+from vrlprobe.errors import FormatError
 from vrlprobe.format.filesystem import check_new, replaced_whole
-from vrlprobe.format.opening import run_list
+from vrlprobe.format.opening import one_run
 from vrlprobe.format.reader import Run
 
 SUFFIXES = (".pt", ".safetensors")
@@ -33,8 +33,7 @@ def export_checkpoint(run: Run, frame: int, output: str | os.PathLike[str]) -> d
         FormatError: another ending, or the file exists or cannot be written.
         UnknownFrameError: the run has no such checkpoint.
     """
-    if len(run_list(run)) > 1 or not isinstance(run, Run):
-        raise SampleError("a checkpoint is of one run: give an open run by itself")
+    one_run(run)
     where = Path(output)
     check_export(where)
     arrays = run.parameters(frame)

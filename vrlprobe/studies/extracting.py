@@ -7,9 +7,9 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe.activations import BATCH_SIZE, extract_activations
-from vrlprobe.format.opening import Runs
+from vrlprobe.format.opening import Runs, one_run
 from vrlprobe.samples import SPLITS, SampleSet
-from vrlprobe.selection import check_runs, resolve_frames, samples_for
+from vrlprobe.selection import check_runs, resolve_frame, samples_for
 from vrlprobe.studies.common import run_attributes, sample_attributes
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ def activations(
     Raises:
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.
     """
-    samples, _ = samples_for([run], samples, keep_own=True)
+    samples, _ = samples_for([one_run(run)], samples, keep_own=True)
     check_runs([run], samples)
-    (at,) = resolve_frames(run, frame)
+    at = resolve_frame(run, frame)
     rows = np.arange(len(samples))
     found = extract_activations(run.agent(at), samples.observations(rows), layers, batch_size)
     split = np.array(SPLITS)[samples.split[samples.episodes]]

@@ -9,10 +9,10 @@ import xarray as xr
 
 from vrlprobe.activations import feature_major_activations, known_layers
 from vrlprobe.errors import UnknownLayerError
-from vrlprobe.format.opening import Runs
+from vrlprobe.format.opening import Runs, one_run
 from vrlprobe.receptive import ReceptiveFields, receptive_fields
 from vrlprobe.samples import SampleSet
-from vrlprobe.selection import check_runs, resolve_frames, run_labels, samples_for
+from vrlprobe.selection import check_runs, resolve_frame, run_labels, samples_for
 from vrlprobe.studies.common import Variables, blank, run_attributes, sample_attributes
 from vrlprobe.studies.fitting import ProbeSettings, Sets, r_squared, sparse_path
 from vrlprobe.studies.jobs import Rows, refuse_diverged
@@ -63,9 +63,9 @@ def atoms(
     Raises:
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.
     """
-    samples, keep_own = samples_for([run], samples, keep_own)
+    samples, keep_own = samples_for([one_run(run)], samples, keep_own)
     check_runs([run], samples)
-    (at,) = resolve_frames(run, frame)
+    at = resolve_frame(run, frame)
     agent, settings = run.agent(at), settings or ProbeSettings()
     names = known_layers(agent, _last_convolution(run, agent) if layers is None else layers)
     fields = {name: receptive_fields(agent, name) for name in names}

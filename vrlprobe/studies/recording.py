@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from vrlprobe.format.opening import Runs
+from vrlprobe.format.opening import Runs, one_run
 from vrlprobe.format.record import Record, make_record, plain
 from vrlprobe.samples import SampleSet
 from vrlprobe.studies.measuring import metrics
@@ -28,7 +28,7 @@ def full_record(
         FormatError: the run is not finished.
         SampleError: the samples do not fit the run.
     """
-    record = make_record(run)
+    record = make_record(one_run(run))
     if samples is None:
         return record
     measured = metrics(run, samples, frames="last")
