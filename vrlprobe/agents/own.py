@@ -120,7 +120,7 @@ def register_agent(
         with torch.device("meta"):
             kind.from_config({})
             anew = make() is not make()
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise FormatError(f"the network {name!r} cannot be made: {error}") from error
     if not anew:
         raise FormatError(
