@@ -118,6 +118,9 @@ def test_files_that_are_no_results(dataset, tmp_path):
 def test_provenance_names_versions_and_arguments():
     attributes = provenance("probe", {"b": 1, "a": [1, 2]})
     assert attributes["arguments"] == '{"a": [1, 2], "b": 1}'
+    for given in ({9, 100, 20}, frozenset([9, 100, 20]), dict.fromkeys([100, 9, 20]).keys()):
+        assert provenance("probe", {"frames": given})["arguments"] == '{"frames": [9, 20, 100]}'
+    assert provenance("probe", {"frames": {np.int64(7)}})["arguments"] == '{"frames": [7]}'
     assert {"vrlprobe", "torch", "python"} <= set(json.loads(attributes["versions"]))
 
 

@@ -301,8 +301,9 @@ def provenance(kind: str, arguments: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _plain(value: Any) -> Any:
-    """A number or an array of numpy, or a range, as JSON has it."""
-    return np.asarray(value).tolist()
+    """A number or an array of numpy, or a range, as JSON has it; of a set, its items in order."""
+    found = np.asarray(value)
+    return sorted(value) if found.dtype == object else found.tolist()
 
 
 @cache
