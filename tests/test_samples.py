@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from vrlprobe.errors import SampleError
 from vrlprobe.format.reader import open_run
+from vrlprobe.samplefile import load_samples, save_samples
 from vrlprobe.samples import SPLITS, make_samples, split_episodes, weak_runs
 
 
@@ -106,12 +107,29 @@ def test_components_by_name_and_alias(runs):
         samples.columns(["velocty[0]"])
 
 
+def test_a_seed_of_numpy_is_taken_and_kept_as_any_other(runs, tmp_path):
+    samples = make_samples(runs, np.int64(120), seed=np.int64(3))
+    assert samples.digest == make_samples(runs, 120, seed=3).digest
+    save_samples(samples, tmp_path / "set.h5")
+    assert load_samples(tmp_path / "set.h5").seed == 3
+
+
 def test_weak_runs_are_named(make_run):
     with open_run(make_run("weak.h5", reward=0.25)) as run:
         assert weak_runs([run]) == ["weak.h5 returns 10 (good: 20)"]
 
 
 class TestWhatDoesNotMakeASet:
+    @pytest.mark.parametrize("number", [0, -1, 1.5, 600.0, "3"])
+    def test_numbers_of_samples_that_cannot_be(self, runs, number):
+        with pytest.raises(ValueError, match="n_samples must be"):
+            make_samples(runs, number)
+
+    @pytest.mark.parametrize("seed", [-1, 0.5, None])
+    def test_seeds_that_cannot_be(self, runs, seed):
+        with pytest.raises(ValueError, match="seed must be"):
+            make_samples(runs, seed=seed)
+
     def test_too_few_episodes(self, make_run):
         with (
             open_run(make_run("two.h5", episodes=2)) as run,

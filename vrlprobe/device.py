@@ -9,7 +9,7 @@ LONGEST = 100
 """Characters of torch's reason that are shown: it may list all there is."""
 
 
-def check_device(name: str) -> None:
+def check_device(name: str | torch.device) -> None:
     """Raise DeviceError where torch cannot compute on such a device."""
     try:
         torch.zeros(1, device=name).item()
@@ -17,7 +17,7 @@ def check_device(name: str) -> None:
         reason = str(error).splitlines()[0].partition(". ")[0].partition(" device type at")[0]
         if len(reason) > LONGEST:
             reason = f"{reason[:LONGEST]} …"
-        raise DeviceError(f"device {name!r} cannot be used here: {reason}") from None
+        raise DeviceError(f"device {str(name)!r} cannot be used here: {reason}") from None
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from vrlprobe.checks import check_at_least, check_given
 from vrlprobe.errors import SampleError
 from vrlprobe.format.episode import Episode
 from vrlprobe.format.opening import Runs, refuse_twice, run_list
@@ -203,8 +204,12 @@ def make_samples(
         seed: of the split.
 
     Raises:
-        SampleError: fewer than three episodes with images, or runs that do not fit together.
+        SampleError: fewer than three episodes with images, fewer samples than episodes, or runs
+            that do not fit together.
+        ValueError: a number of samples below 1, or a seed below 0.
     """
+    check_given(1, n_samples=n_samples)
+    check_at_least(0, seed=seed)
     runs = run_list(runs)
     refuse_twice(runs)
     _check_alike(runs)
@@ -235,7 +240,7 @@ def make_samples(
         components=runs[0].components,
         aliases=runs[0].aliases,
         sources=tuple(_source(run, len(group)) for run, group in zip(runs, found, strict=True)),
-        seed=seed,
+        seed=int(seed),
     )
 
 

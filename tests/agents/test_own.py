@@ -1,5 +1,7 @@
 """Networks of one's own: registered, imported, probed and measured like the others."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -115,6 +117,16 @@ def test_kept_parts_of_a_network_that_worked_otherwise_are_not_taken(own_run, tm
         anew = probe(run, [run], **options)
     np.testing.assert_array_equal(kept["test_mse"], anew["test_mse"])
     assert (kept["test_mse"] != first["test_mse"]).any()
+
+
+def test_the_image_shape_may_be_an_array(net):
+    seen = np.random.default_rng(0).integers(0, 256, (5, 4, 20, 20), dtype=np.uint8)
+    register_agent("array", Net, layers=LAYERS, image_shape=np.array([4, 20, 20]))
+    agent = ModuleAgent(net, LAYERS, np.array([4, 20, 20]))
+    assert json.dumps(agent.image_shape) == "[4, 20, 20]"
+    np.testing.assert_array_equal(agent.act(seen), ModuleAgent(net, LAYERS, (4, 20, 20)).act(seen))
+    with pytest.raises(FormatError, match=r"'x' cannot be made: .*float"):
+        register_agent("x", Net, layers=LAYERS, image_shape=(4, 20.5, 20))
 
 
 def test_other_processes_know_it(own_run):

@@ -85,6 +85,13 @@ def test_the_largest_sparsity_is_flagged(other, samples):
     assert not every["at_edge"].any()
 
 
+def test_numbers_of_numpy_and_torchs_device_are_taken_as_pythons_own(other, samples):
+    settings = {"max_atoms": 3, "min_active": 4, "device": "cpu"}
+    alike = {"max_atoms": np.int64(3), "min_active": np.uint8(4), "device": torch.device("cpu")}
+    one, two = (probe(other, samples, layers=["mlp1"], **given) for given in (settings, alike))
+    assert two.identical(one)
+
+
 class TestFrames:
     def test_all_last_best_and_given(self, other, samples):
         def frames(which):
@@ -95,6 +102,7 @@ class TestFrames:
         assert frames("last") == [3000]
         assert frames("best") == [0]  # all equal: the earliest
         assert frames([1000, 0]) == [0, 1000]
+        assert frames({3000, 0}) == [0, 3000]
         with pytest.raises(UnknownFrameError, match="frame 500; the nearest are 0, 1000"):
             frames([500])
         with pytest.raises(UnknownFrameError, match=r"'al' \(did you mean all\?\)"):

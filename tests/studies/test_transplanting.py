@@ -149,6 +149,14 @@ def test_a_seed_draws_the_same_donors_and_blanks(folder, make_run):
     assert one.digest != transplant("good", "blank", runs=folder, seed=4).digest
 
 
+def test_a_seed_of_numpy_is_stored_as_any_other(folder):
+    made = transplant("good", "blank", runs=folder, seed=np.int64(1))
+    made.save(folder / "one.h5")
+    with open_run(folder / "one.h5") as run:
+        assert run.config["seed"] == 1
+        assert run.digest(0) == transplant("good", "blank", runs=folder, seed=1).digest
+
+
 def test_a_pair_is_one_agent_or_two(folder, make_run):
     make_run("d.h5", seed=4)
     one = transplant("good", "good", runs=folder)
@@ -158,6 +166,11 @@ def test_a_pair_is_one_agent_or_two(folder, make_run):
     with pytest.raises(TransplantError, match=r"two bad runs are needed .* there is b.h5 alone"):
         transplant("bad", "bad", runs=folder, pair="different")
     assert transplant("good", "bad", runs=folder, pair="different").label == "good-bad"
+
+
+def test_a_pair_is_one_of_two_words(folder):
+    with pytest.raises(ValueError, match="pair is one of same, different, not 'diff'"):
+        transplant("good", "good", runs=folder, pair="diff")
 
 
 def test_an_empty_class_lists_the_runs(folder):

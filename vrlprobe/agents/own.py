@@ -1,6 +1,7 @@
 """Agents of one's own: any torch module, with a table of its layers."""
 
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -38,7 +39,7 @@ class ModuleAgent(PartedAgent):
         self,
         network: nn.Module,
         layers: Mapping[str, str],
-        image_shape: tuple[int, int, int],
+        image_shape: Sequence[int],
         prepare: Callable[[Tensor], Tensor] = divided,
     ) -> None:
         super().__init__()
@@ -51,7 +52,7 @@ class ModuleAgent(PartedAgent):
                 )
         self.network = network
         self.layers = {name: f"network.{path}" if path else "" for name, path in layers.items()}
-        self.image_shape = tuple(image_shape)
+        self.image_shape = tuple(map(operator.index, image_shape))
         self._prepare = prepare
 
     @property
@@ -73,7 +74,7 @@ class OwnArchitecture:
         name: str,
         make: Callable[[], nn.Module],
         layers: Mapping[str, str],
-        image_shape: tuple[int, int, int],
+        image_shape: Sequence[int],
         prepare: Callable[[Tensor], Tensor],
     ) -> None:
         self.__name__ = name
@@ -97,7 +98,7 @@ def register_agent(
     make: Callable[[], nn.Module],
     *,
     layers: Mapping[str, str],
-    image_shape: tuple[int, int, int],
+    image_shape: Sequence[int],
     prepare: Callable[[Tensor], Tensor] = divided,
 ) -> None:
     """Make a network of one's own an architecture that runs can have, in this process.

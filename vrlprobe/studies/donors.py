@@ -8,11 +8,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vrlprobe.checks import check_at_least
 from vrlprobe.cohort import CLASSES, Class
 from vrlprobe.errors import TransplantError, UnknownFrameError, VrlprobeError
 from vrlprobe.format.reader import Run, open_run
@@ -133,7 +134,10 @@ class Pool:
         chosen: Mapping[str, Sequence[str | os.PathLike[str]]] | None = None,
     ) -> None:
         self._runs, self._stack = runs, stack
-        self.seed, self._pair, self._thresholds = seed, pair, (good, bad)
+        check_at_least(0, seed=seed)
+        if pair not in get_args(Pair):
+            raise ValueError(f"pair is one of {', '.join(get_args(Pair))}, not {pair!r}")
+        self.seed, self._pair, self._thresholds = int(seed), pair, (good, bad)
         self._task = task
         self._open: dict[Path, Run] = {}
         self._found: dict[tuple[Wish, int], Donor] = {}

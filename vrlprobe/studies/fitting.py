@@ -41,6 +41,9 @@ class ProbeSettings:
             raise ValueError(f"probe is one of {', '.join(PROBES)}, not {self.probe!r}")
         check_at_least(1, max_atoms=self.max_atoms)
         check_given(1, min_active=self.min_active)
+        for name in ("max_atoms", "min_active"):  # kept as JSON, which knows no number of numpy
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, int(value))
 
 
 def fit_layer(

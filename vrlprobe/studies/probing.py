@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 import xarray as xr
 
 from vrlprobe.activations import known_layers, probed_layers
@@ -70,7 +71,7 @@ def probe(
     keep_own: bool = False,
     cache: str | Path | None = None,
     n_jobs: int = 1,
-    device: str = "cpu",
+    device: str | torch.device = "cpu",
     track: Track = iter,
 ) -> xr.Dataset:
     """Which layers linearly hold which parts of the state (paper, section 4.1).
@@ -122,6 +123,7 @@ def probe(
         if name not in CONTROLS:
             raise ValueError(f"controls are {', '.join(CONTROLS)}, not {name!r}")
     check_device(device)
+    device = str(device)
     runs = run_list(runs)
     refuse_twice(runs)
     samples, keep_own = samples_for(runs, samples, keep_own)
