@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from probe_data import relu_features
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.metrics import r2_score
 from sklearn.utils.estimator_checks import check_estimator
 
+from vrlprobe.errors import DeviceError
 from vrlprobe.probes.estimators import MlpProbe, RidgeProbe, SparseProbe
 
 PROBES = [SparseProbe, RidgeProbe, MlpProbe]
@@ -93,6 +95,27 @@ def test_a_network_finds_what_no_linear_probe_does():
 
 
 @pytest.mark.parametrize("probe", PROBES)
+def test_a_notebook_shows_it(probe):
+    """scikit-learn reads the docstring for this page; a warning is an error in the tests."""
+    assert probe.__name__ in probe()._repr_html_()
+
+
+@pytest.mark.parametrize("probe", PROBES)
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", torch.device("meta")])
+def test_a_device_that_cannot_compute_is_refused(probe, data, name):
+    with pytest.raises(DeviceError, match=f"device '{name}' cannot be used here"):
+        probe(device=name).fit(*data[:2])
+
+
+def test_penalties_are_a_sequence(data):
+    X, Y, _, _ = data
+    one, two = (RidgeProbe(kind([10.0, 0.1])).fit(X, Y) for kind in (list, np.array))
+    assert one.path_.penalties.tolist() == two.path_.penalties.tolist() == [0.1, 10.0]
+    with pytest.raises(ValueError, match=r"penalties must be positive numbers.*, not 1\.0"):
+        RidgeProbe(1.0).fit(X, Y)
+
+
+@pytest.mark.parametrize("probe", PROBES)
 class TestTheValidationSet:
     def test_groups_stay_together(self, probe, data, monkeypatch):
         X, Y, _, _ = data
@@ -107,6 +130,9 @@ class TestTheValidationSet:
 
     def test_mistakes(self, probe, data):
         X, Y, X_val, Y_val = data
+        for share in (0, 1, 5, 1.5, -0.1):
+            with pytest.raises(ValueError, match=f"must lie between 0 and 1, not {share}"):
+                probe(validation_fraction=share).fit(X, Y)
         with pytest.raises(ValueError, match="X_val and y_val go together"):
             probe().fit(X, Y, X_val=X_val)
         with pytest.raises(ValueError, match=r"held-out set 'val' has 400 features and 2 targets"):

@@ -111,6 +111,12 @@ class TestWrongInput:
         with pytest.raises(ValueError, match="'val' has 2 features and 1 targets"):
             omp_path(self.X, np.zeros(4), 2, heldout={"val": (self.X[:, :2], np.zeros(4))})
 
+    def test_sets_without_names(self):
+        Y = np.zeros(4)
+        for heldout in ((self.X, Y), [self.X, Y], self.X):
+            with pytest.raises(ValueError, match="heldout is sets by name"):
+                omp_path(self.X, Y, 2, heldout=heldout)
+
     def test_numbers_and_names(self):
         with pytest.raises(ValueError, match="max_atoms must be at least 1"):
             omp_path(self.X, np.zeros(4), 0)

@@ -2,11 +2,14 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+
+from vrlprobe.device import check_device
 
 ArrayLike = npt.ArrayLike | Tensor
 
@@ -42,9 +45,17 @@ def training_and_heldout(
     training set's X are not looked at.
 
     Raises:
-        ValueError: shapes that do not fit, an empty set, a set that is called "train", or NaN or
-            infinite values.
+        ValueError: shapes that do not fit, an empty set, a set that is called "train", held-out
+            sets without names, or NaN or infinite values.
+        DeviceError: torch cannot compute on the device.
     """
+    if device is not None:
+        check_device(device)
+    given: Any = heldout
+    if not isinstance(given, Mapping | None):
+        raise ValueError(
+            f'heldout is sets by name, {{"val": (X, Y)}}, not a {type(given).__name__}'
+        )
     sets = {"train": _pair("", X, Y, device)}
     data, targets = sets["train"]
     for name, held in (heldout or {}).items():

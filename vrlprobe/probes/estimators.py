@@ -4,6 +4,7 @@ Each chooses its one setting (sparsity, penalty, epochs) for every target on a v
 one given to `fit`, or a share of the rows that it takes out of the training set itself.
 """
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -43,7 +44,8 @@ class _Probe(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[m
             such as those of one episode.
 
         Raises ValueError for shapes that do not fit, fewer than two samples, NaN or infinite
-        values, and one of X_val and y_val without the other.
+        values, one of X_val and y_val without the other, and a validation_fraction that is no
+        share; DeviceError where torch cannot compute on the device.
         """
         rules = {"multi_output": True, "y_numeric": True, "ensure_min_samples": 2}
         data, targets = validate_data(self, X, y, dtype=TYPES, **rules)
@@ -83,6 +85,10 @@ class _Probe(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[m
             held_x = validate_data(self, X_val, dtype=TYPES, reset=False)
             held_y = check_array(y_val, ensure_2d=False, dtype=np.float64)
             return X, Y, {"val": (held_x, held_y.reshape(len(held_y), -1))}
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(
+                f"validation_fraction must lie between 0 and 1, not {self.validation_fraction}"
+            )
         kind = ShuffleSplit if groups is None else GroupShuffleSplit
         split = kind(1, test_size=self.validation_fraction, random_state=self.random_state)
         train, val = next(split.split(X, groups=groups))
@@ -92,6 +98,9 @@ class _Probe(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[m
 class SparseProbe(_Probe):
     """Orthogonal matching pursuit, each target's sparsity chosen on validation samples.
 
+    The shapes of attributes are those for y of shape (n_samples,); for a matrix each has a first
+    axis of targets.
+
     Parameters
     ----------
     max_atoms : the largest sparsity tried.
@@ -99,7 +108,7 @@ class SparseProbe(_Probe):
     validation_fraction : share of the samples, or of their groups, that `fit` holds out.
     random_state : of that split.
 
-    Attributes, for y of shape (n_samples,); with a first axis of targets for a matrix
+    Attributes
     ----------
     coef_ : (n_features,), 0 but at ``sparsity_`` places.
     intercept_ : float.
@@ -154,12 +163,15 @@ class SparseProbe(_Probe):
 class RidgeProbe(_Probe):
     """Ridge regression, each target's penalty chosen on validation samples.
 
+    The shapes of attributes are those for y of shape (n_samples,); for a matrix each has a first
+    axis of targets.
+
     Parameters
     ----------
     penalties, device : as for `ridge_path`.
     validation_fraction, random_state : as for `SparseProbe`.
 
-    Attributes, for y of shape (n_samples,); with a first axis of targets for a matrix
+    Attributes
     ----------
     coef_ : (n_features,).
     intercept_ : float.
@@ -169,7 +181,7 @@ class RidgeProbe(_Probe):
 
     def __init__(
         self,
-        penalties: tuple[float, ...] = PENALTIES,
+        penalties: Sequence[float] = PENALTIES,
         *,
         device: str | None = None,
         validation_fraction: float = 0.2,

@@ -69,7 +69,7 @@ def mlp_fit(
     rotation, so nothing is lost, and as few inputs as there are rows. Trained by AdamW.
 
     Raises ValueError for shapes that do not fit, no samples, no held-out set, options out of range,
-    and NaN or infinite values.
+    and NaN or infinite values; DeviceError where torch cannot compute on the device.
     """
     if not heldout:
         raise ValueError("a held-out set is needed, whose error says when to stop")

@@ -170,7 +170,7 @@ def omp_path(
     (n_targets, n_features) and the bases (n_targets, max_atoms, rows of all sets) in float64.
 
     Raises ValueError for shapes that do not fit, no samples, options out of range, and NaN or
-    infinite values.
+    infinite values; DeviceError where torch cannot compute on the device.
     """
     _check_options(max_atoms, min_active, patience, heldout)
     sets = training_and_heldout(X, Y, heldout, device)

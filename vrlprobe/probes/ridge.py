@@ -68,11 +68,12 @@ def ridge_path(
     penalties : positive; 1 shrinks an axis of mean variance to a half.
 
     Raises ValueError for shapes that do not fit, no samples, a penalty that is not positive, and
-    NaN or infinite values.
+    NaN or infinite values; DeviceError where torch cannot compute on the device.
     """
-    ordered = np.sort(np.asarray(penalties, np.float64))
-    if not len(ordered) or not (np.isfinite(ordered) & (ordered > 0)).all():
-        raise ValueError(f"penalties must be positive numbers, at least one, not {penalties}")
+    ordered = np.asarray(penalties, np.float64)
+    if ordered.ndim != 1 or not len(ordered) or not (np.isfinite(ordered) & (ordered > 0)).all():
+        raise ValueError(f"penalties must be positive numbers, a list of them, not {penalties}")
+    ordered = np.sort(ordered)
     sets = training_and_heldout(X, Y, heldout, device)
     data, targets = sets["train"]
     principal = Principal.of(data)
