@@ -192,6 +192,11 @@ def test_a_rule_without_a_window_or_readings_is_refused(bad: dict[str, int]) -> 
         Rule(**bad)
 
 
+def test_a_rule_reads_a_sign() -> None:
+    with pytest.raises(ValueError, match=r"a sign is a .*Sign"):
+        Rule(WINDOW, "grad_norm[mlp1]")
+
+
 def test_success_follows_the_proposition() -> None:
     """Paper: 13 of 40 stuck, 1.1e6 frames with a window of 2e5, so n = 5."""
     n = Rule(200_000).attempts(1_100_000)

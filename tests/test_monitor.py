@@ -131,6 +131,13 @@ def test_what_cannot_be_read() -> None:
         CollapseMonitor(0)
     with pytest.raises(ValueError, match="needs a sign that decides"):
         CollapseMonitor(10, signs=())
+    with pytest.raises(ValueError, match=r"a sign is a .*Sign.*, not 'grad_norm\[mlp1\]'"):
+        CollapseMonitor(10, sign="grad_norm[mlp1]")
+    with pytest.raises(ValueError, match=r"a sign is a .*Sign.*, not 'action_spread'"):
+        CollapseMonitor(10, signs=["action_spread"])
+    for lone in (SPREAD, "action_spread"):
+        with pytest.raises(ValueError, match="signs are given in a list, not as"):
+            CollapseMonitor(10, signs=lone)
     monitor = CollapseMonitor(2000)
     with pytest.raises(ValueError, match="frame must be at least 1, not 0"):
         read(monitor, 0, 0.5, 1.0)
@@ -141,4 +148,20 @@ def test_what_cannot_be_read() -> None:
         monitor.read(20, actions=np.zeros(3))
     with pytest.raises(ValueError, match="activations of mlp1: needed"):
         monitor.read(20, actions=np.eye(2), activations={"mlp1": np.zeros((2, 2, 2))})
+    with pytest.raises(ValueError, match=r"grad_norm is by layer, .* not a float alone"):
+        monitor.read(20, actions=np.eye(2), grad_norm=0.1)
+    with pytest.raises(ValueError, match=r"activations is by layer, .* not a Tensor alone"):
+        monitor.read(20, actions=np.eye(2), activations=torch.zeros(2, 3))
+    for state, lost in (({}, "attempt"), ({"attempt": 1, "begun": 0}, "rows")):
+        with pytest.raises(ValueError, match=f"no state of a CollapseMonitor: it has no '{lost}'"):
+            monitor.load_state_dict(state)
     assert len(monitor.state_dict()["rows"]) == 1
+
+
+def test_numbers_may_be_tensors() -> None:
+    norms, returned = {"mlp1": torch.tensor(0.25)}, torch.tensor(2.0)
+    row = CollapseMonitor(2000).read(
+        1, actions=torch.eye(2), grad_norm=norms, train_return=returned
+    )
+    assert (row["grad_norm[mlp1]"], row["train_return"]) == (0.25, 2.0)
+    assert {type(value) for value in row.values()} == {float}

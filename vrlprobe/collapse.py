@@ -7,7 +7,7 @@ columns, `trainers` applies the rule while it trains.
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +67,22 @@ CONFIRMED = 2
 RECENT = 3
 """Readings at the end of a run whose median is its evidence."""
 UNREWARDED = "no training episode had a reward since the first update"
+
+
+def check_sign(sign: Any) -> None:
+    """Raise ValueError for anything but a sign."""
+    if not isinstance(sign, Sign):
+        raise ValueError(f"a sign is a vrlprobe.collapse.Sign, such as {SPREAD}, not {sign!r}")
+
+
+def check_signs(signs: Any) -> None:
+    """Raise ValueError for anything but a sequence of signs, one at least."""
+    if not isinstance(signs, Sequence) or isinstance(signs, str):
+        raise ValueError(f"signs are given in a list, not as {signs!r}")
+    if not signs:
+        raise ValueError("a verdict needs a sign that decides")
+    for sign in signs:
+        check_sign(sign)
 
 
 @dataclass(frozen=True)
@@ -235,6 +251,7 @@ class Rule:
                 f"the rule needs a window and consecutive readings of at least 1, not "
                 f"{self.window} and {self.consecutive}"
             )
+        check_sign(self.sign)
 
     def streak(self, values: npt.ArrayLike) -> int:
         """Most readings in a row on the healthy side; NaN ones don't count at all."""

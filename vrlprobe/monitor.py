@@ -1,7 +1,7 @@
 """Watches a training of one's own for action collapse, whatever trains it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from vrlprobe.collapse import (
     Rule,
     Sign,
     Verdict,
+    check_signs,
     judge,
 )
 from vrlprobe.probes.arrays import ArrayLike, numbers
@@ -40,7 +41,7 @@ class CollapseMonitor:
         attempt: the training from scratch in progress, 1 at first.
 
     Raises:
-        ValueError: a window or a number of readings below 1, or no signs.
+        ValueError: a window or a number of readings below 1, no signs, or what is none.
     """
 
     def __init__(
@@ -52,8 +53,7 @@ class CollapseMonitor:
         signs: Sequence[Sign] = SIGNS,
     ) -> None:
         check_at_least(1, window=window, consecutive=consecutive)
-        if not signs:
-            raise ValueError("a verdict needs a sign that decides")
+        check_signs(signs)
         self._rule = Rule(window, sign, consecutive)
         self._signs = tuple(signs)
         self.attempt, self._begun = 1, 0
@@ -64,9 +64,9 @@ class CollapseMonitor:
         frame: int,
         *,
         actions: ArrayLike,
-        grad_norm: Mapping[str, float] | None = None,
+        grad_norm: Mapping[str, SupportsFloat] | None = None,
         activations: Mapping[str, ArrayLike] | None = None,
-        train_return: float | None = None,
+        train_return: SupportsFloat | None = None,
     ) -> dict[str, float]:
         """Take a reading.
 
@@ -83,9 +83,11 @@ class CollapseMonitor:
             The numbers by name, `action_spread`, `grad_norm[mlp1]` …, to be logged.
 
         Raises:
-            ValueError: a frame that is not above the last one, or arrays of another shape.
+            ValueError: a frame that is not above the last one, arrays of another shape, or values
+                without the names of their layers.
         """
         check_at_least(self._last + 1, frame=frame)
+        _check_by_layer(grad_norm=grad_norm, activations=activations)
         acted = _matrix("actions", actions)
         row = {
             SPREAD.name: measure.action_spread(acted),
@@ -141,9 +143,24 @@ class CollapseMonitor:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint of the training."""
+        """Go on from a checkpoint of the training.
+
+        Raises:
+            ValueError: it is no state of a monitor.
+        """
+        if lost := [name for name in self.state_dict() if name not in state]:
+            raise ValueError(f"no state of a CollapseMonitor: it has no {lost[0]!r}")
         self.attempt, self._begun = int(state["attempt"]), int(state["begun"])
         self._rows = [dict(row) for row in state["rows"]]
+
+
+def _check_by_layer(**arguments: Any) -> None:
+    """Raise ValueError for values that are not named by layer; None is taken as none."""
+    for name, values in arguments.items():
+        if not isinstance(values, Mapping | None):
+            raise ValueError(
+                f'{name} is by layer, {{"mlp1": …}}, not a {type(values).__name__} alone'
+            )
 
 
 def _layer(values: npt.NDArray[np.floating[Any]]) -> dict[str, float]:

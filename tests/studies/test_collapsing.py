@@ -54,6 +54,17 @@ def test_thresholds_can_be_moved(open_made) -> None:
     assert not collapse([run], signs=(Sign(SPREAD.name, 0.01),))[0].stages[0].collapsed
 
 
+def test_signs_that_are_none(open_made) -> None:
+    (run,) = open_made(low=log_of([0.05] * N))
+    with pytest.raises(ValueError, match="signs are given in a list"):
+        collapse(run, signs=SPREAD)
+    for study in (collapse, rule):
+        with pytest.raises(ValueError, match=r"a sign is a .*Sign.*, not 'action_spread'"):
+            study(run, signs=["action_spread"])
+    with pytest.raises(ValueError, match=r"a sign is a .*Sign.*, not 'grad_norm'"):
+        rule(run, sign="grad_norm")
+
+
 def test_the_last_attempt_is_judged_by_its_own_window(open_made) -> None:
     attempts = [1] * 9 + [2] * 3
     (run,) = open_made(reset=log_of([1e-5] * N, attempts))
@@ -115,7 +126,7 @@ def test_a_sign_without_readings_cannot_decide(open_made) -> None:
     (run,) = open_made(stuck=log_of(STUCK))
     with pytest.raises(ValueError, match=r"no readings of numerical_rank\[mlp1\]: there are"):
         collapse(run, signs=[RANK])
-    with pytest.raises(ValueError, match="no readings of one: there are"):
+    with pytest.raises(ValueError, match="a verdict needs a sign that decides"):
         collapse(run, signs=[])
 
 

@@ -18,6 +18,8 @@ from vrlprobe.collapse import (
     Rule,
     Sign,
     Verdict,
+    check_sign,
+    check_signs,
     judge,
     success_probability,
 )
@@ -104,7 +106,9 @@ def collapse(
 
     Raises:
         SampleError: a run without checkpoints, or whose window is not known.
+        ValueError: a window below 1, or signs that are none.
     """
+    check_signs(signs)
     given = None if samples is None else samples_for([], samples, keep_own=True)[0]
     found = [judged(run, given, window, signs)[1] for run in logged_list(runs)]
     return found if isinstance(runs, Iterable) else found[0]
@@ -182,7 +186,10 @@ def rule(
 
     Raises:
         SampleError: several tasks, a run without checkpoints, window, or readings of the metric.
+        ValueError: a window or a number of readings below 1, or signs that are none.
     """
+    check_sign(sign)
+    check_signs(signs)
     runs = logged_list(runs)
     refuse_twice(runs)
     shared([run.config.get("task") for run in runs], runs, "task", "the rule's shares")
