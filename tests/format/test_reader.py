@@ -202,6 +202,24 @@ def test_refresh_follows_a_replaced_file(sealed, tmp_path):
         assert run.frames.tolist() == [7000]
 
 
+def test_a_relative_path_holds_after_a_change_of_folder(tmp_path, monkeypatch):
+    """It is followed with refresh and opened again, and keeps the name it was given."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    with full_run.create(tmp_path / "run.h5") as writer:
+        full_run.commit(writer, 0)
+        with open_run("run.h5") as run:
+            monkeypatch.chdir("elsewhere")
+            full_run.commit(writer, 1)
+            run.refresh()
+            assert run.frames.tolist() == [0, 1000]
+            run.close()
+            run.open_again()
+            full_run.check(run, 1)
+            run.refresh()
+            assert str(run.path) == "run.h5"
+
+
 def test_a_run_with_weights_alone(tmp_path):
     """The smallest thing somebody else may write."""
     path = tmp_path / "run.h5"

@@ -9,6 +9,7 @@ import torch
 
 from vrlprobe.activations import extract_activations
 from vrlprobe.errors import DeviceError
+from vrlprobe.format.reader import open_run
 from vrlprobe.probes.omp import omp_path
 from vrlprobe.studies import jobs, probe
 
@@ -97,6 +98,15 @@ def test_processes_share_the_work_and_change_nothing(other, samples, tmp_path, m
     assert len(seen) == 2 * (1 + 3 * 7) + 7
     with pytest.raises(ValueError, match="n_jobs == 0"):
         probe(other, samples, n_jobs=0, layers=["mlp0"])
+
+
+def test_other_processes_find_a_run_after_a_change_of_folder(other, samples, monkeypatch):
+    options = {"layers": ["mlp0", "mlp1"], "frames": [0, 1000], "max_atoms": 1}
+    alone = probe(other, samples, **options)
+    monkeypatch.chdir(other.path.parent)
+    with open_run(other.path.name) as run:
+        monkeypatch.chdir("/")
+        assert probe(run, samples, n_jobs=2, **options).identical(alone)
 
 
 def test_minus_one_is_every_core(other, samples, monkeypatch):

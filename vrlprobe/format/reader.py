@@ -40,7 +40,8 @@ class Run:
     A growing run shows the checkpoints committed when it was opened or last refreshed.
 
     Attributes:
-        path: the file.
+        path: the file, as it was named.
+        location: its absolute path, by which it is opened again whatever the folder is then.
         state: 'growing' (a live writer), 'killed' (unsealed, no writer) or 'sealed'.
         layout: names and shapes of everything in the file.
         config: the trainer's settings, read-only: task, seed, profile, architecture, ...
@@ -50,6 +51,7 @@ class Run:
 
     def __init__(self, path: Path, file: h5py.File, state: State) -> None:
         self.path = path
+        self.location = path.absolute()
         self.state = state
         self._load(file)
         _OPEN.add(self)
@@ -101,16 +103,16 @@ class Run:
 
     def open_again(self) -> None:
         """Open a closed run as it was, at the same checkpoints. (For this package.)"""
-        self._attach(_open(self.path)[1], len(self.frames))
+        self._attach(_open(self.location)[1], len(self.frames))
 
     def refresh(self) -> None:
         """Look again: more checkpoints, another state, or a file put in this one's place.
 
         Where the file is gone, or no run any more, this raises and the run stays as it is.
         """
-        run_state(self.path)
+        run_state(self.location)
         self._file.close()
-        vars(self).update(vars(open_run(self.path)))
+        vars(self).update(vars(open_run(self.location)) | {"path": self.path})
 
     @property
     def components(self) -> tuple[str, ...]:

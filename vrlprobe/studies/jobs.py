@@ -142,7 +142,7 @@ class Planner:
 
     def fit(self, frame: int, layer: str, control: str | None = None) -> Fit:
         """The fit of a layer at a checkpoint, or its baseline out of CONTROLS."""
-        network = Network(self.run.path.absolute(), None if control == "blank" else frame, self.run)
+        network = Network(self.run.location, None if control == "blank" else frame, self.run)
         shuffled = control == "shuffled"
         made_from = {
             "network": self._identity(network, layer),

@@ -71,7 +71,8 @@ def export_dataset(
 
 def distinct(checkpoints: Sequence[tuple[Run, int]]) -> list[tuple[Run, int]]:
     """Each checkpoint once, by its run's file and its frame."""
-    return list({(run.path.resolve(), frame): (run, frame) for run, frame in checkpoints}.values())
+    known = {(run.location.resolve(), frame): (run, frame) for run, frame in checkpoints}
+    return list(known.values())
 
 
 def _action_bound(where: Episodes) -> float:
