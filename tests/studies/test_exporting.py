@@ -95,3 +95,10 @@ def test_refused(tmp_path, run):
     (tmp_path / "x.pt").touch()
     with pytest.raises(FormatError, match="exists"):
         export_checkpoint(run, 0, tmp_path / "x.pt")
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_a_folder_that_cannot_be_written(run, suffix):
+    path = f"/proc/self/x{suffix}"  # nobody makes a file there, not even root
+    with pytest.raises(FormatError, match=f"cannot write {path}: "):
+        export_checkpoint(run, 0, path)

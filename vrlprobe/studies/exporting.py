@@ -1,5 +1,6 @@
 """A run's checkpoint as a plain state dict, for other programs."""
 
+import io
 import json
 import os
 from collections import OrderedDict
@@ -44,8 +45,9 @@ def export_checkpoint(run: Run, frame: int, output: str | os.PathLike[str]) -> d
         "checkpoint": run.digest(frame),
         "config": json.dumps(dict(run.config), sort_keys=True),
     }
+    content = _encoded(where.suffix, arrays, told)
     with replaced_whole(where) as temporary:
-        _save(temporary, where.suffix, arrays, told)
+        temporary.write_bytes(content)
     sizes: dict[str, int] = {}
     for name, array in arrays.items():
         part = name.partition("/")[0]
@@ -60,19 +62,19 @@ def check_export(path: Path) -> None:
     check_new(path)
 
 
-def _save(
-    path: Path, suffix: str, arrays: dict[str, NDArray[np.float32]], told: dict[str, str]
-) -> None:
+def _encoded(suffix: str, arrays: dict[str, NDArray[np.float32]], told: dict[str, str]) -> bytes:
+    """The file's bytes; the libraries' own writing has errors of its own for a full disk."""
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = OrderedDict(
         (name.replace("/", ".", 1), torch.from_numpy(np.asarray(array, order="C")))
         for name, array in arrays.items()
     )
-    if suffix == ".pt":
-        # A module's own state dict carries its metadata in the same attribute.
-        tensors._metadata = {EXPORTED: told}  # type: ignore[attr-defined]
-        torch.save(tensors, path)
-    else:
-        save_file(tensors, path, told)
+    if suffix == ".safetensors":
+        return save(tensors, told)
+    # A module's own state dict carries its metadata in the same attribute.
+    tensors._metadata = {EXPORTED: told}  # type: ignore[attr-defined]
+    content = io.BytesIO()
+    torch.save(tensors, content)
+    return content.getvalue()
