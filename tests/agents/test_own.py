@@ -11,7 +11,14 @@ from vrlprobe.activations import extract_activations
 from vrlprobe.agents.own import ModuleAgent, register_agent
 from vrlprobe.errors import FormatError, UnknownLayerError
 from vrlprobe.format.reader import open_run
-from vrlprobe.studies import activations, atoms, import_checkpoints, metrics, probe
+from vrlprobe.studies import (
+    activations,
+    atoms,
+    export_checkpoint,
+    import_checkpoints,
+    metrics,
+    probe,
+)
 
 LAYERS = {"pixels": "", "conv": "convnet.2", "hidden": "head.1"}
 
@@ -88,6 +95,41 @@ def test_no_layer_of_it_is_known_as_a_convolution(own_run):
         atoms(own_run, [own_run], keep_own=True)
     found = atoms(own_run, [own_run], keep_own=True, layers="conv")
     assert found["layer"].values.tolist() == ["conv"]
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_it_is_written_out_and_imported_again(own_run, tmp_path, suffix):
+    export_checkpoint(own_run, 0, tmp_path / f"x{suffix}")
+    import_checkpoints(
+        tmp_path / f"x{suffix}", tmp_path / "again.h5", architecture="small", task="walker_walk",
+        episodes=0,
+    )  # fmt: skip
+    with open_run(tmp_path / "again.h5") as again:
+        assert again.digest(0) == own_run.digest(0)
+
+
+class Wrapped(nn.Module):
+    """A network whose own names begin as those of an exported one do."""
+
+    def __init__(self):
+        super().__init__()
+        self.network = Net()
+
+    def forward(self, images):
+        return self.network(images)
+
+
+def test_a_module_called_network_is_no_sign_of_an_export(tmp_path):
+    layers = {name: f"network.{path}" if path else "" for name, path in LAYERS.items()}
+    register_agent("wrapped", Wrapped, layers=layers, image_shape=(4, 20, 20))
+    options = {"architecture": "wrapped", "task": "walker_walk", "episodes": 0}
+    torch.save(Wrapped().state_dict(), tmp_path / "net.pt")
+    import_checkpoints(tmp_path / "net.pt", tmp_path / "a.h5", **options)
+    with open_run(tmp_path / "a.h5") as run:
+        export_checkpoint(run, 0, tmp_path / "x.pt")
+        import_checkpoints(tmp_path / "x.pt", tmp_path / "b.h5", **options)
+        with open_run(tmp_path / "b.h5") as again:
+            assert again.digest(0) == run.digest(0)
 
 
 class Leaky(Net):

@@ -104,7 +104,8 @@ def state_dict_checkpoint(
     activation = told.get("activation", activation)
     if architecture not in (None, *ARCHITECTURES):
         own = find_architecture({"architecture": architecture}, where)
-        return _at(_own(own, arrays, where), told)
+        exported = told.get("architecture") == architecture
+        return _at(_own(own, arrays, where, exported), told)
     dotted = {name.replace("/", ".", 1): array for name, array in arrays.items()}
     names = find_names(dotted)
     if architecture is None:
@@ -134,10 +135,16 @@ def _at(found: Checkpoint, told: Mapping[str, Any]) -> Checkpoint:
     return replace(found, steps=told["frame"] // repeat, action_repeat=repeat)
 
 
-def _own(kind: Any, arrays: Mapping[str, NDArray[Any]], where: str) -> Checkpoint:
-    """Of a network that `register_agent` made known; whole numbers become floating ones."""
+def _own(kind: Any, arrays: Mapping[str, NDArray[Any]], where: str, exported: bool) -> Checkpoint:
+    """Of a network that `register_agent` made known; whole numbers become floating ones.
+
+    An exported one's names begin with the part, the network's own state dict has none.
+    """
     architecture = kind.__name__
-    found = {f"network/{name}": array.astype(np.float32) for name, array in arrays.items()}
+    found = {
+        name.replace(".", "/", 1) if exported else f"network/{name}": array.astype(np.float32)
+        for name, array in arrays.items()
+    }
     config = {"architecture": architecture}
     check_fit(config, found, where)
     channels = kind.from_config(config).image_shape[0]
