@@ -52,5 +52,8 @@ def test_what_is_not_there_is_refused():
     """Times outside, and episodes without images."""
     with pytest.raises(IndexError, match="8 images"):
         _episode().observations(indices=[8])
+    for stack in (0, -1, 1.5):
+        with pytest.raises(ValueError, match="frame_stack must be"):
+            _episode().observations(stack)
     with pytest.raises(ValueError, match="without images"):
         _episode(images=False).observations()

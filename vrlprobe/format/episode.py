@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vrlprobe.checks import check_at_least
+
 
 @dataclass(frozen=True, repr=False)
 class Episode:
@@ -51,7 +53,7 @@ class Episode:
             uint8 (n, 3 * frame_stack, height, width).
 
         Raises:
-            ValueError: the episode holds no images.
+            ValueError: the episode holds no images, or a stack of less than one is asked for.
             IndexError: an index lies outside the episode.
         """
         if self.images is None:
@@ -65,6 +67,7 @@ def stack_images(
     indices: Sequence[int] | NDArray[np.integer] | None = None,
 ) -> NDArray[np.uint8]:
     """Stack single images (n_times, 3, height, width) into observations, see Episode."""
+    check_at_least(1, frame_stack=frame_stack)
     n_times = len(images)
     times = np.arange(n_times) if indices is None else np.asarray(indices, dtype=np.int64)
     if np.any((times < -n_times) | (times >= n_times)):
