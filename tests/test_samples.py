@@ -105,6 +105,8 @@ def test_components_by_name_and_alias(runs):
     assert samples.columns(["velocity[0]", "torso_height"]) == ("height", "velocity[0]")
     with pytest.raises(SampleError, match=r"no component 'velocty\[0\]': did you mean velocity"):
         samples.columns(["velocty[0]"])
+    with pytest.raises(SampleError, match="no component is asked for: there are height, "):
+        samples.columns([])
 
 
 def test_a_seed_of_numpy_is_taken_and_kept_as_any_other(runs, tmp_path):

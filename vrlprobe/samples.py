@@ -134,11 +134,13 @@ class SampleSet:
         """Components by name or alias, or one, in the set's order; all of them when None.
 
         Raises:
-            SampleError: a name that is neither, with the nearest one there is.
+            SampleError: none, or a name that is neither, with the nearest one there is.
         """
         if names is None:
             return self.components
         wanted = {self._component(n) for n in ([names] if isinstance(names, str) else names)}
+        if not wanted:
+            raise SampleError(f"no component is asked for: there are {', '.join(self.components)}")
         return tuple(name for name in self.components if name in wanted)
 
     def _component(self, name: str) -> str:

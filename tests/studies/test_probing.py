@@ -271,6 +271,15 @@ class TestControls:
         assert (shuffled["control_test_r2"] < 0.3).all()
         assert shuffled["selectivity"].sel(layer="cnn0", component="height").min() > 0.4
 
+    def test_each_is_fitted_once_whatever_holds_its_name(self, other, samples):
+        options = {"layers": ["mlp0"], "max_atoms": 1}
+        one = probe(other, samples, controls="shuffled", **options)
+        assert one["control"].values.tolist() == ["shuffled"]
+        for given in (("shuffled", "shuffled"), (name for name in ["shuffled"])):
+            assert probe(other, samples, controls=given, **options).identical(one)
+        plain = probe(other, samples, **options)
+        assert probe(other, samples, controls=None, **options).identical(plain)
+
     def test_an_unknown_one(self, other, samples):
         with pytest.raises(ValueError, match="controls are shuffled, blank, not 'random'"):
             probe(other, samples, controls=["random"])

@@ -1,7 +1,7 @@
 """Which layers of which checkpoints linearly hold which parts of the state."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +67,7 @@ def probe(
     kind: str = "omp",
     max_atoms: int = DEFAULT_MAX_ATOMS,
     min_active: int | None = None,
-    controls: str | Sequence[str] = (),
+    controls: str | Iterable[str] | None = (),
     keep_own: bool = False,
     cache: str | Path | None = None,
     n_jobs: int = 1,
@@ -92,7 +92,8 @@ def probe(
         min_active: of "omp", training samples on which a unit differs from 0 to be an atom; one
             in a hundred if None.
         controls: baselines to fit as well: "shuffled" (the states of other episodes), "blank" (an
-            untrained network of the same architecture, drawn with the run's seed if it has one).
+            untrained network of the same architecture, drawn with the run's seed if it has one);
+            none if None.
         keep_own: test a run on episodes of its own too, where it is a source of the set.
         cache: a folder for what is fitted, so that an interrupted call goes on where it stopped
             and nothing is fitted twice; None keeps it for this call alone.
@@ -118,7 +119,7 @@ def probe(
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.
         ValueError: a kind, control or number that cannot be.
     """
-    controls = [controls] if isinstance(controls, str) else controls
+    controls = [controls] if isinstance(controls, str) else list(dict.fromkeys(controls or ()))
     for name in controls:
         if name not in CONTROLS:
             raise ValueError(f"controls are {', '.join(CONTROLS)}, not {name!r}")
