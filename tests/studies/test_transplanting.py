@@ -267,6 +267,23 @@ def test_critics_add_cells_only_where_they_differ(folder):
     ]
 
 
+def test_one_critic_is_a_word_and_not_its_letters(folder):
+    donors = {"blank": "blank", "bad": "bad"}
+    one = [cell.digest for cell in grid(donors, critics="mlp", runs=folder)]
+    assert one == [cell.digest for cell in grid(donors, critics=["mlp"], runs=folder)]
+    named = [cell.digest for cell in grid(donors, critics=folder / "a.h5", runs=folder)]
+    assert named == [cell.digest for cell in grid(donors, critics=[folder / "a.h5"], runs=folder)]
+
+
+def test_donors_are_given_by_name(folder):
+    with pytest.raises(TransplantError, match=r"layers are donors by name, .* not a list"):
+        transplant("good", "bad", layers=["mlp1"], runs=folder)
+    with pytest.raises(TransplantError, match=r"donors are donors by name, .* not a list"):
+        list(grid(["good"], runs=folder))
+    with pytest.raises(TransplantError, match="no donor is given"):
+        list(grid({}, runs=folder))
+
+
 def test_runs_chosen_for_a_class(folder):
     chosen = {"good": [folder / "c.h5"], "bad": []}
     with pytest.warns(UserWarning, match=r"c.h5 is taken as good; its return, 12, is middle"):

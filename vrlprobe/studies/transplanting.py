@@ -111,7 +111,9 @@ def transplant(
     Raises:
         TransplantError: a class without a run, a donor that is none, or donors that do not fit.
         UnknownFrameError, FormatError: a run file has no such checkpoint, or is none.
+        ValueError: another word for the pair, or a seed below 0.
     """
+    _check_named("layers", layers or {}, "mlp1")
     with ExitStack() as stack:
         pool = Pool(runs, stack, seed=seed, pair=pair, good=good, bad=bad, task=task)
         return _Assembly(pool, critic, layers or {}).make(Wish.parse(cnn), Wish.parse(mlp))
@@ -120,7 +122,7 @@ def transplant(
 def grid(
     donors: Mapping[str, PathLike],
     *,
-    critics: Sequence[PathLike] = ("mlp",),
+    critics: Paths = ("mlp",),
     chosen: Mapping[str, Sequence[PathLike]] | None = None,
     runs: Paths = "runs",
     seed: int = 0,
@@ -135,15 +137,19 @@ def grid(
 
     Args:
         donors: name in the cells' labels -> donor, as for `transplant`.
-        critics: where the critic comes from; beyond the first, cells are made only where it makes
-            a difference.
+        critics: where the critic comes from, one or several; beyond the first, cells are made only
+            where it makes a difference.
         chosen: run files by class, to draw from instead of `runs`.
 
     The other arguments are those of `transplant`.
 
     Raises:
-        As `transplant`.
+        As `transplant`; TransplantError without donors, too.
     """
+    _check_named("donors", donors, "blank")
+    if not donors:
+        raise TransplantError("no donor is given: a grid is made of one or more")
+    critics = [critics] if isinstance(critics, str | os.PathLike) else critics
     wishes = {name: Wish.parse(text) for name, text in donors.items()}
     with ExitStack() as stack:
         pool = Pool(runs, stack, seed=seed, pair=pair, good=good, bad=bad, task=task, chosen=chosen)
@@ -157,6 +163,14 @@ def grid(
                 if cell.digest not in made:
                     made.add(cell.digest)
                     yield cell
+
+
+def _check_named(what: str, donors: Any, name: str) -> None:
+    """Raise TransplantError for donors that are not given by names."""
+    if not isinstance(donors, Mapping):
+        raise TransplantError(
+            f'{what} are donors by name, {{"{name}": "blank"}}, not a {type(donors).__name__}'
+        )
 
 
 class _Assembly:
