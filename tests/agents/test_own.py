@@ -201,6 +201,11 @@ def test_mistakes(tmp_path, net):
     with pytest.raises(FormatError, match="cannot be made"):
         register_agent("x", lambda size: Net(), layers=LAYERS, image_shape=(4, 20, 20))
     register_agent("small", Net, layers=LAYERS, image_shape=(4, 20, 20))
+    torch.save(net.head, tmp_path / "module.pt")
+    with pytest.raises(FormatError, match=r"torch.save\(module.state_dict\(\), path\)"):
+        import_checkpoints(
+            tmp_path / "module.pt", tmp_path / "a.h5", architecture="small", task="x"
+        )
     other = {**net.state_dict(), "head.0.weight": torch.zeros(10, 487)}
     torch.save(other, tmp_path / "a.pt")
     with pytest.raises(FormatError, match=r"head.0.weight is \(10, 487\), needed \(10, 486\)"):

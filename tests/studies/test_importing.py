@@ -188,10 +188,17 @@ def test_what_is_refused_before_anything_is_written(tmp_path, snapshots):
         (snapshots, {"frames": [1, 2, 10**20]}, "is beyond any training"),
         (snapshots, {"task": "walker_walk"}, "the agent has 1 actions, walker_walk takes 6"),
         ([tmp_path / "none.pt"], {}, "no such file"),
+        ([], {}, "no checkpoint is given"),
     ]:
         with pytest.raises(FormatError) as error:
             import_checkpoints(files, output, **{**QUICK, **options})
         assert words in str(error.value)
+    for name in ("action_repeat", "image_size"):
+        for number in (0, -1, 1.5):
+            with pytest.raises(ValueError, match=f"{name} must be"):
+                import_checkpoints(snapshots, output, **{**QUICK, name: number})
+    with pytest.raises(ValueError, match="episodes must be at least 0, not -1"):
+        import_checkpoints(snapshots, output, episodes=-1, **QUICK)
     for episodes in (0, 3):
         with pytest.raises(UnknownTaskError, match="cartpole_balance"):
             import_checkpoints(snapshots, output, task="cartpole_balanced", episodes=episodes)

@@ -99,6 +99,11 @@ def state_dict_checkpoint(
     Raises:
         FormatError: its names are those of no agent known here, or its tensors do not fit.
     """
+    if not arrays:
+        raise FormatError(
+            f"{where}: no agent known here: it holds no named tensor; of a module the state "
+            "dict is needed: torch.save(module.state_dict(), path)"
+        )
     told = told or {}
     image_size = image_size or told.get("image_size")
     activation = told.get("activation", activation)
@@ -118,7 +123,7 @@ def state_dict_checkpoint(
         return _at(found, told)
     if architecture == "drqv2" and "encoder.convnet.0.weight" in dotted:
         return _at(_drqv2(dotted, where, image_size, activation or "relu"), told)
-    seen = ", ".join(sorted(arrays)[:3]) + " …" if arrays else "no named tensor"
+    seen = ", ".join(sorted(arrays)[:3]) + " …"
     raise FormatError(
         f"{where}: no agent known here: it holds {seen}; needed the names of "
         f"{' or '.join(ARCHITECTURES)} (docs/import.md), or an architecture of your own"

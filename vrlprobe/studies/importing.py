@@ -15,6 +15,7 @@ from vrlprobe.checkpoints.checkpoint import Checkpoint
 from vrlprobe.checkpoints.observations import load_observations
 from vrlprobe.checkpoints.reading import read_checkpoint
 from vrlprobe.checkpoints.torchfile import MOST_STEPS
+from vrlprobe.checks import check_at_least, check_given
 from vrlprobe.envs import split_task
 from vrlprobe.errors import FormatError
 from vrlprobe.format.episode import Episode
@@ -89,8 +90,16 @@ def import_checkpoints(
         UnsafeFileError: a file asks for what no checkpoint needs.
         SampleError: the observations are not as needed.
         UnknownTaskError, RenderError: the task cannot be played.
+        ValueError: a number that cannot be.
     """
+    check_at_least(0, episodes=episodes, seed=seed)
+    check_given(1, action_repeat=action_repeat, image_size=image_size)
+    episodes, seed = int(episodes), int(seed)
+    repeat = None if action_repeat is None else int(action_repeat)
+    size = None if image_size is None else int(image_size)
     files = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    if not files:
+        raise FormatError("no checkpoint is given: at least one file is needed")
     where = Path(output)
     check_new(where)
     at = None if frames is None else _numbers(frames)
@@ -99,9 +108,9 @@ def import_checkpoints(
 
     def read(path: Path) -> Checkpoint:
         found = read_checkpoint(
-            path, architecture=architecture, image_size=image_size, activation=activation
+            path, architecture=architecture, image_size=size, activation=activation
         )
-        return replace(found, action_repeat=action_repeat or found.action_repeat)
+        return replace(found, action_repeat=repeat or found.action_repeat)
 
     order = _in_order(files, at, read)
     first = read(order[0][1])
