@@ -10,6 +10,7 @@ import pytest
 from tests.studies.logs import ESCAPES, FRAMES, WINDOW, N, log_of
 from vrlprobe.agents.drqv2 import DrQV2Agent
 from vrlprobe.errors import FormatError, TransplantError, UnknownFrameError
+from vrlprobe.format.opening import open_runs
 from vrlprobe.format.reader import open_run
 from vrlprobe.format.verify import verify_run
 from vrlprobe.studies import grid, transplant
@@ -53,9 +54,14 @@ def same(made, wanted, begins):
         np.testing.assert_array_equal(made.parameters[name], wanted[name])
 
 
-def test_a_donor_is_a_path_of_either_kind(folder):
+def test_a_donor_is_a_path_of_either_kind_or_an_open_run(folder):
     made = transplant(folder / "a.h5", folder / "b.h5")
     assert made.digest == transplant(str(folder / "a.h5"), str(folder / "b.h5")).digest
+    with open_runs(folder / "a.h5", folder / "b.h5") as runs:
+        assert transplant(*runs).digest == made.digest
+        assert transplant("good", "bad", runs=runs).digest == made.digest
+        assert runs[0].frames[-1] == 2000  # still open
+        runs[0].parameters(2000)
     shown = repr(made)
     assert shown.startswith("<Transplant a@2000-b@2000: {'cnn1': 'a@2000'")
     assert len(shown) < 500

@@ -22,7 +22,13 @@ from vrlprobe.studies.gathering import run_class
 from vrlprobe.studies.naming import frame_at, parse_at, split_name
 
 Pair = Literal["same", "different"]
+Place = str | os.PathLike[str] | Run
 WORDS = (*CLASSES, "blank", "self")
+
+
+def path_of(place: Place) -> Path:
+    """A run file or a folder of them; of an open run its file."""
+    return place.location if isinstance(place, Run) else Path(place)
 
 
 @dataclass(frozen=True)
@@ -40,14 +46,14 @@ class Wish:
     at: str | int
 
     @classmethod
-    def parse(cls, donor: str | os.PathLike[str]) -> Self:
+    def parse(cls, donor: Place) -> Self:
         """`good`, `bad@collapsed`, `blank`, `self`, `runs/seed3.h5@1090000`.
 
         Raises:
             TransplantError: neither a word nor a file there is.
             UnknownFrameError: no checkpoint that can be meant.
         """
-        name, at = split_name(os.fspath(donor))
+        name, at = split_name(donor if isinstance(donor, str) else str(path_of(donor)))
         if name in WORDS:
             if at and name not in CLASSES:
                 raise TransplantError(f"{name} has no checkpoints: leave out @{at}")
@@ -123,7 +129,7 @@ class Pool:
 
     def __init__(
         self,
-        runs: "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]",
+        runs: Place | Sequence[Place],
         stack: ExitStack,
         *,
         seed: int = 0,
@@ -131,7 +137,7 @@ class Pool:
         good: float | None = None,
         bad: float | None = None,
         task: str | None = None,
-        chosen: Mapping[str, Sequence[str | os.PathLike[str]]] | None = None,
+        chosen: Mapping[str, Sequence[Place]] | None = None,
     ) -> None:
         self._runs, self._stack = runs, stack
         check_at_least(0, seed=seed)
@@ -142,9 +148,9 @@ class Pool:
         self._open: dict[Path, Run] = {}
         self._found: dict[tuple[Wish, int], Donor] = {}
         self._chosen = {
-            word: [self.open(Path(path)) for path in paths]
-            for word, paths in (chosen or {}).items()
-            if paths
+            word: [self.open(path_of(place)) for place in places]
+            for word, places in (chosen or {}).items()
+            if places
         }
         for word, members in self._chosen.items():
             self._warn_of_strangers(word, members)
@@ -176,8 +182,10 @@ class Pool:
         return [run for run in runs if self._task in (None, run.config.get("task"))]
 
     def _paths(self) -> list[Path]:
+        if isinstance(self._runs, Run):
+            return [path_of(self._runs)]
         if not isinstance(self._runs, str | os.PathLike):
-            return [Path(path) for path in self._runs]
+            return [path_of(place) for place in self._runs]
         folder = Path(self._runs)
         if not folder.is_dir():
             raise TransplantError(f"there is no folder {folder} to draw donors from (--runs)")

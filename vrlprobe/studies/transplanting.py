@@ -18,10 +18,9 @@ from vrlprobe.format.filesystem import check_new, replaced_whole
 from vrlprobe.format.reader import Run
 from vrlprobe.format.schema import parameters_digest
 from vrlprobe.format.writer import RunWriter
-from vrlprobe.studies.donors import Donor, Pair, Pool, Wish
+from vrlprobe.studies.donors import Donor, Pair, Place, Pool, Wish
 
-PathLike = str | os.PathLike[str]
-Paths = PathLike | Sequence[PathLike]
+Places = Place | Sequence[Place]
 FOLLOWS = ("cnn", "mlp")
 """Words by which the critic goes with a part."""
 SHARED = ("task", "architecture", "image_size", "frame_stack", "action_repeat", "activation")
@@ -80,12 +79,12 @@ class Transplant:
 
 
 def transplant(
-    cnn: PathLike,
-    mlp: PathLike,
+    cnn: Place,
+    mlp: Place,
     *,
-    critic: PathLike = "mlp",
-    layers: Mapping[str, PathLike] | None = None,
-    runs: Paths = "runs",
+    critic: Place = "mlp",
+    layers: Mapping[str, Place] | None = None,
+    runs: Places = "runs",
     seed: int = 0,
     pair: Pair = "same",
     good: float | None = None,
@@ -98,7 +97,7 @@ def transplant(
         cnn, mlp: donors of the encoder and of the actor: `good`, `middle` or `bad`, drawn from the
             runs; `blank`, freshly initialised; `self`, the donor of the other one; or a run file.
             A class or file may have a checkpoint: `@last` (as without), `@best`, `@collapsed`, or
-            a frame, `runs/seed3.h5@100000`.
+            a frame, `runs/seed3.h5@100000`. An open run is its file.
         critic: which donor's critic and target critic: `mlp` (of the MLP's), `cnn`, or a donor.
         layers: donors of single pieces (`cnn1` … `cnn4`, `mlp0` … `mlp2`, `head`, the actor's last
             linear map), over those of the part.
@@ -120,11 +119,11 @@ def transplant(
 
 
 def grid(
-    donors: Mapping[str, PathLike],
+    donors: Mapping[str, Place],
     *,
-    critics: Paths = ("mlp",),
-    chosen: Mapping[str, Sequence[PathLike]] | None = None,
-    runs: Paths = "runs",
+    critics: Places = ("mlp",),
+    chosen: Mapping[str, Sequence[Place]] | None = None,
+    runs: Places = "runs",
     seed: int = 0,
     pair: Pair = "same",
     good: float | None = None,
@@ -149,7 +148,7 @@ def grid(
     _check_named("donors", donors, "blank")
     if not donors:
         raise TransplantError("no donor is given: a grid is made of one or more")
-    critics = [critics] if isinstance(critics, str | os.PathLike) else critics
+    critics = [critics] if isinstance(critics, str | os.PathLike | Run) else critics
     wishes = {name: Wish.parse(text) for name, text in donors.items()}
     with ExitStack() as stack:
         pool = Pool(runs, stack, seed=seed, pair=pair, good=good, bad=bad, task=task, chosen=chosen)
@@ -177,7 +176,7 @@ class _Assembly:
     """Puts cells together: where the critic and single pieces come from, and whose settings."""
 
     def __init__(
-        self, pool: Pool, critic: PathLike, layers: Mapping[str, PathLike], like: Run | None = None
+        self, pool: Pool, critic: Place, layers: Mapping[str, Place], like: Run | None = None
     ) -> None:
         self._pool, self._like = pool, like
         self._critic = critic
