@@ -29,6 +29,8 @@ def resolve_frames(run: Run, frames: Frames) -> list[int]:
     there = run.frames.tolist()
     if not there:
         raise SampleError(f"{run.path.name} has no checkpoint yet")
+    if isinstance(frames, np.ndarray):
+        frames = np.atleast_1d(frames)
     if not isinstance(frames, str):
         wanted = frames if isinstance(frames, Collection) else [frames]
         if not len(wanted):

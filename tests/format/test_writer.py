@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import full_run
 import h5py
@@ -323,3 +324,14 @@ def test_a_file_that_does_not_verify_when_closed_is_an_error(path):
 def test_versions_are_readable_by_older_hdf5():
     """HDF5 2.0's newest format cannot be read by 1.14."""
     assert build.VERSIONS == ("v110", "v110")
+
+
+def test_a_run_is_sealed_whatever_the_folder_is_then(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    writer = full_run.create(Path("run.h5"))
+    full_run.commit(writer, 0)
+    monkeypatch.chdir("/")
+    writer.close()
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["run.h5"]
+    with open_run(tmp_path / "run.h5") as run:
+        assert run.state == "sealed"

@@ -39,7 +39,7 @@ class RunWriter:
     """
 
     def __init__(self, path: Path, file: h5py.File, lock: RunLock, layout: Layout) -> None:
-        self.path = path
+        self.path, self._location = path, path.absolute()
         self.layout = layout
         self._file, self._lock, self._closed = file, lock, False
         self._datasets = {name: file[name] for name in layout.datasets()}
@@ -235,7 +235,7 @@ class RunWriter:
         try:
             build.seal(self._file)
             if verify:
-                _verify(self.path)
+                _verify(self._location)
         finally:
             self._lock.release()
 
