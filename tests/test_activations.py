@@ -138,6 +138,13 @@ def test_the_agent_is_left_as_it_was(agent, observations):
 def test_an_unknown_layer_names_those_there_are(agent, observations):
     with pytest.raises(UnknownLayerError, match=r"no layer 'cnn5'.*cnn0, cnn1, .*mlp2, action"):
         extract_activations(agent, observations, ["cnn5"])
+    with pytest.raises(UnknownLayerError, match="no layer 3: there are cnn0"):
+        extract_activations(agent, observations, [3])
+
+
+def test_what_is_no_agent(observations):
+    with pytest.raises(TypeError, match=r"an agent is needed, .*, not Linear"):
+        extract_activations(nn.Linear(2, 2), observations)
 
 
 @pytest.mark.parametrize(

@@ -202,3 +202,8 @@ class TestShuffledStates:
             rows = np.flatnonzero(shorter.episodes == source)
             assert (found[0], found[-1]) == (rows[0], rows[-1])
             assert (np.diff(found) >= 0).all()
+
+
+def test_a_split_is_one_of_three(runs):
+    with pytest.raises(ValueError, match="splits are train, val, test, not 'trian'"):
+        make_samples(runs).rows("trian")

@@ -1,7 +1,7 @@
 """Named layers of an agent as arrays, in batches: the input of every analysis."""
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Protocol
 
@@ -32,15 +32,18 @@ def known_layers(agent: Layered, layers: str | Iterable[str] | None = None) -> t
     """The layers asked for, or the one, in the agent's order; all of them when None.
 
     Raises:
+        TypeError: no agent.
         UnknownLayerError: none, or a name that the agent's table does not have.
     """
+    if not isinstance(getattr(agent, "layers", None), Mapping):
+        raise TypeError(f"an agent is needed, such as run.agent(frame), not {type(agent).__name__}")
     table = tuple(agent.layers)
     wanted = table if layers is None else (layers,) if isinstance(layers, str) else tuple(layers)
     if not wanted:
         raise UnknownLayerError(f"no layer is asked for: there are {', '.join(table)}")
     for name in wanted:
         if name not in table:
-            near = difflib.get_close_matches(name, table, 1)
+            near = difflib.get_close_matches(str(name), table, 1)
             guess = f"did you mean {near[0]}? " if near else ""
             raise UnknownLayerError(f"no layer {name!r}: {guess}there are {', '.join(table)}")
     return tuple(name for name in table if name in wanted)

@@ -117,7 +117,13 @@ class SampleSet:
         return states
 
     def rows(self, split: str, without: Collection[int] = ()) -> Ints:
-        """Samples in one of SPLITS, those from the sources ``without`` left out."""
+        """Samples in one of SPLITS, those from the sources ``without`` left out.
+
+        Raises:
+            ValueError: another split.
+        """
+        if split not in SPLITS:
+            raise ValueError(f"splits are {', '.join(SPLITS)}, not {split!r}")
         wanted = (self.split == SPLITS.index(split)) & ~np.isin(self.origin, list(without))
         return np.flatnonzero(wanted[self.episodes])
 

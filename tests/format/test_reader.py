@@ -115,6 +115,8 @@ def test_a_run_says_that_it_is_closed(sealed):
     with open_run(sealed) as run:
         assert repr(run).endswith("checkpoints, sealed>")
     assert repr(run).endswith("checkpoints, closed>")
+    with pytest.raises(FormatError, match="is closed: open it again"):
+        _ = run.size
 
 
 def test_an_unknown_frame_names_its_neighbours(sealed):

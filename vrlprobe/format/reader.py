@@ -131,7 +131,8 @@ class Run:
 
     @property
     def size(self) -> int:
-        """Bytes of the file now."""
+        """Bytes of the file now; raises FormatError once closed."""
+        self._check_open()
         return guard.size_on_disk(self._file)
 
     def parameters(self, frame: int) -> dict[str, NDArray[np.float32]]:
@@ -260,9 +261,12 @@ class Run:
 
     def dataset(self, path: str) -> h5py.Dataset:
         """The checked HDF5 dataset at one of `dataset_paths`; raises FormatError once closed."""
+        self._check_open()
+        return self._datasets[path]
+
+    def _check_open(self) -> None:
         if not self._file:
             raise FormatError(f"{self.path} is closed: open it again (vrlprobe.open_run)")
-        return self._datasets[path]
 
 
 def _number(value: Any) -> float | None:
