@@ -62,9 +62,8 @@ class DeviceReplay(Replay):
         for start, length in self.episodes:
             records = np.empty(length + 1, self.record)
             self._read(start, records)
-            whole = self.n_records - start
-            self._keep(records[:whole], start)
-            self._keep(records[whole:], 0)
+            for piece, at in self._pieces(records, start):
+                self._keep(piece, at)
 
     def close(self) -> None:
         """Close the file and free the device's memory, also for other processes."""

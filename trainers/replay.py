@@ -6,7 +6,7 @@ the process's own, 12 GB of them in a paper-size run. The page cache makes them 
 
 import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -169,9 +169,8 @@ class Replay:
         records["action"][1:] = actions
         records["reward"][1:] = rewards
         records["discount"][1:] = discounts
-        first = min(len(records), self.n_records - self.head)
-        self._write(records[:first], self.head)
-        self._write(records[first:], 0)
+        for piece, at in self._pieces(records, self.head):
+            self._write(piece, at)
         self.episodes.append((self.head, len(actions)))
         self.head = (self.head + len(records)) % self.n_records
         while len(self) - self.episodes[0][1] >= self.capacity:
@@ -185,6 +184,14 @@ class Replay:
     def clear(self) -> None:
         """Forget every episode; new ones are written behind the last."""
         self.episodes.clear()
+
+    def _pieces(self, records: np.ndarray, first: int) -> Iterator[tuple[np.ndarray, int]]:
+        """Records from record `first` on as they lie in the ring: round its end in two pieces."""
+        first %= self.n_records
+        whole = self.n_records - first
+        yield records[:whole], first
+        if whole < len(records):
+            yield records[whole:], 0
 
     def _write(self, records: np.ndarray, at: int) -> None:
         view, offset = memoryview(records.tobytes()), at * self.record.itemsize
@@ -200,11 +207,10 @@ class Replay:
 
     def _read(self, first: int, records: np.ndarray) -> None:
         """Fill `records` from record `first` on, round the end of the ring."""
-        first %= self.n_records
-        whole = min(len(records), self.n_records - first)
-        got = os.preadv(self._fd, [records[:whole].data], first * self.record.itemsize)
-        if whole < len(records):
-            got += os.preadv(self._fd, [records[whole:].data], 0)
+        got = sum(
+            os.preadv(self._fd, [piece.data], at * self.record.itemsize)
+            for piece, at in self._pieces(records, first)
+        )
         if got != records.nbytes:
             raise OSError(f"the replay gave {got} bytes, needed {records.nbytes}")
 

@@ -180,6 +180,9 @@ class PixelEnv:
         self.frame_stack, self.action_repeat = frame_stack, action_repeat
         self._domain, name = split_task(task)
         self._env = _suite().load(self._domain, name, task_kwargs={"random": seed})
+        from dm_control.rl.control import PhysicsError  # once its package is set up
+
+        self._diverged: type[Exception] = PhysicsError
         self._oversampling = 2 if render == "fast" else 1
         self._camera = self._make_camera(render)
         spec = self._env.action_spec()
@@ -309,11 +312,9 @@ class PixelEnv:
         return Step(reward, discount, result.last())
 
     def _simulate(self, action: np.ndarray) -> Any:
-        from dm_control.rl.control import PhysicsError
-
         try:
             return self._env.step(action)
-        except PhysicsError as error:
+        except self._diverged as error:
             reason = str(error).partition("\n")[0]
             raise VrlprobeError(f"the simulation of {self.task} diverged: {reason}") from None
 

@@ -144,18 +144,7 @@ def combine_results(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
         labels = result["run"].values.tolist()
         known |= dict(zip(labels, given.values(), strict=True))
         origin |= dict.fromkeys(labels, name)
-        for dim in ("layer", "component", "control"):
-            mine, its = (
-                list(part[dim].values) if dim in part.dims else None for part in (first, result)
-            )
-            if mine != its:
-                raise FormatError(f"{first_name} and {name} have different {dim}s: make them alike")
         _check_made_alike(first_name, first, name, result)
-        if result.attrs.get("samples") != first.attrs.get("samples"):
-            raise FormatError(
-                f"{first_name} and {name} were made on different samples, so they cannot be "
-                "compared: make them again with one --samples set"
-            )
     if not others:
         return first
     shared = set.intersection(*({str(name) for name in part} for part in parts))
@@ -255,7 +244,13 @@ def _relabelled(result: xr.Dataset, taken: Iterable[str]) -> xr.Dataset:
 
 
 def _check_made_alike(first_name: str, first: xr.Dataset, name: str, other: xr.Dataset) -> None:
-    """Raise FormatError where two results differ in an option that changes their numbers."""
+    """Raise FormatError where two results differ in what they are of, an option or samples."""
+    for dim in ("layer", "component", "control"):
+        mine, its = (
+            list(part[dim].values) if dim in part.dims else None for part in (first, other)
+        )
+        if mine != its:
+            raise FormatError(f"{first_name} and {name} have different {dim}s: make them alike")
     options, others = (
         {**json.loads(part.attrs.get("arguments", "{}")), "n_samples": part.attrs.get("n_samples")}
         for part in (first, other)
@@ -266,6 +261,11 @@ def _check_made_alike(first_name: str, first: xr.Dataset, name: str, other: xr.D
                 f"{first_name} was made with {option} {options.get(option)}, {name} with "
                 f"{others.get(option)}: make them alike"
             )
+    if other.attrs.get("samples") != first.attrs.get("samples"):
+        raise FormatError(
+            f"{first_name} and {name} were made on different samples, so they cannot be "
+            "compared: make them again with one --samples set"
+        )
 
 
 def blank_value(values: xr.DataArray) -> Any:

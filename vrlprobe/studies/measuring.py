@@ -109,8 +109,8 @@ def metrics(
         `n_samples` is their number.
 
     Raises:
-        SampleError: a run is given twice.
-        SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.
+        SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there, or a
+            run is given twice.
         ValueError: no samples, or a batch of none.
     """
     check_at_least(1, n_samples=n_samples, batch_size=batch_size)

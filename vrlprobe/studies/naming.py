@@ -5,7 +5,7 @@ import os
 
 from vrlprobe.errors import TransplantError, UnknownFrameError
 from vrlprobe.format.reader import Run
-from vrlprobe.selection import resolve_frames
+from vrlprobe.selection import resolve_frame
 from vrlprobe.studies.collapsing import collapse
 
 CHECKPOINTS = ("last", "best", "collapsed")
@@ -52,5 +52,5 @@ def frame_at(run: Run, at: str | int) -> tuple[int, str]:
             raise TransplantError(f"{run.path.name} was never in collapse: it is {verdict}")
         stage = ends[-1]
         return stage.last, f"the last in collapse ({stage.first:,} to {stage.last:,})"
-    (frame,) = resolve_frames(run, at if isinstance(at, str) else [at])
+    frame = resolve_frame(run, at)
     return frame, f"its {at} checkpoint" if isinstance(at, str) else "that checkpoint"

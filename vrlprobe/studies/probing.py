@@ -115,8 +115,8 @@ def probe(
         where a run lacks a frame.
 
     Raises:
-        SampleError: a run is given twice.
-        SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.
+        SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there, or a
+            run is given twice.
         ValueError: a kind, control or number that cannot be.
     """
     controls = [controls] if isinstance(controls, str) else list(dict.fromkeys(controls or ()))
