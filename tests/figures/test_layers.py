@@ -1,6 +1,9 @@
 """The heat map shows the numbers that the dataset holds."""
 
+import itertools
+
 import numpy as np
+import pytest
 
 from tests.figures.probed import COMPONENTS, LAYERS, probed
 from vrlprobe.figures.layers import draw
@@ -58,3 +61,21 @@ def test_the_colour_bar_of_many_runs_is_at_the_top() -> None:
     first, bar = (ax.get_position() for ax in (figure.axes[0], figure.axes[-1]))
     assert bar.y0 > first.y1
     assert bar.width > 3 * bar.height
+
+
+@pytest.mark.parametrize("layers", [LAYERS[-1:], LAYERS[-2:], LAYERS])
+@pytest.mark.parametrize("count", [1, 2, 4])
+@pytest.mark.parametrize("names", [["height"], COMPONENTS])
+def test_titles_and_the_bars_label_have_room(layers, count, names) -> None:
+    runs = [f"walker_walk-desk-seed{i}-with-a-learning-rate-of-{i}e-4" for i in range(count)]
+    figure = draw(probed(runs=runs, frames=(100_000,)).sel(layer=layers), names)
+    figure.draw_without_rendering()
+    *panels, bar = figure.axes
+    titles = [ax._left_title.get_window_extent() for ax in panels if ax.get_title("left")]
+    assert len(titles) == count
+    assert all(not a.overlaps(b) for a, b in itertools.combinations(titles, 2))
+    for box in (*titles, bar.get_tightbbox()):
+        assert figure.bbox.x0 <= box.x0
+        assert box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0
+        assert box.y1 <= figure.bbox.y1 + 1

@@ -11,18 +11,21 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from vrlprobe.figures.style import FULL_WIDTH, OPTIONS, thousands
+from vrlprobe.figures.style import FULL_WIDTH, OPTIONS, thousands, wrapped
 from vrlprobe.results import PROBES, last_checkpoint, probe_kind
 
 BEST = "#d62728"
 CELL = 0.39
 """Inches across a cell: room for a number."""
-TALL = 12
-"""Components, over all rows of panels, beside which the colour bar's label fits on one line."""
+TALL, LOW = 12, 3
+"""Components, over all rows of panels, beside which the colour bar's label fits on one line, and
+on two; above fewer of them it lies."""
 ACROSS = 2
 """Panels side by side."""
 MOST = 3
 """Rows of panels beside which the colour bar stands; above more of them."""
+LETTERS, LINE = 15, 0.14
+"""Letters of a title in an inch, and the height of a line of them."""
 
 
 def draw(result: xr.Dataset, components: Sequence[str] | None = None) -> Figure:
@@ -40,24 +43,28 @@ def draw(result: xr.Dataset, components: Sequence[str] | None = None) -> Figure:
     runs, layers = result["run"].values, result["layer"].values
     columns = min(len(runs), ACROSS)
     rows = -(-len(runs) // columns)
-    width = 1.5 + columns * (CELL * len(layers) + 0.2) + 0.6
+    width = max(1.5 + columns * (CELL * len(layers) + 0.2) + 0.6, FULL_WIDTH / 2)
+    lasts = [last_checkpoint(result, str(name)).sel(component=names) for name in runs]
+    titles = [wrapped(_title(last), round((width - 2.1) / columns * LETTERS)) for last in lasts]
+    lines = max(title.count("\n") for title in titles)
+    above = rows > MOST or rows * len(names) < LOW
     with mpl.rc_context(OPTIONS):
-        size = (max(width, FULL_WIDTH / 2), 0.4 + rows * (0.6 + 0.185 * len(names)))
+        tall = 0.4 + 0.4 * (above and rows <= MOST)
+        size = (width, tall + rows * (0.6 + LINE * lines + 0.185 * len(names)))
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
         for ax in grid[len(runs) :]:
             ax.set_axis_off()
         axes = grid[: len(runs)]
-        for ax, name in zip(axes, runs, strict=True):
-            last = last_checkpoint(result, str(name)).sel(component=names)
+        for ax, last, title in zip(axes, lasts, titles, strict=True):
             last = last.transpose("component", "layer", ...)
             atoms = last["sparsity"].values if sparse else None
             mesh = _heat(ax, last["test_r2"].values, atoms)
-            ax.set_title(_title(last), loc="left")
+            ax.set_title(title, loc="left")
             ax.set_xticks(range(len(layers)), layers)
             ax.set_yticks(range(len(names)), names)
         where: dict[str, Any] = {"aspect": 30, "pad": 0.015, "fraction": 0.05}
-        if rows > MOST:  # beside so many it would be out of sight
+        if above:  # beside many it would be out of sight, beside few its label cut off
             where = {
                 "location": "top",
                 "aspect": 50,
@@ -66,7 +73,7 @@ def draw(result: xr.Dataset, components: Sequence[str] | None = None) -> Figure:
             }
         bar = figure.colorbar(mesh, ax=list(grid), **where)
         told = "small: number of atoms" if sparse else f"{PROBES[kind]} probe"
-        joint = "; " if rows * len(names) >= TALL else "\n"
+        joint = "; " if above or rows * len(names) >= TALL else "\n"
         bar.set_label(f"R² on test episodes{joint}{told}")
         bar.outline.set_visible(False)
     return figure
