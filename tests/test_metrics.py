@@ -14,6 +14,7 @@ LAYER_METRICS = (
     "effective_rank",
     "srank",
     "correlation_neurons",
+    "cosine_neurons",
     "correlation_samples",
     "dead_units",
     "zero_fraction",
@@ -70,6 +71,8 @@ def test_correlations_are_the_mean_over_pairs(activations: np.ndarray) -> None:
     live = activations[:, activations.any(axis=0)]
     expected = pairs(np.asarray(np.corrcoef(live.T.astype(np.float64))))
     assert metrics.correlation_neurons(activations) == pytest.approx(expected, abs=1e-12)
+    expected = pairs(cosine_similarity(live.T.astype(np.float64)))
+    assert metrics.cosine_neurons(activations) == pytest.approx(expected, abs=1e-12)
     expected = pairs(cosine_similarity(activations.astype(np.float64)))
     assert metrics.correlation_samples(activations) == pytest.approx(expected, abs=1e-12)
 
@@ -78,6 +81,15 @@ def test_opposed_units_have_a_negative_correlation() -> None:
     x = np.arange(5.0)[:, None]
     assert metrics.correlation_neurons(np.hstack([x, 4 - x])) == pytest.approx(-1)
     assert metrics.correlation_neurons(np.hstack([x, 2 * x + 1])) == pytest.approx(1)
+
+
+def test_units_that_never_change_are_alike_to_the_cosine_alone() -> None:
+    constant = np.tile([1.0, 3.0, 0.0, 0.2], (6, 1))
+    assert metrics.cosine_neurons(constant) == pytest.approx(1)
+    assert np.isnan(metrics.correlation_neurons(constant))
+    apart = np.kron(np.eye(3), np.ones((2, 1)))  # each fires alone
+    assert metrics.cosine_neurons(apart) == pytest.approx(0)
+    assert metrics.correlation_neurons(apart) == pytest.approx(-0.5)
 
 
 def test_zeros_are_counted() -> None:
@@ -115,11 +127,17 @@ def test_actions() -> None:
 
 NAN = float("nan")
 DEGENERATE = {
-    "all zero": (np.zeros((6, 4)), (0, 0, 0, NAN, NAN, 4, 1, 1)),
-    "all samples equal": (np.tile([1.0, 0.0, 2.0], (6, 1)), (1, 1, 1, NAN, 1, 1, 1 / 3, 1 / 3)),
-    "one unit alive": (np.outer(np.arange(6.0), [0, 0, 1]), (1, 1, 1, NAN, 1, 2, 13 / 18, 2 / 3)),
-    "one sample": (np.array([[3.0, 0.0, 4.0]]), (1, 1, 1, NAN, NAN, 1, 1 / 3, 1 / 3)),
-    "one number": (np.array([[2.0]]), (1, 1, 1, NAN, NAN, 0, 0, 0)),
+    "all zero": (np.zeros((6, 4)), (0, 0, 0, NAN, NAN, NAN, 4, 1, 1)),
+    "all samples equal": (
+        np.tile([1.0, 0.0, 2.0], (6, 1)),
+        (1, 1, 1, NAN, 1, 1, 1, 1 / 3, 1 / 3),
+    ),
+    "one unit alive": (
+        np.outer(np.arange(6.0), [0, 0, 1]),
+        (1, 1, 1, NAN, NAN, 1, 2, 13 / 18, 2 / 3),
+    ),
+    "one sample": (np.array([[3.0, 0.0, 4.0]]), (1, 1, 1, NAN, 1, NAN, 1, 1 / 3, 1 / 3)),
+    "one number": (np.array([[2.0]]), (1, 1, 1, NAN, NAN, NAN, 0, 0, 0)),
 }
 
 

@@ -82,6 +82,17 @@ def correlation_neurons(activations: Matrix) -> float:
     return _mean_cosine(centred.T)
 
 
+def cosine_neurons(activations: Matrix) -> float:
+    """Mean cosine over pairs of live units: 1 when all are proportional, or each constant.
+
+    Unlike `correlation_neurons` it is not centred, so that units which stay the same for every
+    sample, as in collapse, count as alike. Units that are zero throughout have no direction and are
+    left out; NaN with fewer than two left.
+    """
+    values = np.asarray(activations, np.float64)
+    return _mean_cosine(values[:, values.any(axis=0)].T)
+
+
 def correlation_samples(activations: Matrix) -> float:
     """Mean cosine over pairs of samples: 1 when all activate the same units in the same proportion.
 
@@ -158,6 +169,7 @@ def layer_metrics(
         "effective_rank": effective_rank(values),
         "srank": srank(values),
         "correlation_neurons": correlation_neurons(activations),
+        "cosine_neurons": cosine_neurons(activations),
         "correlation_samples": correlation_samples(activations),
         "dead_units": dead_units(activations),
         "zero_fraction": zero_fraction(activations),

@@ -1,6 +1,7 @@
 """Metrics of checkpoints: the numbers are those of the arrays, and the right observations."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from vrlprobe import metrics as numbers
 from vrlprobe.activations import extract_activations
 from vrlprobe.errors import SampleError
+from vrlprobe.format.opening import open_runs
 from vrlprobe.format.reader import open_run
 from vrlprobe.samples import make_samples
 from vrlprobe.studies import metrics
@@ -58,6 +60,26 @@ def test_the_numbers_are_those_of_the_activations(run, other) -> None:
     assert at["episode_return"].item() == pytest.approx(run.rollout(1000).mean_return)
     assert found.attrs["n_samples"] == 100
     assert found.attrs["samples"] == samples.digest
+
+
+def test_the_cosine_of_units_tells_the_fixtures_apart_and_their_correlation_does_not() -> None:
+    """The table of docs/collapse.md, "Which correlation", samples of the learned agent."""
+    names = ("correlation_samples", "cosine_neurons", "correlation_neurons")
+    with open_runs(str(FIXTURES / "walker_walk-*.h5")) as runs:
+        found = metrics(runs, runs[1:], layers=["mlp1", "mlp2"])
+    table = (FIXTURES.parent / "docs" / "collapse.md").read_text()
+    for name in names:
+        (row,) = re.findall(rf"^\| `{name}` \|[^|]+\|(.+)\|$", table, re.MULTILINE)
+        for stage, cell in zip(("collapsed", "healthy", ""), row.split("|"), strict=True):
+            values = found[name].where(found["stage"] == stage).where(found["checkpoint"] != "")
+            for layer, told in zip(("mlp1", "mlp2"), cell.split(","), strict=True):
+                at = values.sel(layer=layer)
+                low, high = at.min().item(), at.max().item()
+                ends = [float(end) for end in told.split(" to ")]
+                assert [low, high] == pytest.approx([ends[0], ends[-1]], abs=0.0051), (name, stage)
+    cosine = found["cosine_neurons"]
+    collapsed = cosine.where(found["stage"] == "collapsed").min(["run", "frame"])
+    assert (collapsed > cosine.where(found["stage"] != "collapsed").max(["run", "frame"])).all()
 
 
 def test_gradient_norms_are_those_that_the_training_logged() -> None:

@@ -31,6 +31,7 @@ HEADINGS = {
     "srank": "srank (99%)",
     "correlation_samples": "correlation (cosine)",
     "correlation_neurons": "correlation of units",
+    "cosine_neurons": "cosine of units",
     "dead_units": "zeros (dead units)",
     "zero_fraction": "share of zeros",
     "dormant_ratio": "dormant ratio",

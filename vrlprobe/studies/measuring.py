@@ -46,6 +46,7 @@ LAYERED = {
     "effective_rank": "exponential of the entropy of the normalised singular values",
     "srank": "fewest singular values that hold 99% of their sum",
     "correlation_neurons": "mean Pearson correlation over pairs of live units",
+    "cosine_neurons": "mean cosine over pairs of live units",
     "correlation_samples": "mean cosine over pairs of samples",
     "dead_units": "units that are zero for every sample",
     "zero_fraction": "share of activations that are zero",
@@ -100,13 +101,12 @@ def metrics(
 
     Returns:
         Dims (run, frame, layer): `numerical_rank`, `effective_rank`, `srank`,
-        `correlation_neurons`, `correlation_samples`, `dead_units`, `zero_fraction`,
-        `dormant_ratio`, `grad_norm`. Dims (run, frame): `episode_return`, `action_spread`,
-        `saturated_share`, `action_entropy`, `stage` with its begin and end, `attempt`,
-        `checkpoint`. NaN where
-        undefined or missing: zeros of a layer that is no ReLU, the gradient norm of a layer that
-        has none. It is the log's for a checkpoint without critic or batch. The attribute
-        `n_samples` is their number.
+        `correlation_neurons`, `cosine_neurons`, `correlation_samples`, `dead_units`,
+        `zero_fraction`, `dormant_ratio`, `grad_norm`. Dims (run, frame): `episode_return`,
+        `action_spread`, `saturated_share`, `action_entropy`, `stage` with its begin and end,
+        `attempt`, `checkpoint`. NaN where undefined or missing: zeros of a layer that is no ReLU,
+        the gradient norm of a layer that has none. It is the log's for a checkpoint without critic
+        or batch. The attribute `n_samples` is their number.
 
     Raises:
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there, or a
