@@ -43,3 +43,23 @@ def test_a_panel_a_task() -> None:
         ["a (2 runs)"],
         ["a (4 runs)", "b (8 runs)"],
     ]
+
+
+def test_only_what_is_drawn_is_explained() -> None:
+    def note(count: int) -> str:
+        return draw(returns({"a": gathered(0, ("walker_walk",) * count)})).get_supxlabel()
+
+    assert note(1) == ""
+    assert "percentile" in note(2)
+    assert "interval of the mean" not in note(2)
+    assert "interval of the mean" in note(4)
+
+
+def test_the_legend_lies_above_the_curves() -> None:
+    tasks = ("walker_walk",) * 4 + ("hopper_stand",) * 4
+    figure = draw(returns({"a": gathered(0, tasks), "b": gathered(1), "c": gathered(2)}))
+    figure.draw_without_rendering()
+    for ax in figure.axes:
+        legend = ax.get_legend().get_window_extent()
+        assert legend.y0 >= ax.get_window_extent().y1
+        assert not legend.overlaps(ax._left_title.get_window_extent())

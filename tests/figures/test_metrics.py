@@ -104,3 +104,17 @@ def test_a_gradient_norm_of_few_values_has_ticks_and_one_of_none_says_so() -> No
     for ax in draw(few).axes[len(PAPERS) - 1 :: len(PAPERS)]:
         (text,) = ax.texts
         assert text.get_text() == "not measured"
+
+
+def test_ticks_of_gradient_norms_of_0_do_not_lie_over_each_other() -> None:
+    none = measured()
+    none["grad_norm"] = none["grad_norm"].where(none["grad_norm"].isnull(), 0.0)
+    figure = draw(none)
+    figure.draw_without_rendering()
+    ax = figure.axes[len(PAPERS) - 1]
+    low, high = ax.get_ylim()
+    ticks = [tick for tick in ax.get_yticks() if low <= tick <= high]
+    assert ticks[0] == 0
+    heights = [ax.transData.transform((0, tick))[1] for tick in ticks]
+    assert len(ticks) >= 2
+    assert min(np.diff(heights)) > 10  # pixels, a label's height

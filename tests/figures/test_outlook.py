@@ -48,3 +48,7 @@ def test_ticks_are_on_the_curve_of_the_frames_that_are_left() -> None:
         np.testing.assert_array_equal(ticks.get_xydata(), expected)
     ticks = draw(found.sel(frame=[4000, 20_000])).axes[0].get_lines()[1]
     np.testing.assert_array_equal(ticks.get_xydata(), [[4000, 0.8], [8000, 0.8], [20_000, 0.5]])
+
+
+def test_what_bands_and_ticks_are_is_said() -> None:
+    assert "95% intervals" in draw(waited()).get_supxlabel()

@@ -88,3 +88,17 @@ def test_a_pdf_embeds_its_fonts_as_outlines_that_can_be_edited(tmp_path) -> None
 def test_a_kind_that_is_not_drawn(tmp_path) -> None:
     with pytest.raises(FormatError, match=r"must end in \.pdf, \.png, \.svg"):
         save_figure(draw(probed(), PAPERS), tmp_path / "a.jpg")
+
+
+def test_how_far_a_curve_goes_that_leaves_its_panel_is_said() -> None:
+    result = probed(runs=("seed1", "seed2"), frames=tuple(range(0, 20_000, 1000)))
+    result["test_mse"].loc["seed2", 3000, "cnn1", "height"] = 61.0
+    titles = [ax.get_title("right") for ax in draw(result, ["height", "torso_velocity"]).axes]
+    assert titles == ["", "", "up to 61 ↑", ""]
+
+
+def test_the_interval_is_named_where_there_is_one() -> None:
+    four = probed(runs=[f"seed{i}" for i in range(4)], returns=[950.0] * 4)
+    assert "95% interval" in draw(by_class(four), ["height"]).get_supxlabel()
+    assert draw(by_class(four.isel(run=[0, 1])), ["height"]).get_supxlabel() == ""
+    assert draw(four, ["height"]).get_supxlabel() == ""

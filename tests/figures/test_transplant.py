@@ -1,5 +1,7 @@
 """The grid's numbers and the curves are those of the cohort by init."""
 
+import json
+
 import numpy as np
 import xarray as xr
 
@@ -74,3 +76,19 @@ def test_runs_from_scratch_have_curves_and_no_grid() -> None:
     (curves,) = draw(counted().sel(group=["scratch"])).axes
     assert [line.get_label() for line in curves.get_lines()] == ["scratch (3/8)"]
     assert curves.get_title("left") == "mean return of the successful runs"
+
+
+def test_the_threshold_and_the_intervals_are_said() -> None:
+    ends = np.array([[0.25, 0.1, 0.5]] * len(CELLS))
+    found = counted().assign(success=(("group", "bound"), ends))
+    found = found.assign_coords(bound=["estimate", "low", "high"], run=["a", "b"])
+    runs = {"a": {"good_return": 900.0}, "b": {"good_return": 900.0}}
+    told = draw(found.assign_attrs(configs=json.dumps(runs))).axes[0]
+    assert told.get_title("left") == "(a) successful runs, 95% interval\n(return of 900 or more)"
+    assert "10 to 50%" in [text.get_text() for text in told.texts]
+    asked = found.assign_attrs(configs=json.dumps(runs), arguments='{"good": 150.0}')
+    assert "return of 150 or more" in draw(asked).axes[0].get_title("left")
+    runs["b"]["good_return"] = 300.0
+    unlike = draw(found.assign_attrs(configs=json.dumps(runs))).axes[0]
+    assert unlike.get_title("left") == "(a) successful runs, 95% interval"
+    assert draw(found).axes[0].get_title("left") == "(a) successful runs, 95% interval"

@@ -1,5 +1,7 @@
 """Returns of cohorts over training (paper, Figure 5)."""
 
+from typing import Any
+
 import matplotlib as mpl
 import numpy as np
 import xarray as xr
@@ -8,7 +10,8 @@ from matplotlib.figure import Figure
 
 from vrlprobe.figures.style import COLUMN_WIDTH, FULL_WIDTH, OPTIONS, ROLES, frame_axis
 
-BAND, INTERVAL = 0.15, 0.35
+BAND, INTERVAL, EDGE = 0.15, 0.35, 0.7
+"""How opaque they are; the band's edge tells whose it is where bands lie over each other."""
 
 
 def draw(curves: xr.Dataset) -> Figure:
@@ -23,22 +26,33 @@ def draw(curves: xr.Dataset) -> Figure:
     tasks = curves["task"].values
     with mpl.rc_context(OPTIONS):
         width = COLUMN_WIDTH if len(tasks) == 1 else FULL_WIDTH * min(len(tasks), 3) / 3
-        figure = Figure(figsize=(width, 2.6), layout="constrained")
+        lines = int(curves["mean"].notnull().any("frame").sum("cohort").max())
+        figure = Figure(figsize=(width, 2.5 + 0.14 * lines), layout="constrained")
         for ax, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
             here = curves.sel(task=task)
             for place, name in enumerate(here["cohort"].values):
                 _cohort(ax, here.sel(cohort=name), str(name), ROLES[place % len(ROLES)])
-            ax.set_title(task, loc="left")
+            ax.set_title(task, loc="left", pad=10.5 * lines + 5)
             ax.set_ylim(bottom=0)
             frame_axis(ax)
-            ax.legend(loc="best", frameon=False)
+            # above the axes, as bands fill them
+            ax.legend(
+                loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0, frameon=False,
+                borderpad=0.2, labelspacing=0.3,
+            )  # fmt: skip
         figure.axes[0].set_ylabel("return")
-        figure.supxlabel(
-            "line: mean; light band: 5th to 95th percentile over runs;\n"
-            "dark band: 95% interval of the mean",
-            fontsize=6,
-        )
+        figure.supxlabel(_note(curves), fontsize=6)
     return figure
+
+
+def _note(curves: xr.Dataset) -> str:
+    """What is drawn: bands need several runs, the interval some more."""
+    if curves["n_runs"].max() < 2:
+        return ""
+    note = "line: mean; light band: 5th to 95th percentile over runs"
+    if curves["mean_low"].notnull().any():
+        note += ";\ndark band: 95% interval of the mean"
+    return note
 
 
 def _cohort(ax: Axes, curve: xr.Dataset, name: str, colour: str) -> None:
@@ -51,5 +65,6 @@ def _cohort(ax: Axes, curve: xr.Dataset, name: str, colour: str) -> None:
     ax.plot(frames, there["mean"].values, color=colour, lw=1.4, label=label, marker=alone, ms=3)
     outer = there["percentile_5"].values, there["percentile_95"].values
     inner = there["mean_low"].values, there["mean_high"].values
-    ax.fill_between(frames, *outer, color=colour, alpha=BAND, lw=0)
+    edge: dict[str, Any] = {"facecolor": (colour, BAND), "edgecolor": (colour, EDGE), "lw": 0.5}
+    ax.fill_between(frames, *outer, **edge)
     ax.fill_between(frames, *inner, color=colour, alpha=INTERVAL, lw=0)

@@ -118,7 +118,9 @@ def _whole_decades(ax: Axes, values: xr.DataArray, layers: Sequence[str]) -> Non
         ax.set_yticks([])
         ax.yaxis.set_minor_locator(NullLocator())
         ax.text(0.5, 0.5, "not measured", ha="center", va="center", transform=ax.transAxes)
-    elif (least := drawn.min()) > FLOORS[str(values.name)] and drawn.max() < 10 * least:
+    elif drawn.max() <= (floor := FLOORS[str(values.name)]):  # else ticks lie over each other
+        ax.set_ylim(min(-0.2 * floor, 1.2 * drawn.min()), 10 * floor)
+    elif (least := drawn.min()) > floor and drawn.max() < 10 * least:
         low = 10.0 ** np.floor(np.log10(least))
         ax.set_ylim(low, low * 10 ** np.ceil(np.log10(drawn.max() * 1.01 / low)))
 

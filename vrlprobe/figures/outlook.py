@@ -33,6 +33,11 @@ def draw(found: xr.Dataset) -> Figure:
             ax.set_xlabel(label)
         still.set_title(f"{out} of {count} attempts came out", loc="left")
         cost.legend(loc="upper right", frameon=False)
+        figure.supxlabel(
+            "bands: 95% intervals; ticks: attempts last seen in collapse; frames per escape: those "
+            "of all given up, too",
+            fontsize=6.5,
+        )
     return figure
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -23,8 +24,8 @@ from vrlprobe.figures.style import (
 def draw(result: xr.Dataset, components: Sequence[str]) -> Figure:
     """Test error over training: a column a component, a row a run or a class of runs.
 
-    The raw image (cnn0) is dashed, the error of the training mean dotted, the interval of a
-    class's mean a band.
+    The raw image (cnn0) is dashed, the error of the training mean dotted, the 95% interval of a
+    class's mean a band. How far curves go that leave their panel stands above it.
 
     Args:
         result: what `vrlprobe.probe` or `vrlprobe.studies.averaging.by_class` returns.
@@ -45,6 +46,11 @@ def draw(result: xr.Dataset, components: Sequence[str]) -> Figure:
         for ax, name in zip(grid[0], names, strict=True):
             ax.set_title(name, loc="left")
             ax.set_ylim(*_limits(result.sel(component=name)))
+        for axes, (_, part) in zip(grid, rows, strict=True):
+            for ax, name in zip(axes, names, strict=True):
+                _mark_cut(ax, part["test_mse"].sel(component=name).values)
+        if "low" in result and result["low"].notnull().any():
+            figure.supxlabel("line: mean over runs; band: its 95% interval", fontsize=6)
         for ax in grid[:-1].ravel():
             ax.set_xlabel("")
         handles, labels = grid[0, 0].get_legend_handles_labels()
@@ -65,6 +71,13 @@ def _curves(ax: Axes, part: xr.Dataset, styles: dict[str, dict[str, Any]]) -> No
             ax.fill_between(frames, *band, color=style["color"], alpha=0.18, lw=0)
     ax.axhline(part["mean_mse"].item(), color=FAINT, lw=1.0, ls=":", label="mean", zorder=0)
     frame_axis(ax)
+
+
+def _mark_cut(ax: Axes, errors: npt.NDArray[np.float64]) -> None:
+    """How far the curves go, where a few errors are beyond the axis."""
+    largest = max(errors[np.isfinite(errors)], default=0.0)
+    if largest > ax.get_ylim()[1]:
+        ax.set_title(f"up to {largest:.2g} ↑", loc="right", fontsize=6)
 
 
 def _row_label(label: str, part: xr.Dataset) -> str:

@@ -1,5 +1,6 @@
 """Who succeeds from which CNN and MLP, and how fast (paper, Figure 3)."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vrlprobe.errors import SampleError
 from vrlprobe.figures.style import FAINT, FULL_WIDTH, OPTIONS, ROLES, frame_axis
+from vrlprobe.studies.averaging import class_ends
 
 ORDER = ("blank", "good", "middle", "bad")
 """Rows and columns of the paper's grid; other donors follow by name."""
@@ -17,7 +20,8 @@ DASHES = ("-", "--", ":", "-.")
 
 
 def draw(found: xr.Dataset) -> Figure:
-    """Left the grid, CNN down and MLP across, with successes of runs; right the curves.
+    """Left the grid, CNN down and MLP across, with successes of runs and their share's 95%
+    interval; right the curves.
 
     A curve is the mean return of a cell's successful runs: its colour the MLP's donor, its dashes
     the CNN's. Cells with another critic or layer have a grid of their own and dots on their curve;
@@ -39,7 +43,9 @@ def draw(found: xr.Dataset) -> Figure:
         for row, variant in enumerate(variants if cells else []):
             here = {c[:2]: label for label, c in cells.items() if c[2] == variant}
             ax = figure.add_subplot(grid[row, 0])
-            _grid(ax, found, here, donors, "(a) successful runs" if row == 0 else "")
+            told = ", 95% interval" if "success" in found else ""
+            title = f"(a) successful runs{told}{_success(found)}" if row == 0 else ""
+            _grid(ax, found, here, donors, title)
             if variant:
                 ax.set_title(variant, loc="right", fontsize=6.5)
         ax = figure.add_subplot(grid[:, -1])
@@ -51,6 +57,18 @@ def draw(found: xr.Dataset) -> Figure:
         frame_axis(ax)
         ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=6.5)
     return figure
+
+
+def _success(found: xr.Dataset) -> str:
+    """From which return a run is good, where all have one threshold and the result says which."""
+    if "run" not in found:
+        return ""
+    asked = json.loads(found.attrs.get("arguments", "{}")).get("good")
+    try:
+        ends = {class_ends(found, run, asked, 0.0)[0] for run in found["run"].values.tolist()}
+    except SampleError:
+        return ""
+    return f"\n(return of {ends.pop():g} or more)" if len(ends) == 1 else ""
 
 
 def _parts(label: str) -> tuple[str, str, str] | None:
@@ -70,6 +88,7 @@ def _grid(
     ax: Axes, found: xr.Dataset, cells: dict[tuple[str, str], str], donors: list[str], title: str
 ) -> None:
     """Successes of runs as numbers, their share as a shade; a cell without runs is empty."""
+    small = min(5.5, 18 / len(donors))
     shares = np.full((len(donors), len(donors)), np.nan)
     for (cnn, mlp), label in cells.items():
         cell = found.sel(group=label)
@@ -79,6 +98,10 @@ def _grid(
         ink = "w" if count / runs > 0.55 else "k"
         text = f"{count}/{runs}"
         ax.text(col, row, text, ha="center", va="center", color=ink, fontsize=9)
+        if "success" in cell:
+            low, high = (100 * cell["success"].sel(bound=end).item() for end in ("low", "high"))
+            ends = f"{low:.0f} to {high:.0f}%"
+            ax.text(col, row + 0.33, ends, ha="center", va="center", color=ink, fontsize=small)
     cmap = mpl.colormaps["Blues"].with_extremes(bad="white")
     ax.imshow(shares, cmap=cmap, vmin=0, vmax=1, interpolation="none")
     ax.set_xticks(range(len(donors)), donors)
