@@ -193,3 +193,15 @@ def test_paths_bridge_gaps_but_not_resets_and_a_point_is_a_dot() -> None:
     assert path(x, y, np.array([1, 1, 1, 1])) == "M0.0 5.0L2.0 6.0L3.0 7.0"
     assert path(x, y, np.array([1, 1, 2, 2])) == "M0.0 5.0h0M2.0 6.0L3.0 7.0"
     assert path(np.array([0.0]), np.array([np.nan]), np.array([1])) == ""
+
+
+def test_classes_and_shading_are_explained(paths, make_run):
+    _, *sections = page(paths).split('class="run"')
+    assert len(sections) == 2
+    for section in sections:
+        assert "Over environment frames; shaded: in action collapse." in section
+    one = {"good_return": 500.0, "bad_return": 20.0}
+    other = make_run("other.h5", seed=3, frames=FRAMES, log=ESCAPED, config=WINDOW | one)
+    told = contents([other])["classes"]
+    assert told == "good: a return of 500 or more at the end; bad: of 20 or less"
+    assert "by each run's own" in contents([*paths, other])["classes"]

@@ -17,6 +17,7 @@ from vrlprobe.format.record import Record, config_digest
 from vrlprobe.report.curves import BOTTOM, LEFT, RIGHT, TOP, Axis, Chart, chart, rounded
 from vrlprobe.report.summary import summary
 from vrlprobe.results import PROBES, package_versions, probe_kind
+from vrlprobe.studies.averaging import class_ends
 from vrlprobe.studies.readings import Readings, Staged, readings, staged
 
 LARGEST, QUALITY = 96, 80
@@ -64,6 +65,7 @@ def page_content(
         card["heat"] = None if result is None else _heat(result)
     return {
         "summary": summary(found).replace("\n", "; "),
+        "classes": _classes(found),
         "tasks": sorted(set(found["task"].values.tolist())),
         "frames": frames,
         "runs": cards,
@@ -72,6 +74,17 @@ def page_content(
         "samples": sorted({result.attrs["samples"] for result in probes if result is not None}),
         "any_probe": any(result is not None for result in probes),
     }
+
+
+def _classes(found: xr.Dataset) -> str:
+    """From which returns runs are good and bad, where all have the same thresholds."""
+    asked = json.loads(found.attrs["arguments"])
+    runs = found["run"].values.tolist()
+    ends = {class_ends(found, run, asked["good"], asked["bad"]) for run in runs}
+    if len(ends) > 1:
+        return "good and bad are returns by each run's own settings"
+    ((good, bad),) = ends
+    return f"good: a return of {good:g} or more at the end; bad: of {bad:g} or less"
 
 
 def _card(
