@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 from scipy import stats
 
+from vrlprobe.cli.predict import describe
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.format.reader import open_run
 from vrlprobe.studies import predict
@@ -81,6 +82,8 @@ def test_a_layer_that_predicts_and_one_that_does_not(trained):
     wanted = stats.spearmanr([0.5, 0.3, 0.6, 0.4], returned).statistic
     assert float(other) == pytest.approx(wanted)
     assert predict(probed(r2), runs).equals(found)
+    told = describe(found, "mean")
+    assert told.endswith("cells of a grid that share a CNN or an MLP are not")
     for run in runs:
         run.close()
 

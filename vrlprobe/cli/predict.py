@@ -13,6 +13,11 @@ from vrlprobe.results import save_result
 from vrlprobe.studies.predicting import MEAN, MEASURES
 from vrlprobe.studies.predicting import predict as study
 
+CAUTION = (
+    "p is of one layer, not corrected for their number; p and interval take inits as\n"
+    "independent, and cells of a grid that share a CNN or an MLP are not"
+)
+
 
 @click.command(short_help="Does the probe error foretell a transplant's success?")
 @click.argument("probed", type=FILE)
@@ -79,7 +84,8 @@ def describe(found: xr.Dataset, component: str) -> str:
         for layer in layers
     ]
     head = f"error: share of the variance that the probe misses before the training, {component}"
-    return f"{aligned(inits)}\n\n{head}\n\nrank correlation over inits\n{aligned(rows)}"
+    parts = aligned(inits), head, f"rank correlation over inits\n{aligned(rows)}", CAUTION
+    return "\n\n".join(parts)
 
 
 def _correlation(part: xr.Dataset, layer: str, measure: str) -> str:

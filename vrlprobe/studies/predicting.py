@@ -59,8 +59,9 @@ def predict(
         component `mean` is the mean over all. Dims (init, measure): `outcome`, the share of good
         runs and the mean final return. Dims (init,): `runs`, their number. Dims (layer, component,
         measure): `correlation` with bounds, and `p`. Inits, and runs within each, are drawn with
-        replacement for the interval. Where all errors or all outcomes are equal, there is no
-        correlation: NaN.
+        replacement for the interval, and both take inits as independent, which cells of a grid that
+        share a part are not; `p` is not corrected for the number of layers and components. Where
+        all errors or all outcomes are equal, there is no correlation: NaN.
 
     Raises:
         FormatError: something else than a result of probe.
