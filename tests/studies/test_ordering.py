@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.figures.probed import probed
-from vrlprobe.errors import SampleError, UnknownLayerError
+from vrlprobe.errors import FormatError, SampleError, UnknownLayerError
 from vrlprobe.studies.ordering import OVERALL, holm, order, runs_needed
 
 RUNS = [f"seed{i}" for i in range(10)]
@@ -47,5 +47,8 @@ def test_what_cannot_be_ordered() -> None:
         order(probed())
     with pytest.raises(SampleError, match="still is constant"):
         order(probed(runs=("a", "b")), ["still"])
+    assert order(probed(runs=("a", "b")), [])["component"].values.tolist() == [OVERALL]
+    with pytest.raises(FormatError, match="no component 'stil' here: did you mean still"):
+        order(probed(runs=("a", "b")), ["stil"])
     with pytest.raises(UnknownLayerError, match="at least two layers, found cnn0"):
         order(probed(runs=("a", "b")).sel(layer=["cnn0"]))

@@ -10,6 +10,7 @@ import xarray as xr
 from vrlprobe.comparison import signed_rank_p
 from vrlprobe.errors import SampleError, UnknownLayerError
 from vrlprobe.results import last_checkpoint
+from vrlprobe.selection import choose
 
 OVERALL = "all components"
 LEVEL = 0.05
@@ -34,6 +35,7 @@ def order(result: xr.Dataset, components: Sequence[str] | None = None) -> xr.Dat
         `runs_needed`, the fewest with which any pair of so many can be significant.
 
     Raises:
+        FormatError: a component that is not in the result.
         SampleError: fewer than two runs, or a component that is constant.
         UnknownLayerError: fewer than two layers.
     """
@@ -44,7 +46,10 @@ def order(result: xr.Dataset, components: Sequence[str] | None = None) -> xr.Dat
         raise UnknownLayerError(f"an order needs at least two layers, found {layers[0]}")
     moving = result["test_r2"].notnull().any(["run", "frame", "layer"])
     there = result["component"].values[moving.values].tolist()
+    known = result["component"].values.tolist()
     names = there if components is None else list(components)
+    if names:
+        choose(names, known, "component")
     if still := [name for name in names if name not in there]:
         raise SampleError(f"{still[0]} is constant in the test samples: no layer wins at it")
     last = [last_checkpoint(result, run)["test_mse"].sel(component=there) for run in runs]
