@@ -193,7 +193,28 @@ def test_one_network_for_all_checkpoints_is_refused(net):
         register_agent("shared", lambda: net, layers=LAYERS, image_shape=(4, 20, 20))
 
 
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((4, 24, 20), r"'x' fails at an image of 4 x 24 x 20 .*cannot be multiplied"),
+        ((20, 20, 4), r"'x' fails at an image of 20 x 20 x 4 .*expected .* 4 channels"),
+        ((4, 20), r"image_shape is \(4, 20\), needed three sizes"),
+        (20, "image_shape is 20, needed three sizes"),
+        ((4, 0, 20), "needed three sizes"),
+    ],
+)
+def test_an_image_that_the_network_does_not_take_is_told_before_anything_is_imported(
+    shape, message
+):
+    before = torch.random.get_rng_state()
+    with pytest.raises(FormatError, match=message):
+        register_agent("x", Net, layers=LAYERS, image_shape=shape)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
 def test_mistakes(tmp_path, net):
+    with pytest.raises(UnknownLayerError, match="layers is empty"):
+        register_agent("x", Net, layers={}, image_shape=(4, 20, 20))
     with pytest.raises(UnknownLayerError, match=r"no submodule 'head.9'; there are convnet, "):
         register_agent("x", Net, layers={"a": "head.9"}, image_shape=(4, 20, 20))
     with pytest.raises(FormatError, match="'drqv2' is installed already"):

@@ -4,6 +4,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +16,15 @@ from vrlprobe.format.architectures import register
 def divided(observations: Tensor) -> Tensor:
     """Pixels (n, c, H, W), uint8, as float32 in [0, 1]."""
     return observations.float().div_(255.0)
+
+
+def _image_shape(sizes: Sequence[int]) -> tuple[int, ...]:
+    shape = tuple(map(operator.index, np.atleast_1d(np.asarray(sizes))))
+    if len(shape) != 3 or min(shape) < 1:
+        raise ValueError(
+            f"image_shape is {sizes}, needed three sizes: channels of the stack, height, width"
+        )
+    return shape
 
 
 class ModuleAgent(PartedAgent):
@@ -29,7 +39,8 @@ class ModuleAgent(PartedAgent):
         prepare: makes uint8 observations what the network takes; divides by 255 if not given.
 
     Raises:
-        UnknownLayerError: the network has no such submodule.
+        UnknownLayerError: the network has no such submodule, or no layer is named.
+        ValueError: another number of sizes in the image's shape, or one below 1.
     """
 
     PARTS = ("network",)
@@ -44,6 +55,8 @@ class ModuleAgent(PartedAgent):
     ) -> None:
         super().__init__()
         known = dict(network.named_modules())
+        if not layers:
+            raise UnknownLayerError("layers is empty: needed name -> submodule, for at least one")
         for name, path in layers.items():
             if path not in known:
                 raise UnknownLayerError(
@@ -52,7 +65,7 @@ class ModuleAgent(PartedAgent):
                 )
         self.network = network
         self.layers = {name: f"network.{path}" if path else "" for name, path in layers.items()}
-        self.image_shape = tuple(map(operator.index, image_shape))
+        self.image_shape = _image_shape(image_shape)
         self._prepare = prepare
 
     @property
@@ -113,8 +126,9 @@ def register_agent(
     The other arguments are those of `ModuleAgent`.
 
     Raises:
-        FormatError: the name is an installed architecture's, or the network cannot be made.
-        UnknownLayerError: the network has no such submodule.
+        FormatError: the name is an installed architecture's, the network cannot be made, or it does
+            not take an image of this shape.
+        UnknownLayerError: the network has no such submodule, or no layer is named.
     """
     kind = OwnArchitecture(name, make, layers, image_shape, prepare)
     try:
@@ -128,4 +142,21 @@ def register_agent(
             f"{name!r}: make must make a new network at each call, not give one that is there: "
             "checkpoints would share its parameters"
         )
+    _try(kind)
     register(name, kind)
+
+
+def _try(kind: OwnArchitecture) -> None:
+    """Show a blank network one black image: what does not fit is said now, not in a long import."""
+    with torch.random.fork_rng(devices=[]):
+        agent = kind.from_config({}).eval()
+        image = torch.zeros((1, *agent.image_shape), dtype=torch.uint8)
+        try:
+            with torch.no_grad():
+                agent(image)
+        except Exception as error:  # the network is anyone's, and so is what it raises
+            shape = " x ".join(map(str, agent.image_shape))
+            raise FormatError(
+                f"the network {kind.__name__!r} fails at an image of {shape} (image_shape: "
+                f"channels of the whole stack, height, width): {error}"
+            ) from error
