@@ -74,6 +74,21 @@ def test_unknown_classes_are_drawn_run_by_run() -> None:
         plotting.probe(result, by="class")
 
 
+def test_layers_by_class() -> None:
+    result = probed(runs=("a", "b"), returns=[950.0, 400.0])
+    assert plotting.layers(result, by="class").numbers["class"].values.tolist() == [
+        "good",
+        "middle",
+    ]
+    at = plotting.layers(result, by="class", frame=1000, good=300, components="height").numbers
+    expected = result["test_r2"].sel(frame=1000).median("run")
+    np.testing.assert_array_equal(at["test_r2"].sel({"class": "good"}), expected)
+    with pytest.raises(ValueError, match="by class or run, not 'layer'"):
+        plotting.layers(result, by="layer")
+    with pytest.raises(SampleError, match="from which return a is good"):
+        plotting.layers(result.assign_attrs(configs="{}"), by="class")
+
+
 def test_what_is_drawn_is_kept(tmp_path) -> None:
     drawn = plotting.layers(probed(), frame=1000)
     drawn.save(tmp_path / "a.svg", data=tmp_path / "a.nc")
@@ -136,7 +151,7 @@ def test_the_wrong_result_is_told() -> None:
     for given in ([cohort_of(0)], {}, "x"):
         with pytest.raises(FormatError, match="results are given by names of yours"):
             plotting.cohort(given)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="rows are by class or run, not 'seed'"):
+    with pytest.raises(ValueError, match="rows and panels are by class or run, not 'seed'"):
         plotting.probe(probed(), by="seed")  # type: ignore[arg-type]
     with pytest.raises(FormatError, match=r"no component 'heigth' here: did you mean height\?"):
         plotting.layers(probed(), components="heigth")

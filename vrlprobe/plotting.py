@@ -25,9 +25,9 @@ from vrlprobe.figures import outlook as outlook_figure
 from vrlprobe.figures import probe as probe_figure
 from vrlprobe.figures import transplant as transplant_figure
 from vrlprobe.figures.style import OPTIONS, save_figure
-from vrlprobe.results import check_dataset, check_kind, check_named, last_checkpoint, save_result
+from vrlprobe.results import at_frame, check_dataset, check_kind, check_named, save_result
 from vrlprobe.selection import Names, choose
-from vrlprobe.studies.averaging import by_class, returns, run_classes
+from vrlprobe.studies.averaging import by_class, ends_by_class, of_class, returns, run_classes
 from vrlprobe.studies.escaping import escapes
 from vrlprobe.studies.foretelling import best_metrics
 from vrlprobe.studies.ordering import order as order_study
@@ -135,8 +135,7 @@ def probe(
         SampleError: one frame alone, or classes that are not known.
     """
     check_kind(result, "probe")
-    if by not in (None, "class", "run"):
-        raise ValueError(f"rows are by class or run, not {by!r}")
+    _check_by(by)
     if not _is_curve(result):
         raise SampleError(
             "a curve needs several frames, this result has one of each run: probe with --frames "
@@ -147,16 +146,31 @@ def probe(
     return Plot(probe_figure.draw(drawn, names), drawn)
 
 
-def layers(result: xr.Dataset, *, components: Names = None, frame: int | None = None) -> Plot:
+def layers(
+    result: xr.Dataset,
+    *,
+    components: Names = None,
+    frame: int | None = None,
+    by: Literal["class", "run"] = "run",
+    good: float | None = None,
+    bad: float | None = None,
+) -> Plot:
     """Where each component is: R² by layer and component, with the chosen sparsity.
 
     Args:
         result: what `vrlprobe.probe` returned.
         components: a row each, all if None.
         frame: of the checkpoint, which every run must have; each run's last if None.
+        by: a panel a run, or a class of agents, with the medians over its runs.
+        good, bad: thresholds of the classes; each run's own profile's if None.
+
+    Raises:
+        SampleError: no such frame, or classes that are not known.
     """
     check_kind(result, "probe")
-    drawn = result if frame is None else _at_frame(result, frame)
+    _check_by(by)
+    found = result if frame is None else at_frame(result, frame)
+    drawn = found if by == "run" else ends_by_class(found, good, bad)
     return Plot(layers_figure.draw(drawn, _components(result, components)), drawn)
 
 
@@ -226,7 +240,7 @@ def order(
         good, bad: thresholds of the classes; each run's own profile's if None.
     """
     check_kind(result, "probe")
-    found = result if only is None else _of_class(result, only, good, bad)
+    found = result if only is None else of_class(result, only, good, bad)
     names = _components(found, components, _telling(found))
     drawn = order_study(found, names)
     return Plot(order_figure.draw(drawn), drawn)
@@ -292,6 +306,11 @@ def film(result: xr.Dataset) -> Plot:
     return Plot(film_figure.draw(result), result)
 
 
+def _check_by(by: str | None) -> None:
+    if by not in (None, "class", "run"):
+        raise ValueError(f"rows and panels are by class or run, not {by!r}")
+
+
 def _components(result: xr.Dataset, wanted: Names, default: Sequence[str] = ()) -> list[str]:
     return choose(wanted, result["component"].values.tolist(), "component", default)
 
@@ -333,22 +352,3 @@ def _rows(
             raise
         warnings.warn(f"{error}; drawn run by run", UserWarning, stacklevel=3)
         return found
-
-
-def _at_frame(found: xr.Dataset, frame: int) -> xr.Dataset:
-    there = found["frame"].values[(found["checkpoint"] != "").all("run").values].tolist()
-    if frame not in there:
-        known = ", ".join(map(str, there)) or "none that all runs have"
-        raise SampleError(f"no frame {frame} in this result: there are {known}")
-    return found.sel(frame=[frame])
-
-
-def _of_class(found: xr.Dataset, only: str, good: float | None, bad: float | None) -> xr.Dataset:
-    classes = run_classes(found, good, bad)
-    members = [run for run, name in classes.items() if name == only]
-    if not members:
-        returned = ", ".join(
-            f"{run} {last_checkpoint(found, run)['episode_return'].item():.0f}" for run in classes
-        )
-        raise SampleError(f"no run is {only}; they return: {returned}")
-    return found.sel(run=members)

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from h5netcdf.utils import CompatibilityError
 
-from vrlprobe.errors import FormatError
+from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.format import guard
 from vrlprobe.format.filesystem import refuse_special, replaced_whole
 from vrlprobe.format.record import is_record
@@ -286,6 +286,15 @@ def last_checkpoint(result: xr.Dataset, run: str) -> xr.Dataset:
     """One run's part of a result at the last frame that it has."""
     part = result.sel(run=run)
     return part.isel(frame=int(np.flatnonzero(part["checkpoint"].values != "")[-1]))
+
+
+def at_frame(result: xr.Dataset, frame: int) -> xr.Dataset:
+    """A result at one frame; raises SampleError where not every run has it."""
+    there = result["frame"].values[(result["checkpoint"] != "").all("run").values].tolist()
+    if frame not in there:
+        known = ", ".join(map(str, there)) or "none that all runs have"
+        raise SampleError(f"no frame {frame} in this result: there are {known}")
+    return result.sel(frame=[frame])
 
 
 def provenance(kind: str, arguments: Mapping[str, Any]) -> dict[str, str]:

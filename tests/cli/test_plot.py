@@ -31,6 +31,7 @@ def results(tmp_path):
         ("probe", "two.nc"),
         ("probe", "two.nc", "one.nc", "--by", "run", "--components", "height"),
         ("layers", "two.nc", "--frame", "1000"),
+        ("layers", "two.nc", "--by", "class", "--good", "800"),
         ("metrics", "metrics.nc", "--runs", "seed2"),
         ("cohort", "plain.nc", "ruled.nc", "--names", "DrQ-v2,with the rule"),
         ("order", "two.nc", "one.nc", "--only", "good"),
@@ -66,6 +67,7 @@ def test_wrong_input_is_one_line(call, results, make_run) -> None:
     failed(call("plot", "probe", "two.nc", *out, "--components", "heigth"), "mean height?")
     failed(call("plot", "probe", "two.nc", *out, "--layers", "cnn5"), "no layer 'cnn5'")
     failed(call("plot", "probe", "two.nc", *out, "--runs", "good"), "did you mean good1?")
+    failed(call("plot", "layers", "two.nc", *out, "--good", "5"), "give --by class", code=2)
     failed(call("plot", "layers", "two.nc", *out, "--frame", "5"), "no frame 5", "0, 1000, 2000")
     failed(call("plot", "metrics", "metrics.nc", *out, "--metrics", "rank"), "no metric 'rank'")
     failed(call("plot", "order", "two.nc", *out, "--only", "middle"), "good1 950, bad1 10")

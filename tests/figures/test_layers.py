@@ -8,6 +8,7 @@ import pytest
 from tests.figures.probed import COMPONENTS, LAYERS, probed
 from vrlprobe.figures.layers import draw
 from vrlprobe.figures.style import save_figure
+from vrlprobe.studies.averaging import ends_by_class
 
 
 def test_the_cells_hold_r2_and_sparsity() -> None:
@@ -49,6 +50,20 @@ def test_every_run_is_drawn_at_its_own_last_frame() -> None:
     result["checkpoint"].values[:] = [["a", ""], ["", "b"]]
     titles = [ax.get_title("left") for ax in draw(result).axes[:2]]
     assert titles == ["seed1, frame 1k, return 123", "seed2, frame 2k, return 123"]
+
+
+def test_a_panel_a_class_shows_the_medians_and_says_of_how_many_runs() -> None:
+    result = probed(runs=("a", "b", "c"), frames=(2000,), returns=[950.0, 920.0, 10.0])
+    found = ends_by_class(result)
+    good, bad = draw(found, ["height"]).axes[:2]
+    assert [ax.get_title("left") for ax in (good, bad)] == ["good, median of 2 runs", "bad, 1 run"]
+    for ax, members in ((good, ["a", "b"]), (bad, ["c"])):
+        cells = result.sel(run=members, component="height").isel(frame=0)
+        r2 = cells["test_r2"].mean("run").values  # of one or two values, also the median
+        shown = ["<0" if value < 0 else f"{value:.2f}" for value in r2]
+        assert [text.get_text() for text in ax.texts[::2]] == shown
+        atoms = cells["sparsity"].mean("run").values
+        assert [text.get_text() for text in ax.texts[1::2]] == [f"{n:.0f}" for n in atoms]
 
 
 def test_a_constant_component_alone_can_be_drawn(tmp_path) -> None:

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from tests.figures.probed import probed
 from tests.figures.test_cohort import gathered
 from vrlprobe.cohort import bootstrap_interval, mean, mean_interval
 from vrlprobe.errors import SampleError
-from vrlprobe.studies.averaging import by_class, returns, run_classes
+from vrlprobe.studies.averaging import by_class, ends_by_class, of_class, returns, run_classes
 
 RUNS = ("a", "b", "c", "d")
 RETURNS = [950.0, 920.0, 400.0, 10.0]
@@ -61,6 +62,30 @@ def test_a_class_is_averaged_where_all_its_runs_were_probed() -> None:
     result["checkpoint"].values[:2] = [["a", "", ""], ["", "b", "b"]]
     with pytest.raises(SampleError, match="good runs a, b were probed at no common frame"):
         by_class(result)
+
+
+def test_the_ends_of_a_class_are_medians_each_at_its_own_last_frame() -> None:
+    result = probed(runs=RUNS, returns=[950.0, 920.0, 930.0, 10.0])
+    result["checkpoint"].values[0] = ["a", "a", ""]
+    result["test_r2"].values[0, 2, :, :3] = -np.inf
+    result["test_r2"].values[1, 2, :, :3] = -40.0
+    found = ends_by_class(result)
+    assert found["class"].values.tolist() == ["good", "bad"]
+    assert found["n_runs"].values.tolist() == [3, 1]
+    ends = result.isel(run=[0, 1, 2], frame=xr.DataArray([1, 2, 2], dims="run"))
+    for name in ("test_r2", "sparsity"):
+        good = found[name].sel({"class": "good"})
+        np.testing.assert_array_equal(good, np.median(ends[name], axis=0))
+    assert (found["test_r2"].sel({"class": "good"}, drop=True).isel(component=[0, 1, 2]) > -1).all()
+    alone = found["test_r2"].sel({"class": "bad"})
+    np.testing.assert_array_equal(alone, result["test_r2"].isel(run=3, frame=2))
+
+
+def test_the_runs_of_one_class() -> None:
+    result = probed(runs=RUNS, returns=RETURNS)
+    assert of_class(result, "good")["run"].values.tolist() == ["a", "b"]
+    with pytest.raises(SampleError, match="no run is bad; they return: a 950, b 920, c 400, d 10"):
+        of_class(result, "bad", bad=5)
 
 
 def test_what_is_not_known() -> None:

@@ -84,6 +84,8 @@ def probe_result(inputs: tuple[Path, ...], runs: str | None, layers: str | None)
 @layers_option
 @runs_option
 @click.option("--frame", help="Of the checkpoints drawn.  [default: each run's last]")
+@click.option("--by", type=click.Choice(["class", "run"]), help="A panel each.  [default: run]")
+@class_options
 def layers(
     inputs: tuple[Path, ...],
     output: Path,
@@ -92,12 +94,18 @@ def layers(
     layers: str | None,
     runs: str | None,
     frame: str | None,
+    by: Literal["class", "run"] | None,
+    good: float | None,
+    bad: float | None,
 ) -> None:
     """Where each component is: R² by layer and component, with the chosen sparsity.
 
-    INPUTS are results of `vrlprobe probe`. A panel a run; the best layer is framed.
+    INPUTS are results of `vrlprobe probe`. A panel a run, or a class of agents, good, middle and
+    bad by their last return, with the medians over its runs; the best layer is framed.
     """
     check_output(output, data)
+    if by != "class":
+        refuse_idle(["good", "bad"], "makes classes: give --by class, too")
     found = probe_result(inputs, runs, layers)
     wanted = parse_frames(frame or "last")
     if isinstance(wanted, list) and len(wanted) == 1:
@@ -106,7 +114,9 @@ def layers(
         at = None
     else:
         raise click.BadParameter(f"one frame or last is needed, not {frame}", param_hint="--frame")
-    drawn = plotting.layers(found, components=split_list(components), frame=at)
+    drawn = plotting.layers(
+        found, components=split_list(components), frame=at, by=by or "run", good=good, bad=bad
+    )
     finish(drawn, output, data)
 
 

@@ -29,23 +29,24 @@ LETTERS, LINE = 15, 0.14
 
 
 def draw(result: xr.Dataset, components: Sequence[str] | None = None) -> Figure:
-    """R² on the test samples at each run's last frame: components down, layers across.
+    """R² on the test samples: components down, layers across; a panel a run or a class of agents.
 
-    A panel a run. The small number in a cell is a sparse probe's number of atoms; the best layer of
-    each component is framed. Below 0, worse than the test samples' own mean, the cell is grey.
+    The small number in a cell is a sparse probe's number of atoms; the best layer of each
+    component is framed. Below 0, worse than the test samples' own mean, the cell is grey.
 
     Args:
-        result: what `vrlprobe.probe` returns.
+        result: what `vrlprobe.probe` returns, drawn at each run's last frame; or what
+            `vrlprobe.studies.averaging.ends_by_class` makes of it.
         components: which to draw; all if None.
     """
     names = list(components or result["component"].values)
-    sparse = (kind := probe_kind(result)) == "omp"
-    runs, layers = result["run"].values, result["layer"].values
-    columns = min(len(runs), ACROSS)
-    rows = -(-len(runs) // columns)
+    kind = probe_kind(result)
+    panels = _panels(result.sel(component=names))
+    layers = result["layer"].values
+    columns = min(len(panels), ACROSS)
+    rows = -(-len(panels) // columns)
     width = max(1.5 + columns * (CELL * len(layers) + 0.2) + 0.6, FULL_WIDTH / 2)
-    lasts = [last_checkpoint(result, str(name)).sel(component=names) for name in runs]
-    titles = [wrapped(_title(last), round((width - 2.1) / columns * LETTERS)) for last in lasts]
+    titles = [wrapped(title, round((width - 2.1) / columns * LETTERS)) for title, _ in panels]
     lines = max(title.count("\n") for title in titles)
     above = rows > MOST or rows * len(names) < LOW
     with mpl.rc_context(OPTIONS):
@@ -53,13 +54,12 @@ def draw(result: xr.Dataset, components: Sequence[str] | None = None) -> Figure:
         size = (width, tall + rows * (0.6 + LINE * lines + 0.185 * len(names)))
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
-        for ax in grid[len(runs) :]:
+        for ax in grid[len(panels) :]:
             ax.set_axis_off()
-        axes = grid[: len(runs)]
-        for ax, last, title in zip(axes, lasts, titles, strict=True):
-            last = last.transpose("component", "layer", ...)
-            atoms = last["sparsity"].values if sparse else None
-            mesh = _heat(ax, last["test_r2"].values, atoms)
+        for ax, title, (_, cells) in zip(grid, titles, panels, strict=False):
+            cells = cells.transpose("component", "layer", ...)
+            atoms = cells["sparsity"].values if kind == "omp" else None
+            mesh = _heat(ax, cells["test_r2"].values, atoms)
             ax.set_title(title, loc="left")
             ax.set_xticks(range(len(layers)), layers)
             ax.set_yticks(range(len(names)), names)
@@ -72,7 +72,7 @@ def draw(result: xr.Dataset, components: Sequence[str] | None = None) -> Figure:
                 "fraction": 0.3 / size[1],
             }
         bar = figure.colorbar(mesh, ax=list(grid), **where)
-        told = "small: number of atoms" if sparse else f"{PROBES[kind]} probe"
+        told = "small: number of atoms" if kind == "omp" else f"{PROBES[kind]} probe"
         joint = "; " if above or rows * len(names) >= TALL else "\n"
         bar.set_label(f"R² on test episodes{joint}{told}")
         bar.outline.set_visible(False)
@@ -91,7 +91,7 @@ def _heat(ax: Axes, values: np.ndarray, atoms: np.ndarray | None) -> Any:
         at = -0.13 if numbered else 0.0
         ax.text(col + at, row, text, ha="center", va="center_baseline", fontsize=6.5, color=ink)
         if atoms is not None and numbered:
-            count = f"{atoms[row, col]}"
+            count = f"{atoms[row, col]:.0f}"
             ax.text(col + 0.43, row + 0.06, count, ha="right", va="center", fontsize=4.2, color=ink)
     for row, line in enumerate(values):
         if np.isfinite(line).any() and np.nanmax(line) >= 0.005:
@@ -102,6 +102,19 @@ def _heat(ax: Axes, values: np.ndarray, atoms: np.ndarray | None) -> Any:
     for spine in ax.spines.values():
         spine.set_visible(False)
     return mesh
+
+
+def _panels(result: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
+    """Each panel's title and what it shows, (layer, component)."""
+    if "class" in result.dims:
+        classes = [(name, result.sel({"class": name})) for name in result["class"].values]
+        return [(_class_title(name, int(cells["n_runs"])), cells) for name, cells in classes]
+    ends = [last_checkpoint(result, str(name)) for name in result["run"].values]
+    return [(_title(last), last) for last in ends]
+
+
+def _class_title(name: str, count: int) -> str:
+    return f"{name}, 1 run" if count == 1 else f"{name}, median of {count} runs"
 
 
 def _title(last: xr.Dataset) -> str:

@@ -8,6 +8,7 @@ import xarray as xr
 
 from vrlprobe.cohort import CLASSES, classify, mean_interval, percentiles
 from vrlprobe.errors import SampleError
+from vrlprobe.results import last_checkpoint
 
 
 def run_classes(
@@ -89,6 +90,60 @@ def by_class(
     found: xr.Dataset = xr.concat(parts, "class", data_vars="all", combine_attrs="drop")
     return found.assign_coords({"class": there}).assign_attrs(
         {**result.attrs, "vrlprobe": "classes", "n_runs": len(classes)}
+    )
+
+
+def of_class(
+    result: xr.Dataset, only: str, good: float | None = None, bad: float | None = None
+) -> xr.Dataset:
+    """The runs of one class of agents.
+
+    Args:
+        result: of a study, with `episode_return`.
+        only: good, middle or bad.
+        good, bad: see `run_classes`.
+
+    Raises:
+        SampleError: see `run_classes`; or no run is of this class.
+    """
+    classes = run_classes(result, good, bad)
+    members = [run for run, name in classes.items() if name == only]
+    if not members:
+        returned = ", ".join(
+            f"{run} {last_checkpoint(result, run)['episode_return'].item():.0f}" for run in classes
+        )
+        raise SampleError(f"no run is {only}; they return: {returned}")
+    return result.sel(run=members)
+
+
+def ends_by_class(
+    result: xr.Dataset, good: float | None = None, bad: float | None = None
+) -> xr.Dataset:
+    """What the probes of each class of agents find at their runs' last frames.
+
+    Args:
+        result: what `probe` returns.
+        good, bad: see `run_classes`.
+
+    Returns:
+        Dims (class, layer, component): `test_r2` and `sparsity`, medians over the runs: a probe
+        that fails on the test episodes of one run has an R² far below 0, which a mean would show
+        of all. Dims (class,): `n_runs`. Classes without a run are not there.
+
+    Raises:
+        SampleError: see `run_classes`.
+    """
+    classes = run_classes(result, good, bad)
+    there = [name for name in CLASSES if name in classes.values()]
+    parts = []
+    for name in there:
+        members = [run for run, its in classes.items() if its == name]
+        ends = [last_checkpoint(result, run)[["test_r2", "sparsity"]] for run in members]
+        stacked = xr.concat([end.reset_coords(drop=True) for end in ends], "run")
+        parts.append(stacked.median("run").assign(n_runs=len(members)))
+    found: xr.Dataset = xr.concat(parts, "class", combine_attrs="drop")
+    return found.assign_coords({"class": there}).assign_attrs(
+        {**result.attrs, "vrlprobe": "ends", "n_runs": len(classes)}
     )
 
 
