@@ -25,6 +25,11 @@ def test_classes_of_the_paper(returned: float, expected: str) -> None:
 def test_classes_need_sound_thresholds_and_a_return() -> None:
     with pytest.raises(ValueError, match="above where good ones begin"):
         classify(50, good=30, bad=900)
+    for end in (float("inf"), float("nan")):
+        with pytest.raises(ValueError, match="good must be a finite number"):
+            classify(50, good=end, bad=30)
+        with pytest.raises(ValueError, match="bad must be a finite number"):
+            classify(50, good=900, bad=-end)
     with pytest.raises(ValueError, match="no class"):
         classify(float("nan"), 900, 30)
 

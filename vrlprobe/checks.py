@@ -1,5 +1,6 @@
 """Arguments out of range, refused before any work."""
 
+import math
 import operator
 from typing import Any
 
@@ -18,3 +19,10 @@ def check_at_least(least: int, **arguments: Any) -> None:
 def check_given(least: int, **arguments: Any) -> None:
     """`check_at_least` of those that are not None, which stands for a default."""
     check_at_least(least, **{k: value for k, value in arguments.items() if value is not None})
+
+
+def check_finite(**arguments: float) -> None:
+    """Raise ValueError for an argument that is NaN or infinite."""
+    for name, value in arguments.items():
+        if not math.isfinite(value):
+            raise ValueError(f"{name} must be a finite number, not {value:g}")

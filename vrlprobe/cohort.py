@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from vrlprobe.checks import check_finite
+
 Floats = npt.NDArray[np.float64]
 Class = Literal["good", "middle", "bad"]
 CLASSES: tuple[Class, ...] = get_args(Class)
@@ -25,8 +27,9 @@ def classify(returned: float, good: float, bad: float) -> Class:
     """Good from `good` on, bad up to `bad`, middle between (paper, section 4: 900 and 30).
 
     Raises:
-        ValueError: the thresholds are the wrong way round, or the return is NaN.
+        ValueError: the thresholds are no numbers or the wrong way round, or the return is NaN.
     """
+    check_finite(good=good, bad=bad)
     if not bad < good:
         raise ValueError(f"bad returns end at {bad:g}, above where good ones begin, {good:g}")
     if np.isnan(returned):

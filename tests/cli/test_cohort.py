@@ -51,6 +51,8 @@ def test_thresholds_override_the_profiles(call, runs) -> None:
     result = call("cohort", *runs, "--good", 15, "--bad", 1)
     assert "3 runs: 2 good, 1 middle, 0 bad" in result.stdout
     failed(call("cohort", *runs, "--good", 5), "bad returns end at 10")
+    failed(call("cohort", *runs, "--good", "inf"), "good must be a finite number, not inf")
+    failed(call("cohort", *runs, "--bad", "nan"), "bad must be a finite number, not nan")
 
 
 def test_records_stand_in_for_runs_that_are_gone(call, runs, tmp_path) -> None:

@@ -57,6 +57,8 @@ def test_no_output_takes_an_inputs_place(call, cohorts, tmp_path) -> None:
 
 
 def test_names_and_mistakes(call, cohorts) -> None:
+    endless = call("compare", *cohorts, "--good", "inf")
+    failed(endless, "plain0: good must be a finite number, not inf")
     named = call("compare", *cohorts, "--names", "relu,leaky")
     assert "5 runs of relu, 5 of leaky" in named.stdout
     failed(call("compare", *cohorts, "--names", "relu"), "2 different labels", code=2)

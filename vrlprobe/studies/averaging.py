@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
+from vrlprobe.checks import check_finite
 from vrlprobe.cohort import CLASSES, classify, mean_interval, percentiles
 from vrlprobe.errors import SampleError
 from vrlprobe.results import last_checkpoint
@@ -41,7 +42,7 @@ def class_ends(
     """The returns from which a run of a result is good and up to which it is bad.
 
     Raises:
-        SampleError: neither given nor in the result.
+        SampleError: neither given nor in the result, or no numbers.
     """
     config = json.loads(result.attrs.get("configs", "{}")).get(run, {})
     ends = [config.get("good_return"), config.get("bad_return")]
@@ -51,6 +52,10 @@ def class_ends(
             f"the result does not say from which return {run} is good and up to which it is "
             "bad: give both (--good, --bad)"
         )
+    try:
+        check_finite(good=upper, bad=lower)
+    except ValueError as error:
+        raise SampleError(f"{run}: {error}") from error
     return upper, lower
 
 
