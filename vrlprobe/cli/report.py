@@ -19,8 +19,7 @@ from vrlprobe.cli.table import byte_size
 from vrlprobe.errors import FormatError, VrlprobeError
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record
-from vrlprobe.report.writing import check_page, parts_of, report_page
-from vrlprobe.results import written_at_once
+from vrlprobe.report.writing import check_page, parts_of, report_page, write_page
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.common import part_of
 
@@ -55,8 +54,7 @@ def report(
         named = result(probe_paths, "probe") if probe_paths else None
         probes = _beside(opened) if named is None else parts_of(named, opened)
         page = report_page(opened, probes, good=good, bad=bad, window=window, track=progress)
-    with written_at_once(output) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_page(page, output)
     pairs = zip(opened, probes, strict=True)
     missing = sum(result is None for run, result in pairs if isinstance(run, Run))
     if missing:

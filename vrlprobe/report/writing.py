@@ -45,7 +45,11 @@ def write_report(
     check_page(output)
     runs = logged_list(runs)
     parts = [None] * len(runs) if probed is None else parts_of(probed, runs)
-    page = report_page(runs, parts, good=good, bad=bad, window=window, track=track)
+    write_page(report_page(runs, parts, good=good, bad=bad, window=window, track=track), output)
+
+
+def write_page(page: str, output: str | Path) -> None:
+    """Write the HTML of a page, whole or not at all; raises FormatError where it cannot be."""
     with written_at_once(output) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
