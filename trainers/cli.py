@@ -94,7 +94,7 @@ def resume(path: Path, device: str | None, scratch: Path | None) -> None:
     """Continue a run that was stopped or killed from its last checkpoint, as if unbroken."""
     from trainers.process import prepare
     from trainers.progress import progress_of
-    from trainers.run import config_of, last_result
+    from trainers.run import config_of, last_result, record_path
     from trainers.run import resume as go_on
     from trainers.scratch import deliver, place_to_resume
     from vrlprobe.format.reader import open_run
@@ -106,7 +106,7 @@ def resume(path: Path, device: str | None, scratch: Path | None) -> None:
     with progress_of(config, path, scratch) as progress:
         worked = go_on(place, progress, device)
     deliver(place, path)
-    note = "" if worked else " (was complete already)"
+    note = "" if worked else f" (was complete already; its record is {record_path(path)})"
     click.echo(f"{path}: {last_result(path)}{note}")
 
 

@@ -42,8 +42,11 @@ def test_a_finished_run_is_brought_home(disks) -> None:
         assert int(run.frames[-1]) == config.evaluation_frames[-1]
     again = call("run", *SHORT, "-o", home / "run.h5", "--scratch", local)
     assert (again.exit_code, "exists: choose another name" in again.stderr) == (1, True)
+    (home / "run.json").unlink()
     complete = call("resume", home / "run.h5", "--scratch", local)
-    assert complete.stdout.endswith("(was complete already)\n")
+    said = f"(was complete already; its record is {home / 'run.json'})\n"
+    assert complete.stdout.endswith(said)
+    assert (home / "run.json").is_file()
 
 
 def test_a_run_that_was_stopped_goes_on_in_the_scratch_folder(disks, tmp_path) -> None:
@@ -154,7 +157,7 @@ def test_the_runs_own_folder_is_no_scratch_folder(spelling, disks, monkeypatch) 
     assert done.exit_code == 0, done.output
     kept = (home / "run.h5").read_bytes()
     again = call("resume", home / "run.h5", "--scratch", scratch)
-    assert again.stdout.endswith("(was complete already)\n")
+    assert "(was complete already; its record is " in again.stdout
     assert (home / "run.h5").read_bytes() == kept
     assert sorted(path.name for path in home.iterdir()) == ["run.h5", "run.json"]
 
