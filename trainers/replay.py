@@ -98,7 +98,8 @@ class Replay:
 
     Record i of an episode holds image i and the action, reward and discount that led to it; record
     0 has zeros there. The ring holds `capacity` transitions and `slack` more, so that what was
-    there at the last checkpoint is not overwritten before the next.
+    there at the last checkpoint is not overwritten before the next. Its room is counted for the
+    longest episodes; shorter ones have more first records, so that somewhat fewer transitions fit.
 
     Args:
         path: the file; made if missing, otherwise its records are kept.
@@ -134,6 +135,8 @@ class Replay:
             ]
         )
         self.n_records = n_records(capacity, slack, episode_steps)
+        self._most_live = n_records(capacity, 0, episode_steps) - 2 * (episode_steps + 1)
+        self._room: int | None = None  # records until one that the last checkpoint needs
         self.episodes: deque[tuple[int, int]] = deque()  # first record, number of transitions
         self.head = 0
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -163,7 +166,12 @@ class Replay:
         rewards: np.ndarray,
         discounts: np.ndarray,
     ) -> None:
-        """Append one finished episode of T steps: T + 1 images, T of everything else."""
+        """Append one finished episode of T steps: T + 1 images, T of everything else.
+
+        Raises:
+            VrlprobeError: it does not fit before what the last checkpoint needs, or on the disk.
+        """
+        self._take(len(images))
         records = np.zeros(len(images), self.record)
         records["image"] = images
         records["action"][1:] = actions
@@ -173,13 +181,30 @@ class Replay:
             self._write(piece, at)
         self.episodes.append((self.head, len(actions)))
         self.head = (self.head + len(records)) % self.n_records
-        while len(self) - self.episodes[0][1] >= self.capacity:
+        while len(self) - self.episodes[0][1] >= self.capacity or self._live() > self._most_live:
             self.episodes.popleft()
+
+    def _live(self) -> int:
+        """Records of the episodes that can be sampled."""
+        return len(self) + len(self.episodes)
+
+    def _take(self, records: int) -> None:
+        """Count off records that are written behind the last checkpoint."""
+        if self._room is None:
+            return
+        if records > self._room:
+            raise VrlprobeError(
+                f"the replay {self.path} has no room before the next checkpoint: {records} images "
+                f"came, {self._room} fit, since episodes are much shorter than the task's limit; "
+                "train with evaluations closer together (--eval-every-frames)"
+            )
+        self._room -= records
 
     def restore(self, head: int, episodes: Iterable[tuple[int, int]]) -> None:
         """Have the file hold what it held when `head` and `episodes` were these."""
         self.head = head
         self.episodes = deque(episodes)
+        self._room = self.n_records - self._live()
 
     def clear(self) -> None:
         """Forget every episode; new ones are written behind the last."""
@@ -256,8 +281,9 @@ class Replay:
         return Draws(starts, rng.integers(lengths - n_step + 1), shifts)
 
     def sync(self) -> None:
-        """Have everything that was added reach the disk."""
+        """Have everything that was added reach the disk, to stay there until the next `sync`."""
         os.fsync(self._fd)
+        self._room = self.n_records - self._live()
 
     def close(self) -> None:
         """Close the file."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from trainers.device_replay import ROOM, DeviceReplay, make_replay
 from trainers.replay import Batch, Replay, crop
+from vrlprobe.errors import VrlprobeError
 
 SHAPE = (3, 6, 5)
 IMAGES = {"image_shape": SHAPE, "n_actions": 2}
@@ -110,6 +111,43 @@ DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 SIZES = {"capacity": 40, "slack": 20, "episode_steps": 10, **IMAGES}
+
+
+def numbers(replay, start: int, length: int):
+    """What the file holds of an episode: the number that all of an image's pixels are."""
+    records = np.fromfile(replay.path, replay.record)
+    return records["image"][np.arange(start, start + length + 1) % replay.n_records, 0, 0, 0]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 9])
+def test_short_episodes_overwrite_none_that_can_be_sampled(tmp_path, steps: int) -> None:
+    """Their first images take room, too: 40 transitions in episodes of one are 80 records."""
+    replay = make(tmp_path, slack=0)
+    for first in range(0, 240, 2):
+        replay.add(*episode(steps, first))
+        newest = range(first, -1, -2)
+        for (start, length), begun in zip(reversed(replay.episodes), newest, strict=False):
+            np.testing.assert_array_equal(
+                numbers(replay, start, length), np.arange(begun, begun + length + 1)
+            )
+    assert 20 <= len(replay) <= 40 + steps
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_what_a_checkpoint_needs_is_not_overwritten_but_refused(tmp_path, restored: bool) -> None:
+    replay = make(tmp_path)
+    for first in range(0, 100, 2):
+        replay.add(*episode(1, first))
+    replay.sync()
+    if restored:
+        replay.restore(replay.head, list(replay.episodes))
+    there = list(replay.episodes)
+    before = [numbers(replay, *each).tolist() for each in there]
+    for _ in range((replay.n_records - replay._most_live) // 2):
+        replay.add(*episode(1, 200))
+    with pytest.raises(VrlprobeError, match=r"no room before .*--eval-every-frames"):
+        replay.add(*episode(1, 200))
+    assert [numbers(replay, *each).tolist() for each in there] == before
 
 
 def make_on(device: str, path) -> DeviceReplay:
