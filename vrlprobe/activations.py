@@ -90,7 +90,7 @@ def extract_activations(
 
     Raises:
         UnknownLayerError: the agent has no layer of that name, or its module gives no tensor, or
-            does not run just once in a forward pass.
+            does not run just once in a forward pass, or gives no row for each observation.
         SampleError: the observations do not have the shape or type that the agent takes, or
             there are none.
         ValueError: a batch of less than one.
@@ -164,7 +164,13 @@ def _forward(
                 raise UnknownLayerError(
                     f"layer {name!r}: its module gives a {type(value).__name__}, needed a tensor"
                 )
-            keep(name, rows, value.detach().float().flatten(1))
+            count = rows.stop - rows.start
+            if value.shape[:1] != (count,):
+                raise UnknownLayerError(
+                    f"layer {name!r}: its module gives {tuple(value.shape)} for {count} "
+                    "observations, needed a row for each"
+                )
+            keep(name, rows, value.detach().float().reshape(len(value), -1))
             missing.discard(name)
             if not missing and rows.start:
                 raise _Enough

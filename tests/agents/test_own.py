@@ -9,7 +9,7 @@ from torch import nn
 
 from vrlprobe.activations import extract_activations
 from vrlprobe.agents.own import ModuleAgent, register_agent
-from vrlprobe.errors import FormatError, UnknownLayerError
+from vrlprobe.errors import FormatError, SampleError, UnknownLayerError
 from vrlprobe.format.reader import open_run
 from vrlprobe.studies import (
     activations,
@@ -132,6 +132,54 @@ def test_a_module_called_network_is_no_sign_of_an_export(tmp_path):
             assert again.digest(0) == run.digest(0)
 
 
+class Summed(nn.Module):
+    """Submodules whose outputs are not a row for each observation, or are one number for each."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.turned, self.all = nn.Identity(), nn.Identity(), nn.Identity()
+
+    def forward(self, images):
+        flat = images.flatten(1)
+        self.turned(flat.T), self.all(flat.sum())
+        return self.one(flat.sum(1))
+
+
+def test_layers_are_a_row_for_each_observation():
+    seen = np.random.default_rng(0).integers(0, 256, (5, 4, 6, 6), dtype=np.uint8)
+    agent = ModuleAgent(Summed(), {"one": "one", "turned": "turned", "all": "all"}, (4, 6, 6))
+    found = extract_activations(agent, seen, "one", batch_size=2)
+    expected = seen.reshape(5, -1).sum(1, keepdims=True) / 255
+    np.testing.assert_allclose(found["one"], expected, rtol=1e-5)
+    for name, shape in {"turned": r"\(144, 5\)", "all": r"\(\)"}.items():
+        with pytest.raises(UnknownLayerError, match=f"{name!r}.* {shape} for 5 observations"):
+            extract_activations(agent, seen, name)
+    with pytest.raises(SampleError, match=r"gives \(5,\) for 5 obs.*needed actions"):
+        agent.act(seen)
+
+
+@pytest.mark.parametrize(
+    ("shape", "prepare"),
+    [
+        ((4, 26, 26), None),
+        ((3, 20, 20), None),
+        ((4, 20, 20), lambda x: x),
+        ((4, 20, 20), lambda x: None),
+    ],
+)
+def test_images_that_the_network_cannot_take_are_said_in_one_line(net, shape, prepare):
+    how = {} if prepare is None else {"prepare": prepare}
+    agent = ModuleAgent(net, LAYERS, shape, **how)
+    with pytest.raises(SampleError, match=rf"images of {' x '.join(map(str, shape))} \(image_sh"):
+        agent.act(np.zeros((2, *shape), np.uint8))
+
+
+def test_a_table_that_cannot_be_is_refused_when_it_is_given():
+    for layers in ({}, ["convnet.2"], None):
+        with pytest.raises(UnknownLayerError, match="layers map a name"):
+            register_agent("none", Net, layers=layers, image_shape=(4, 20, 20))
+
+
 class Leaky(Net):
     """The same parameters, another activation."""
 
@@ -196,11 +244,11 @@ def test_one_network_for_all_checkpoints_is_refused(net):
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((4, 24, 20), r"'x' fails at an image of 4 x 24 x 20 .*cannot be multiplied"),
-        ((20, 20, 4), r"'x' fails at an image of 20 x 20 x 4 .*expected .* 4 channels"),
-        ((4, 20), r"image_shape is \(4, 20\), needed three sizes"),
-        (20, "image_shape is 20, needed three sizes"),
-        ((4, 0, 20), "needed three sizes"),
+        ((4, 24, 20), "'x': the network cannot take images of 4 x 24 x 20 .*be multiplied"),
+        ((20, 20, 4), "'x': the network cannot take images of 20 x 20 x 4 .*4 channels"),
+        ((4, 20), r"channels .* height and width, not \(4, 20\)"),
+        (20, "height and width, not 20"),
+        ((4, 0, 20), r"height and width, not \(4, 0, 20\)"),
     ],
 )
 def test_an_image_that_the_network_does_not_take_is_told_before_anything_is_imported(
@@ -213,8 +261,6 @@ def test_an_image_that_the_network_does_not_take_is_told_before_anything_is_impo
 
 
 def test_mistakes(tmp_path, net):
-    with pytest.raises(UnknownLayerError, match="layers is empty"):
-        register_agent("x", Net, layers={}, image_shape=(4, 20, 20))
     with pytest.raises(UnknownLayerError, match=r"no submodule 'head.9'; there are convnet, "):
         register_agent("x", Net, layers={"a": "head.9"}, image_shape=(4, 20, 20))
     with pytest.raises(FormatError, match="'drqv2' is installed already"):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vrlprobe.agents.parts import PartedAgent
-from vrlprobe.errors import FormatError, UnknownLayerError
+from vrlprobe.errors import FormatError, SampleError, UnknownLayerError
 from vrlprobe.format.architectures import register
 
 
@@ -21,8 +21,8 @@ def divided(observations: Tensor) -> Tensor:
 def _image_shape(sizes: Sequence[int]) -> tuple[int, ...]:
     shape = tuple(map(operator.index, np.atleast_1d(np.asarray(sizes))))
     if len(shape) != 3 or min(shape) < 1:
-        raise ValueError(
-            f"image_shape is {sizes}, needed three sizes: channels of the stack, height, width"
+        raise FormatError(
+            f"image_shape is channels of the whole stack, height and width, not {sizes}"
         )
     return shape
 
@@ -39,8 +39,8 @@ class ModuleAgent(PartedAgent):
         prepare: makes uint8 observations what the network takes; divides by 255 if not given.
 
     Raises:
-        UnknownLayerError: the network has no such submodule, or no layer is named.
-        ValueError: another number of sizes in the image's shape, or one below 1.
+        FormatError: an image's shape is not three sizes of at least 1.
+        UnknownLayerError: the network has no such submodule, or none is named.
     """
 
     PARTS = ("network",)
@@ -55,8 +55,10 @@ class ModuleAgent(PartedAgent):
     ) -> None:
         super().__init__()
         known = dict(network.named_modules())
-        if not layers:
-            raise UnknownLayerError("layers is empty: needed name -> submodule, for at least one")
+        if not isinstance(layers, Mapping) or not layers:
+            raise UnknownLayerError(
+                f"layers map a name to a submodule, one at least ({{'conv1': '1'}}), not {layers!r}"
+            )
         for name, path in layers.items():
             if path not in known:
                 raise UnknownLayerError(
@@ -74,8 +76,21 @@ class ModuleAgent(PartedAgent):
         return self.network
 
     def forward(self, observations: Tensor) -> Tensor:
-        """The network's output for stacked uint8 observations (n, *image_shape)."""
-        output: Tensor = self.network(self._prepare(observations))
+        """The network's output for stacked uint8 observations (n, *image_shape).
+
+        Raises:
+            SampleError: the network cannot take them.
+        """
+        try:
+            output: Tensor = self.network(self._prepare(observations))
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, TypeError, ValueError, IndexError) as error:
+            shape = " x ".join(map(str, self.image_shape))
+            raise SampleError(
+                f"the network cannot take images of {shape} (image_shape) as prepare makes them: "
+                f"{str(error).partition(chr(10))[0]}"
+            ) from error
         return output
 
 
@@ -92,7 +107,7 @@ class OwnArchitecture:
     ) -> None:
         self.__name__ = name
         self._make = make
-        self._rest = (dict(layers), image_shape, prepare)
+        self._rest = (layers, image_shape, prepare)
 
     def from_config(self, config: Mapping[str, Any]) -> ModuleAgent:
         """An agent with the network as it is when it is made."""
@@ -128,7 +143,7 @@ def register_agent(
     Raises:
         FormatError: the name is an installed architecture's, the network cannot be made, or it does
             not take an image of this shape.
-        UnknownLayerError: the network has no such submodule, or no layer is named.
+        UnknownLayerError: the network has no such submodule, or none is named.
     """
     kind = OwnArchitecture(name, make, layers, image_shape, prepare)
     try:
@@ -150,13 +165,8 @@ def _try(kind: OwnArchitecture) -> None:
     """Show a blank network one black image: what does not fit is said now, not in a long import."""
     with torch.random.fork_rng(devices=[]):
         agent = kind.from_config({}).eval()
-        image = torch.zeros((1, *agent.image_shape), dtype=torch.uint8)
         try:
             with torch.no_grad():
-                agent(image)
-        except Exception as error:  # the network is anyone's, and so is what it raises
-            shape = " x ".join(map(str, agent.image_shape))
-            raise FormatError(
-                f"the network {kind.__name__!r} fails at an image of {shape} (image_shape: "
-                f"channels of the whole stack, height, width): {error}"
-            ) from error
+                agent(torch.zeros((1, *agent.image_shape), dtype=torch.uint8))
+        except SampleError as error:
+            raise FormatError(f"{kind.__name__!r}: {error}") from error

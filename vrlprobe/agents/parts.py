@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from vrlprobe.agents.base import check_observations
 from vrlprobe.device import device_of
+from vrlprobe.errors import SampleError
 
 
 @contextmanager
@@ -91,12 +92,20 @@ class PartedAgent(nn.Module):
 
         Raises:
             SampleError: the observations do not have the shape or type that the agent takes, or
-                there are none.
+                there are none; or its output has another shape.
         """
         check_observations(self, observations)
         seen = torch.from_numpy(np.ascontiguousarray(observations)).to(device_of(self))
         with evaluating(self):
-            actions: np.ndarray = self(seen).float().cpu().numpy()
+            output = self(seen)
+        shape = getattr(output, "shape", None)
+        if shape is None or len(shape) != 2 or shape[0] != len(seen):
+            found = type(output).__name__ if shape is None else tuple(shape)
+            raise SampleError(
+                f"the agent gives {found} for {len(seen)} observations, needed actions "
+                "(n, n_actions)"
+            )
+        actions: np.ndarray = output.float().cpu().numpy()
         return actions
 
     def parts(self) -> dict[str, nn.Module]:
