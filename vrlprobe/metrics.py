@@ -89,8 +89,7 @@ def cosine_neurons(activations: Matrix) -> float:
     sample, as in collapse, count as alike. Units that are zero throughout have no direction and are
     left out; NaN with fewer than two left.
     """
-    values = np.asarray(activations, np.float64)
-    return _mean_cosine(values[:, values.any(axis=0)].T)
+    return _mean_cosine(np.asarray(activations, np.float64).T)
 
 
 def correlation_samples(activations: Matrix) -> float:
@@ -98,12 +97,12 @@ def correlation_samples(activations: Matrix) -> float:
 
     Samples that activate nothing have no direction and are left out; NaN with fewer than two left.
     """
-    values = np.asarray(activations, np.float64)
-    return _mean_cosine(values[values.any(axis=1)])
+    return _mean_cosine(np.asarray(activations, np.float64))
 
 
 def _mean_cosine(rows: Floats) -> float:
-    """Mean cosine over pairs of (non-zero) rows, from the length of their directions' sum."""
+    """Mean cosine over pairs of non-zero rows, from the length of their directions' sum."""
+    rows = rows[rows.any(axis=1)]
     count = len(rows)
     if count < 2:
         return float("nan")

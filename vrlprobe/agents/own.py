@@ -1,5 +1,6 @@
 """Agents of one's own: any torch module, with a table of its layers."""
 
+import copy
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -107,7 +108,7 @@ class OwnArchitecture:
     ) -> None:
         self.__name__ = name
         self._make = make
-        self._rest = (layers, image_shape, prepare)
+        self._rest = (copy.copy(layers), image_shape, prepare)
 
     def from_config(self, config: Mapping[str, Any]) -> ModuleAgent:
         """An agent with the network as it is when it is made."""

@@ -84,18 +84,23 @@ def by_class(
     Raises:
         SampleError: see `run_classes`; or the runs of a class share no frame.
     """
-    classes = run_classes(result, good, bad)
+    members = _members(result, good, bad)
     names = result["component"].values if components is None else list(components)
-    parts = []
-    for name in CLASSES:
-        members = [run for run, its in classes.items() if its == name]
-        if members:
-            parts.append(_class_mean(name, result.sel(run=members, component=names), seed))
-    there = [name for name in CLASSES if name in classes.values()]
+    parts = [
+        _class_mean(name, result.sel(run=runs, component=names), seed)
+        for name, runs in members.items()
+    ]
     found: xr.Dataset = xr.concat(parts, "class", data_vars="all", combine_attrs="drop")
-    return found.assign_coords({"class": there}).assign_attrs(
-        {**result.attrs, "vrlprobe": "classes", "n_runs": len(classes)}
+    return found.assign_coords({"class": list(members)}).assign_attrs(
+        {**result.attrs, "vrlprobe": "classes", "n_runs": result.sizes["run"]}
     )
+
+
+def _members(result: xr.Dataset, good: float | None, bad: float | None) -> dict[str, list[str]]:
+    """The runs of each class that has any, good first; raises as `run_classes`."""
+    classes = run_classes(result, good, bad)
+    there = [name for name in CLASSES if name in classes.values()]
+    return {name: [run for run, its in classes.items() if its == name] for name in there}
 
 
 def of_class(
@@ -111,14 +116,14 @@ def of_class(
     Raises:
         SampleError: see `run_classes`; or no run is of this class.
     """
-    classes = run_classes(result, good, bad)
-    members = [run for run, name in classes.items() if name == only]
-    if not members:
+    members = _members(result, good, bad)
+    if only not in members:
         returned = ", ".join(
-            f"{run} {last_checkpoint(result, run)['episode_return'].item():.0f}" for run in classes
+            f"{run} {last_checkpoint(result, run)['episode_return'].item():.0f}"
+            for run in result["run"].values
         )
         raise SampleError(f"no run is {only}; they return: {returned}")
-    return result.sel(run=members)
+    return result.sel(run=members[only])
 
 
 def ends_by_class(
@@ -138,17 +143,15 @@ def ends_by_class(
     Raises:
         SampleError: see `run_classes`.
     """
-    classes = run_classes(result, good, bad)
-    there = [name for name in CLASSES if name in classes.values()]
+    members = _members(result, good, bad)
     parts = []
-    for name in there:
-        members = [run for run, its in classes.items() if its == name]
-        ends = [last_checkpoint(result, run)[["test_r2", "sparsity"]] for run in members]
+    for runs in members.values():
+        ends = [last_checkpoint(result, run)[["test_r2", "sparsity"]] for run in runs]
         stacked = xr.concat([end.reset_coords(drop=True) for end in ends], "run")
-        parts.append(stacked.median("run").assign(n_runs=len(members)))
+        parts.append(stacked.median("run").assign(n_runs=len(runs)))
     found: xr.Dataset = xr.concat(parts, "class", combine_attrs="drop")
-    return found.assign_coords({"class": there}).assign_attrs(
-        {**result.attrs, "vrlprobe": "ends", "n_runs": len(classes)}
+    return found.assign_coords({"class": list(members)}).assign_attrs(
+        {**result.attrs, "vrlprobe": "ends", "n_runs": result.sizes["run"]}
     )
 
 
