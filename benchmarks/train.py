@@ -89,16 +89,18 @@ def beside_reference(
     blocks: Blocks = {}
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(TemporaryDirectory(dir=output)))
+        contestants = {
+            "float32": (replace(config, precision="float32"), None),
+            "bfloat16": (replace(config, precision="bfloat16"), None),
+            "reference": (config, reference),
+            "tuned reference": (config, reference),
+        }
+        if config.device != "cpu":
+            plain = replace(config, precision="bfloat16", cuda_graph=False)
+            contestants["bfloat16, no graph"] = (plain, None)
         workers = {
-            name: stack.enter_context(
-                _worker(scratch, name, replace(config, precision=p), cores, r)
-            )
-            for name, p, r in (
-                ("float32", "float32", None),
-                ("bfloat16", "bfloat16", None),
-                ("reference", "float32", reference),
-                ("tuned reference", "float32", reference),
-            )
+            name: stack.enter_context(_worker(scratch, name, settings, cores, checkout))
+            for name, (settings, checkout) in contestants.items()
         }
         for what, count in counts.items():
             for worker in workers.values():

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from trainers.replay import Batch, Draws, Replay, n_records
+from trainers.replay import Batch, Replay, n_records
+from vrlprobe.device import send
 
 ROOM = 4 * 2**30
 """Bytes of a GPU that a run's updates may need."""
@@ -88,37 +90,36 @@ class DeviceReplay(Replay):
     ) -> Batch:
         """As `Replay.sample`, with observations on the device."""
         draws = self._draw(size, n_step, rng, pad)
+        starts, steps, shifts = (torch.from_numpy(values) for values in draws)
         rewards, discounts = np.zeros(size), np.ones(size)
         for ahead in range(1, n_step + 1):
-            others = self._others[self._at(draws, ahead)]
+            others = self._others[self._at(starts, steps + ahead)]
             rewards += discounts * others["reward"]
             discounts *= others["discount"].astype(float) * discount
+        actions = self._others["action"][self._at(starts, steps + 1)]
+        starts, steps, shifts = (send(of, self._images.device) for of in (starts, steps, shifts))
         return Batch(
-            self._stacks(draws, 0, draws.shifts[:, 0] - pad),
-            self._others["action"][self._at(draws, 1)],
+            self._stacks(starts, steps, shifts[:, 0] - pad),
+            actions,
             rewards[:, None].astype(np.float32),
             discounts[:, None].astype(np.float32),
-            self._stacks(draws, n_step, draws.shifts[:, 1] - pad),
+            self._stacks(starts, steps + n_step, shifts[:, 1] - pad),
         )
 
-    def _at(self, draws: Draws, ahead: int | np.ndarray) -> np.ndarray:
-        """Records `ahead` of the draws' steps; before an episode's first it is the first."""
-        steps = np.maximum(np.add.outer(draws.steps, ahead), 0)
-        starts = draws.starts.reshape(-1, *[1] * (steps.ndim - 1))
-        records: np.ndarray = (starts + steps) % self.n_records
-        return records
+    def _at(self, starts: Tensor, steps: Tensor) -> Tensor:
+        """Records of steps of episodes; of those before an episode's first it is the first's."""
+        return (starts + steps.clamp(min=0)) % self.n_records
 
-    def _stacks(self, draws: Draws, ahead: int, shifts: np.ndarray) -> torch.Tensor:
-        """Stacked images `ahead` of the draws' steps, each moved by its shift (B, 2)."""
-        at = self._at(draws, np.arange(1 - self.frame_stack, 1) + ahead)
-        stacks = self._images.index_select(0, self._here(at.ravel()))
+    def _stacks(self, starts: Tensor, steps: Tensor, shifts: Tensor) -> Tensor:
+        """Stacked images up to steps (B,) of episodes, each moved by its shift (B, 2)."""
+        ahead = torch.arange(1 - self.frame_stack, 1, device=steps.device)
+        at = self._at(starts[:, None], steps[:, None] + ahead)
+        stacks = self._images.index_select(0, at.ravel())
         stacks = stacks.view(len(at), -1, *self._images.shape[2:])
         for axis, shift in zip((2, 3), shifts.T, strict=True):  # each a gather of its own: one of
             length = stacks.shape[axis]  # all four axes has indices of 8 bytes for every pixel
-            moved = np.clip(np.arange(length) + shift[:, None], 0, length - 1)
-            index = self._here(moved).view(len(at), 1, *(-1 if i == axis else 1 for i in (2, 3)))
+            pixels = torch.arange(length, device=steps.device)
+            moved = (pixels + shift[:, None]).clamp(0, length - 1)
+            index = moved.view(len(at), 1, *(-1 if i == axis else 1 for i in (2, 3)))
             stacks = stacks.gather(axis, index.expand(stacks.shape))
         return stacks
-
-    def _here(self, index: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(index).to(self._images.device)

@@ -1,19 +1,20 @@
 """The DrQ-v2 update (Yarats et al., 2021a) of an agent's four networks."""
 
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from trainers.cuda_graph import Recorded, Recorder, cuda_graph
 from trainers.machine import speedup
 from trainers.profiles import TrainConfig
 from trainers.replay import Batch
 from vrlprobe.agents.drqv2 import NORM_LAYERS, DrQV2Agent, add_noise
-from vrlprobe.device import device_of
+from vrlprobe.device import device_of, send
 
 TENSOR_CORES = (8, 0)
 """CUDA capability from which a GPU multiplies bfloat16 (Ampere)."""
@@ -53,15 +54,20 @@ class Learner:
     """Updates an agent from batches of transitions.
 
     With `bfloat16` the convolutions run in half precision (weights, trunks, MLPs, targets and
-    optimizers stay in float32).
+    optimizers stay in float32). What an update needs of the processor is sent to the device before
+    it begins: a GPU is never waited for, and updates while the environment takes its next step.
 
     Args:
         agent: the networks, on the device where updates are made; updated in place. Noise is drawn
             on the processor, so that its stream is the same for every device.
         config: the run's settings, `precision` resolved.
+        record: how updates are recorded, to be started as a whole from the fourth on; by default as
+            CUDA graphs on a GPU, where the settings want it, and not at all elsewhere.
     """
 
-    def __init__(self, agent: DrQV2Agent, config: TrainConfig) -> None:
+    def __init__(
+        self, agent: DrQV2Agent, config: TrainConfig, record: Recorder | None = None
+    ) -> None:
         self.agent, self.config, self.device = agent, config, device_of(agent)
         self.agent.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._halves = config.precision == "bfloat16"
@@ -76,8 +82,26 @@ class Learner:
         self._norm_weights = [
             agent.actor.get_parameter(f"{path}.weight") for path in NORM_LAYERS.values()
         ]
-        self._sums: dict[str, Any] = {}
+        scalars = ("critic_loss", "q_mean", "actor_loss")
+        self._sums = {name: torch.zeros((), device=self.device) for name in scalars}
+        self._sums["grad_norm_train"] = torch.zeros(len(NORM_LAYERS), device=self.device)
         self._counted = 0
+        if record is None and self.device.type == "cuda" and config.cuda_graph:
+            record = self._graph
+        self._recorded = Recorded(self._update, record) if record else None
+
+    def _graph(self, work: Callable[[], None]) -> Callable[[], None]:
+        """Record an update as a CUDA graph; optimizers want to be told."""
+        groups = [
+            group for optimizer in self.optimizers.values() for group in optimizer.param_groups
+        ]
+        for group in groups:
+            group["capturable"] = True
+        try:
+            return cuda_graph(work, self.device)
+        finally:
+            for group in groups:
+                group["capturable"] = False
 
     def restart(self, blank: DrQV2Agent, parts: Collection[str], seed: int) -> None:
         """Take some parts from a blank agent, their optimizers as new, and other noise."""
@@ -85,19 +109,24 @@ class Learner:
         self.agent.load_named_tensors(
             {n: t for n, t in tensors.items() if n.split("/")[0] in parts}
         )
-        for part in self.optimizers.keys() & parts:
-            self.optimizers[part].state.clear()
+        self.forget_moments(self.optimizers.keys() & parts)
         self.noise.manual_seed(seed)
         self.updates = 0
+
+    def forget_moments(self, parts: Collection[str]) -> None:
+        """Have the optimizers of these parts begin as new."""
+        for part in parts:
+            self.optimizers[part].state.clear()
+        self._moments_moved()
+
+    def _moments_moved(self) -> None:
+        if self._recorded:
+            self._recorded.forget()
 
     def clipped_noise(self, shape: tuple[int, ...], std: float) -> Tensor:
         """Exploration noise as the updates use it: normal with `std`, clipped."""
         noise = torch.randn(shape, generator=self.noise) * std
-        return self._here(noise.clamp_(-self.config.noise_clip, self.config.noise_clip))
-
-    def _here(self, values: np.ndarray | Tensor) -> Tensor:
-        """Values on the agent's device."""
-        return torch.as_tensor(values).to(self.device)
+        return noise.clamp_(-self.config.noise_clip, self.config.noise_clip)
 
     def explore(self, observation: np.ndarray, std: float) -> np.ndarray:
         """A noisy action (n_actions,) for one observation (3 * frame_stack, H, W)."""
@@ -107,25 +136,42 @@ class Learner:
 
     def update(self, batch: Batch, std: float) -> None:
         """One step of critic, encoder, actor and target."""
-        encoded = self.encode(batch.observations)
-        target = self.target(batch, self.features(batch.next_observations), std)
+        shape = (len(batch.actions), self.agent.action_dim)
+        noise = [self.clipped_noise(shape, std) for _ in ("target", "actor")]
+        update = self._recorded or self._update
+        update(*(send(values, self.device) for values in (*batch, *noise)))
+        self.updates += 1
+        self._counted += 1
+
+    def _update(
+        self,
+        observations: Tensor,
+        actions: Tensor,
+        rewards: Tensor,
+        discounts: Tensor,
+        next_observations: Tensor,
+        target_noise: Tensor,
+        actor_noise: Tensor,
+    ) -> None:
+        """An update from what is on the device, where it changes numbers in their places."""
+        encoded = self.encode(observations)
+        target = self.target(rewards, discounts, self.features(next_observations), target_noise)
         features = encoded.detach().requires_grad_()
-        self.critic_gradients(features, self._here(batch.actions), target)
+        self.critic_gradients(features, actions, target)
         self.encoder_gradients(encoded, features)
         self.descend("encoder", "critic")
-        self.actor_gradients(features.detach(), std)
+        self.actor_gradients(features.detach(), actor_noise)
         self.descend("actor")
         self.update_target()
-        self.updates += 1
 
     @torch.no_grad()
-    def features(self, observations: np.ndarray | Tensor) -> Tensor:
+    def features(self, observations: Tensor) -> Tensor:
         """The encoder's outputs (n, n_features) as updates have them, without gradient."""
         return self.encode(observations)
 
-    def encode(self, observations: np.ndarray | Tensor) -> Tensor:
+    def encode(self, observations: Tensor) -> Tensor:
         """The encoder's outputs (n, n_features) of stacked uint8 observations (n, c, H, W)."""
-        pixels = self._here(observations).contiguous(memory_format=torch.channels_last)
+        pixels = observations.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._halves):
             maps = self._maps(pixels)
         if maps.requires_grad:  # a gradient in the other layout makes ReLU's backward 20x slower
@@ -154,12 +200,13 @@ class Learner:
         return maps
 
     @torch.no_grad()
-    def target(self, batch: Batch, next_features: Tensor, std: float) -> Tensor:
+    def target(
+        self, rewards: Tensor, discounts: Tensor, next_features: Tensor, noise: Tensor
+    ) -> Tensor:
         """What both critics should give for a batch, (n, 1)."""
-        mean = self.agent.actor(next_features)
-        actions = add_noise(mean, self.clipped_noise(mean.shape, std))
+        actions = add_noise(self.agent.actor(next_features), noise)
         value = torch.min(*self.agent.critic_target(next_features, actions))
-        target: Tensor = self._here(batch.rewards) + self._here(batch.discounts) * value
+        target: Tensor = rewards + discounts * value
         return target
 
     def critic_gradients(self, features: Tensor, actions: Tensor, target: Tensor) -> None:
@@ -173,15 +220,13 @@ class Learner:
         """Gradients of the critic's loss in the encoder, from those in a copy of its outputs."""
         _set_gradients(encoded, list(self.agent.encoder.parameters()), features.grad)
 
-    def actor_gradients(self, features: Tensor, std: float) -> None:
+    def actor_gradients(self, features: Tensor, noise: Tensor) -> None:
         """Gradients of the actor's loss in its parameters."""
-        noise = self.clipped_noise((len(features), self.agent.action_dim), std)
         loss = self.agent.actor_loss(features, noise)
         _set_gradients(loss, list(self.agent.actor.parameters()))
         gradients = [weight.grad for weight in self._norm_weights if weight.grad is not None]
         norms = torch.stack([gradient.norm() for gradient in gradients])
         self._count(actor_loss=loss.detach(), grad_norm_train=norms)
-        self._counted += 1
 
     def descend(self, *parts: str) -> None:
         """One step of the optimizers of these parts."""
@@ -199,17 +244,15 @@ class Learner:
 
     def _count(self, **values: Tensor) -> None:
         for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0) + value
+            self._sums[name].add_(value)
 
     def take_means(self) -> dict[str, np.ndarray]:
         """Means over the updates since the last call, NaN if there were none."""
-        count, sums = self._counted, self._sums
-        self._counted, self._sums = 0, {}
-        if count:
-            return {name: (value / count).cpu().numpy() for name, value in sums.items()}
-        nan = np.array(np.nan, np.float32)
-        names = ("critic_loss", "q_mean", "actor_loss")
-        return {**dict.fromkeys(names, nan), "grad_norm_train": np.full(len(NORM_LAYERS), nan)}
+        count, self._counted = self._counted or math.nan, 0
+        means = {name: (total / count).cpu().numpy() for name, total in self._sums.items()}
+        for total in self._sums.values():
+            total.zero_()
+        return means
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything beside the agent's parameters that the next update depends on."""
@@ -233,6 +276,7 @@ class Learner:
                     moment = _laid_out_as(parameters[int(index)], torch.from_numpy(value))
                     moments.setdefault(int(index), {})[name] = moment
             optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+        self._moments_moved()
 
 
 def _set_gradients(outputs: Tensor, leaves: list[Tensor], upstream: Tensor | None = None) -> None:

@@ -51,5 +51,4 @@ def perturb(learner: Learner, blank: DrQV2Agent, factor: float) -> None:
         if isinstance(module, nn.Linear):
             for own, other in zip(module.parameters(), fresh[name].parameters(), strict=True):
                 own.lerp_(other.to(own.device), 1 - factor)
-    for optimizer in learner.optimizers.values():
-        optimizer.state.clear()
+    learner.forget_moments(learner.optimizers)

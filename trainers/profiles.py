@@ -100,6 +100,9 @@ class TrainConfig:
     )
 
     device: str = _setting("cpu", "where networks are kept and updated: cpu, cuda, cuda:1 …")
+    cuda_graph: bool = _setting(
+        True, "on a GPU, record an update's kernels once and start them together from then on"
+    )
     threads: int = _setting(1, "processor threads; runs side by side beat one run on several")
 
     exploration_steps: int = _setting(2_000, "agent steps of uniform actions at the start")

@@ -19,7 +19,7 @@ from trainers.profiles import TrainConfig
 from trainers.replay import Batch, Replay
 from vrlprobe.agents.drqv2 import NORM_LAYERS, DrQV2Agent
 from vrlprobe.collapse import Attempt
-from vrlprobe.device import check_device
+from vrlprobe.device import check_device, send
 from vrlprobe.envs import PixelEnv, record_episode
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.episode import Episode
@@ -248,7 +248,7 @@ class Training:
 
     def perturb(self, batch: Batch) -> None:
         """DrM's perturbation, as strong as a batch shows dormant units."""
-        features = self.learner.features(batch.observations)
+        features = self.learner.features(send(batch.observations, self.learner.device))
         self.perturb_factor = perturb_factor(dormant_share(self.agent.actor, features), self.config)
         streams = np.random.SeedSequence([self.config.seed, self.attempt.number, self.step])
         blank = self._blank_agent(int(streams.generate_state(1)[0]))
@@ -268,7 +268,7 @@ class Training:
             return None
         batch = self.replay.sample(size, 1, self.config.discount, self.rng)
         noise = self.learner.clipped_noise((size, self.env.n_actions), self.std)
-        return torch.as_tensor(batch.observations).cpu().numpy(), noise.cpu().numpy()
+        return torch.as_tensor(batch.observations).cpu().numpy(), noise.numpy()
 
     def log_row(self, episodes: list[Episode], batch: NormBatch | None) -> dict[str, Any]:
         """The row of `LOG` that belongs to an evaluation just played."""

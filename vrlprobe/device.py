@@ -1,7 +1,8 @@
 """Where networks run: the processor, or an accelerator by torch's name for it."""
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vrlprobe.errors import DeviceError
 
@@ -23,3 +24,14 @@ def check_device(name: str | torch.device) -> None:
 def device_of(module: nn.Module) -> torch.device:
     """Where a module's parameters are; the processor if it has none."""
     return next((tensor.device for tensor in module.parameters()), torch.device("cpu"))
+
+
+def send(values: np.ndarray | Tensor, device: torch.device) -> Tensor:
+    """Values on a device, which is not waited for: what it still has to do comes first.
+
+    By way of memory that does not move, from which alone a GPU can fetch on its own.
+    """
+    tensor = torch.as_tensor(values)
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)

@@ -48,7 +48,8 @@ def counted(call) -> int:
 )
 def test_operations_are_those_that_torch_counts(changes: dict) -> None:
     config = replace(CONFIG, **changes)
-    learner, costs, batch = make(config), update_costs(config, N_ACTIONS), images(config, 6)
+    learner, costs = make(config), update_costs(config, N_ACTIONS)
+    batch = torch.from_numpy(images(config, 6))
     encoded = learner.encode(batch)
     leaf = encoded.detach().requires_grad_()
     actions = torch.zeros(6, N_ACTIONS)
@@ -65,7 +66,7 @@ def test_operations_are_those_that_torch_counts(changes: dict) -> None:
     found = {
         "critic": counted(critic),
         "encoder": counted(encoder),
-        "actor": counted(lambda: learner.actor_gradients(encoded.detach(), 0.1)),
+        "actor": counted(lambda: learner.actor_gradients(encoded.detach(), actions)),
     }
     assert found == {phase: costs[phase].operations for phase in found}
     assert costs["encoder"].precision == config.precision

@@ -108,7 +108,8 @@ def test_bfloat16_features_are_float32s_but_for_rounding() -> None:
     images = make_batch(size=6).observations
     images[:2], images[2:4] = images[:2] // 8, 255 - images[2:4] // 8
     half, full = (
-        make(replace(CONFIG, precision=name)).features(images) for name in ("bfloat16", "float32")
+        make(replace(CONFIG, precision=name)).features(torch.from_numpy(images))
+        for name in ("bfloat16", "float32")
     )
     for one, other in zip(half, full, strict=True):
         assert (one - other).norm() / other.norm() < 0.01
