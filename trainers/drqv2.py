@@ -50,6 +50,11 @@ def _processor_is_faster_in_bfloat16() -> bool:
     return torch.cpu._is_avx512_bf16_supported() and speedup("bfloat16", "float32") > FASTER
 
 
+def lay_out(agent: DrQV2Agent) -> None:
+    """Keep the convolutions' weights as their kernels want them; sums are rounded as they lie."""
+    agent.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
 class Learner:
     """Updates an agent from batches of transitions.
 
@@ -69,7 +74,7 @@ class Learner:
         self, agent: DrQV2Agent, config: TrainConfig, record: Recorder | None = None
     ) -> None:
         self.agent, self.config, self.device = agent, config, device_of(agent)
-        self.agent.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        lay_out(agent)
         self._halves = config.precision == "bfloat16"
         self.noise = torch.Generator().manual_seed(config.seed)
         self.updates = 0

@@ -121,6 +121,9 @@ class TrainConfig:
     )
     eval_episodes: int = _setting(10, "episodes in an evaluation")
     final_episodes: int = _setting(10, "episodes in the last evaluation")
+    eval_processes: int = _setting(
+        0, "processes that play them side by side, on the processor; 0: none, beside a GPU up to 4"
+    )
     norm_batch_size: int = _setting(256, "observations behind the logged gradient norm")
     images: str = _setting(
         "one", "episodes that keep their images: one and all at the last, all, last or none"
@@ -241,6 +244,12 @@ class TrainConfig:
     def evaluation_frames(self) -> range:
         """Frames at which a checkpoint and a rollout are written; the run ends with the last."""
         return range(0, self.total_frames, self.eval_every_frames)
+
+    @property
+    def env_settings(self) -> dict[str, Any]:
+        """What an environment of this training is made of, but for its seed."""
+        names = ("task", "image_size", "frame_stack", "action_repeat", "render")
+        return {name: getattr(self, name) for name in names}
 
     def evaluated_at(self, episode_frames: int) -> set[int]:
         """Frames of the evaluations: those due within one episode are one, at its end."""

@@ -52,7 +52,7 @@ def profile(
         )
     with (
         TemporaryDirectory(prefix="vrltrain-profile-", dir=folder) as scratch,
-        closing(Training(replace(config, eval_episodes=1), Path(scratch, REPLAY))) as training,
+        closing(Training(_timed(config), Path(scratch, REPLAY))) as training,
     ):
         session = Session(training, progress)
         session.fill_replay()
@@ -61,6 +61,11 @@ def profile(
         progress("measuring the machine")
         resolved = replace(config, precision=training.config.precision)
         return break_down(session.parts, session.costs(), session.updates, resolved)
+
+
+def _timed(config: TrainConfig) -> TrainConfig:
+    """The settings with an evaluation of one episode, played in this process."""
+    return replace(config, eval_episodes=1, eval_processes=0)
 
 
 class Session:

@@ -14,6 +14,7 @@ from trainers.device_replay import make_replay
 from trainers.drqv2 import Learner, resolve_precision
 from trainers.inits import Init
 from trainers.perturb import dormant_share, perturb, perturb_factor
+from trainers.players import make_players
 from trainers.process import go_on
 from trainers.profiles import TrainConfig
 from trainers.replay import Batch, Replay
@@ -88,7 +89,10 @@ class Training:
         self.config = replace(config, precision=precision)
         _compute_the_same_every_time()
         train_seed, eval_seed = np.random.SeedSequence(config.seed).generate_state(2)
-        self.env, self.eval_env = (self._make_env(int(seed)) for seed in (train_seed, eval_seed))
+        self.env, self.eval_env = (
+            PixelEnv(seed=int(seed), **config.env_settings) for seed in (train_seed, eval_seed)
+        )
+        self.players = make_players(config)
         if config.n_step > self.env.episode_steps:
             raise VrlprobeError(
                 f"n_step is {config.n_step}, but an episode of {config.task} has "
@@ -114,17 +118,6 @@ class Training:
         self.checkpoints = 0
         self._clock = time.perf_counter()
         self.rate = float("nan")
-
-    def _make_env(self, seed: int) -> PixelEnv:
-        config = self.config
-        return PixelEnv(
-            config.task,
-            seed,
-            image_size=config.image_size,
-            frame_stack=config.frame_stack,
-            action_repeat=config.action_repeat,
-            render=config.render,
-        )
 
     def _blank_agent(self, seed: int) -> DrQV2Agent:
         torch.manual_seed(seed)
@@ -256,6 +249,8 @@ class Training:
 
     def evaluate(self, episodes: int, images: int) -> list[Episode]:
         """Play evaluation episodes with the mean action; the first `images` keep their images."""
+        if self.players:
+            return self.players.play(self.eval_env, self.agent, episodes, images)
         return [
             record_episode(self.eval_env, self.agent.act, keep_images=index < images)
             for index in range(episodes)
@@ -311,6 +306,8 @@ class Training:
 
     def close(self) -> None:
         """Free environments and files."""
+        if self.players:
+            self.players.close()
         self.env.close()
         self.eval_env.close()
         self.replay.close()
