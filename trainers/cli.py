@@ -122,7 +122,8 @@ def resume(path: Path, device: str | None, scratch: Path | None) -> None:
 )  # fmt: skip
 @click.option(
     "-j", "--workers", type=click.IntRange(1),
-    help="Runs side by side.  [default: one a processor core; with another --device one]",
+    help="Runs side by side.  [default: one a processor core; with --device cuda as many as the "
+    "GPU has room for with their replays]",
 )  # fmt: skip
 @click.option(
     "--scheduler", metavar="ADDRESS",
@@ -156,7 +157,7 @@ def sweep(
     and settings, as for `vrltrain run --init`.
     """
     from trainers.inits import read_init
-    from trainers.sweep import at_once, jobs_from, jobs_of, parse_seeds, recorded
+    from trainers.sweep import jobs_from, jobs_of, parse_seeds, recorded
 
     if workers and scheduler:
         raise click.UsageError("--workers counts runs on this machine: not with --scheduler")
@@ -178,9 +179,11 @@ def sweep(
     for path, record in done.items():
         click.echo(f"{path}: done before, see {record}")
     jobs = [replace(job, scratch=scratch) for job in jobs if job.path not in done]
-    devices = {job.config.device for job in jobs}
-    workers = workers or min(map(at_once, devices), default=1)
-    if _sweep(jobs, workers, scheduler):
+    if not workers and not scheduler:
+        from trainers.device_replay import at_once
+
+        workers = min((at_once(job.config) for job in jobs), default=1)
+    if _sweep(jobs, workers or 1, scheduler):
         sys.exit(1)
 
 

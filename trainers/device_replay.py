@@ -8,13 +8,33 @@ from typing import Any
 
 import numpy as np
 import torch
+from joblib import cpu_count
 from torch import Tensor
 
+from trainers.profiles import TrainConfig
 from trainers.replay import Batch, Replay, n_records
-from vrlprobe.device import send
+from vrlprobe.device import check_device, send
 
 ROOM = 4 * 2**30
 """Bytes of a GPU that a run's updates may need."""
+
+
+def at_once(config: TrainConfig) -> int:
+    """How many runs of these settings this machine is for: one a processor core.
+
+    On a GPU those that it has room for now, each with its replay's images; on what else torch
+    computes on, one.
+
+    Raises:
+        DeviceError: torch cannot compute there.
+    """
+    check_device(config.device)
+    n_cores: int = cpu_count()
+    if (kind := torch.device(config.device).type) != "cuda":
+        return n_cores if kind == "cpu" else 1
+    images = config.most_transitions * 3 * config.image_size**2
+    free: int = torch.cuda.mem_get_info(config.device)[0]
+    return max(1, min(n_cores, free // (images + ROOM)))
 
 
 def make_replay(path: Path, device: str, **sizes: Any) -> Replay:

@@ -122,7 +122,9 @@ class TrainConfig:
     eval_episodes: int = _setting(10, "episodes in an evaluation")
     final_episodes: int = _setting(10, "episodes in the last evaluation")
     eval_processes: int = _setting(
-        0, "processes that play them side by side, on the processor; 0: none, beside a GPU up to 4"
+        0,
+        "processes that play evaluation episodes side by side, on the processor; 0: none, beside a "
+        "GPU up to 4",
     )
     norm_batch_size: int = _setting(256, "observations behind the logged gradient norm")
     images: str = _setting(
@@ -244,6 +246,11 @@ class TrainConfig:
     def evaluation_frames(self) -> range:
         """Frames at which a checkpoint and a rollout are written; the run ends with the last."""
         return range(0, self.total_frames, self.eval_every_frames)
+
+    @property
+    def most_transitions(self) -> int:
+        """Transitions that the replay will hold at most."""
+        return max(1, min(self.replay_capacity, self.total_frames // self.action_repeat))
 
     @property
     def env_settings(self) -> dict[str, Any]:

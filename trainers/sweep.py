@@ -15,8 +15,6 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import Any, Literal
 
-from joblib import cpu_count
-
 from trainers.inits import read_init
 from trainers.profiles import TrainConfig
 from trainers.run import Progress, begin, is_begun, record_path, resume
@@ -200,11 +198,6 @@ def _broken(job: Job, error: Exception) -> str:
     except OSError:
         return line
     return f"{line} (traceback: {place})"
-
-
-def at_once(device: str) -> int:
-    """How many runs at once where that is not said: one a processor core, on a GPU one."""
-    return cpu_count() if device.partition(":")[0] == "cpu" else 1
 
 
 def sweep(jobs: Sequence[Job], workers: int) -> Generator[Result]:

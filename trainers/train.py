@@ -126,11 +126,10 @@ class Training:
 
     def _make_replay(self, path: Path) -> Replay:
         config, longest = self.config, self.env.episode_steps
-        steps = config.total_frames // config.action_repeat
         return make_replay(
             path,
             config.device,
-            capacity=max(1, min(config.replay_capacity, steps)),
+            capacity=config.most_transitions,
             slack=config.eval_every_frames // config.action_repeat + longest,
             episode_steps=longest,
             image_shape=(3, config.image_size, config.image_size),

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainers.device_replay import ROOM, DeviceReplay, make_replay
+from trainers import device_replay
+from trainers.device_replay import ROOM, DeviceReplay, at_once, make_replay
+from trainers.profiles import paper
 from trainers.replay import Batch, Replay, crop
 from vrlprobe.errors import VrlprobeError
 
@@ -226,3 +229,15 @@ def test_a_gpu_that_fills_up_meanwhile_leaves_the_file(tmp_path, monkeypatch) ->
     replay.close()
     if descriptors is not None:
         assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+@pytest.mark.parametrize(("free_gb", "runs"), [(80, 5), (23, 1), (10, 1), (800, 16)])
+def test_a_gpu_has_as_many_runs_as_it_has_room_for(monkeypatch, free_gb: int, runs: int) -> None:
+    """At paper size 550,000 images of 21,168 bytes, and 4 GiB for updates, make 15.9 GB."""
+    monkeypatch.setattr(device_replay, "check_device", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free_gb * 10**9, 10**12))
+    monkeypatch.setattr(device_replay, "cpu_count", lambda: 16)
+    config = paper("walker_walk")
+    assert at_once(config) == 16
+    assert at_once(replace(config, device="cuda:1")) == runs
+    assert at_once(replace(config, device="mps")) == 1

@@ -8,14 +8,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import joblib
 import pytest
 
 from tests.trainers.tiny import OPTIONS, TINY, quiet, same_runs
 from trainers.run import begin, record_path
 from trainers.sweep import (
     Job,
-    at_once,
     is_done,
     jobs_of,
     parse_seeds,
@@ -228,8 +226,3 @@ def test_a_run_of_a_sweep_is_that_of_vrltrain_run(tmp_path: Path) -> None:
     assert result.outcome == "done"
     begin(replace(config, seed=5), tmp_path / "alone.h5", quiet, quiet)
     same_runs(job.path, tmp_path / "alone.h5")
-
-
-def test_a_gpu_is_shared_only_where_that_is_said() -> None:
-    assert at_once("cpu") == joblib.cpu_count()
-    assert at_once("cuda:1") == 1
