@@ -87,10 +87,15 @@ def _stacked(images: np.ndarray, at: int, stack: int) -> np.ndarray:
     return images[np.maximum(np.arange(at + 1 - stack, at + 1), 0)]
 
 
+def _records(transitions: int, episode_steps: int) -> int:
+    """Records of so many transitions in whole episodes of so many steps."""
+    return -(-transitions // episode_steps) * (episode_steps + 1)
+
+
 def n_records(capacity: int, slack: int, episode_steps: int) -> int:
     """Records of a replay that holds so many transitions in episodes of so many steps at most."""
-    episodes = -(-capacity // episode_steps) + -(-slack // episode_steps) + 2
-    return episodes * (episode_steps + 1)
+    spare = 2 * (episode_steps + 1)
+    return _records(capacity, episode_steps) + _records(slack, episode_steps) + spare
 
 
 class Replay:
@@ -135,7 +140,7 @@ class Replay:
             ]
         )
         self.n_records = n_records(capacity, slack, episode_steps)
-        self._most_live = n_records(capacity, 0, episode_steps) - 2 * (episode_steps + 1)
+        self._most_live = _records(capacity, episode_steps)
         self._room: int | None = None  # records until one that the last checkpoint needs
         self.episodes: deque[tuple[int, int]] = deque()  # first record, number of transitions
         self.head = 0
