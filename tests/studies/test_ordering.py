@@ -22,6 +22,8 @@ def test_shares_and_ratios_by_hand() -> None:
     np.testing.assert_allclose(cell["ratio"] * back["ratio"], 1)
     assert cell["p"].item() == back["p"].item()
     assert found["component"].values.tolist() == [OVERALL, "height"]
+    for asked in ("height", ["height", "height"]):  # one name by itself, or given twice
+        assert order(result, asked).equals(found)
 
 
 def test_a_layer_that_always_wins_is_significant_and_one_that_is_alike_is_not() -> None:

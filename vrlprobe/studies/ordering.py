@@ -1,7 +1,6 @@
 """Which layer beats which: paired comparisons of the probes' errors over runs."""
 
 import itertools
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,14 +9,14 @@ import xarray as xr
 from vrlprobe.comparison import signed_rank_p
 from vrlprobe.errors import SampleError, UnknownLayerError
 from vrlprobe.results import last_checkpoint
-from vrlprobe.selection import choose
+from vrlprobe.selection import Names, choose
 
 OVERALL = "all components"
 LEVEL = 0.05
 Floats = npt.NDArray[np.float64]
 
 
-def order(result: xr.Dataset, components: Sequence[str] | None = None) -> xr.Dataset:
+def order(result: xr.Dataset, components: Names = None) -> xr.Dataset:
     """Compare the layers of each run's last frame pair by pair (paper, supplement B).
 
     A run is one observation: its log ratio of the two layers' test errors. `OVERALL` takes each
@@ -47,9 +46,8 @@ def order(result: xr.Dataset, components: Sequence[str] | None = None) -> xr.Dat
     moving = result["test_r2"].notnull().any(["run", "frame", "layer"])
     there = result["component"].values[moving.values].tolist()
     known = result["component"].values.tolist()
-    names = there if components is None else list(components)
-    if names:
-        choose(names, known, "component")
+    asked = there if components is None else components
+    names = choose(asked, known, "component") if asked else []
     if still := [name for name in names if name not in there]:
         raise SampleError(f"{still[0]} is constant in the test samples: no layer wins at it")
     last = [last_checkpoint(result, run)["test_mse"].sel(component=there) for run in runs]
