@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 
 import full_run
 import h5py
@@ -309,3 +311,13 @@ def test_a_file_cut_off_is_noticed(run_file, kept, unsealed):
             file.seek(11)
             file.write(b"\x05")
     assert verify_run(run_file).problems
+
+
+def test_the_kind_of_a_damaged_file_is_looked_at_and_left(run_file):
+    """HDF5 would wait for ever for the first object's header to become whole."""
+    with open(run_file, "r+b") as file:
+        file.seek(64)
+        file.write(b"\xff")
+    code = "import sys; from vrlprobe.format.guard import format_name as f; print([f(sys.argv[1])])"
+    command = [sys.executable, "-c", code, run_file]
+    assert subprocess.run(command, capture_output=True, timeout=60).stdout == b"['']\n"

@@ -81,9 +81,9 @@ def format_version(file: h5py.File, path: Path) -> int:
 def format_name(path: Path) -> str:
     """The `format` that an HDF5 file of this package states of itself; "" for any other file."""
     try:
-        with h5py.File(path, "r", swmr=True) as file:
+        with hdf5_errors(str(path)), open_file(path) as file:
             found = _attribute(file, "format", "S")
-    except OSError:
+    except IntegrityError:
         return ""
     return found.decode(errors="replace") if isinstance(found, bytes) else ""
 
