@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from vrlprobe.errors import FormatError
+from vrlprobe.errors import FormatError, IntegrityError
+from vrlprobe.format.trailer import LENGTH
 from vrlprobe.results import combine_results, load_result, provenance, save_result, written_at_once
 
 
@@ -38,6 +39,35 @@ def test_the_same_dataset_gives_the_same_bytes(dataset, tmp_path):
     time.sleep(1.1)  # HDF5 stores times, where it does, in seconds
     save_result(dataset.copy(deep=True), tmp_path / "other name.nc")
     assert (tmp_path / "a.nc").read_bytes() == (tmp_path / "other name.nc").read_bytes()
+
+
+def test_a_flipped_bit_or_a_page_of_zeros_is_told(dataset, tmp_path):
+    """HDF5 reads some as other numbers, raises on others, and ends never on others."""
+    path = tmp_path / "a.nc"
+    save_result(dataset, path)
+    whole = path.read_bytes()
+    pages = [(at, bytes(512)) for at in range(0, len(whole) - 512, 512)]
+    flips = [(at, bytes([whole[at] ^ 4])) for at in range(0, len(whole), 97)]
+    for at, damage in pages + flips:
+        damaged = whole[:at] + damage + whole[at + len(damage) :]
+        if damaged != whole and at < len(whole) - LENGTH:
+            path.write_bytes(damaged)
+            with pytest.raises(IntegrityError, match="is damaged, its bytes are not as written"):
+                load_result(path)
+    path.write_bytes(whole[:-LENGTH])  # as it was before there were checksums
+    assert load_result(path).identical(dataset)
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, TypeError, AttributeError])
+def test_what_a_strangers_file_makes_the_reader_raise_is_one_line(dataset, tmp_path, kind):
+    def fail(*_, **__):
+        raise kind("Link iteration failed")
+
+    save_result(dataset, tmp_path / "a.nc")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(xr, "load_dataset", fail)
+        with pytest.raises(FormatError, match=r"a\.nc is not a result file: Link iteration"):
+            load_result(tmp_path / "a.nc")
 
 
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):

@@ -19,6 +19,7 @@ from vrlprobe.format import guard
 from vrlprobe.format.filesystem import refuse_special, replaced_whole
 from vrlprobe.format.record import is_record
 from vrlprobe.format.schema import FORMAT, SAMPLES
+from vrlprobe.format.trailer import add_trailer, check_trailer
 
 PACKAGES = ("vrlprobe", "numpy", "scipy", "torch", "h5py", "xarray")
 
@@ -72,7 +73,7 @@ def refuse_to_replace(path: Path, but: str = "") -> None:
 
 
 def save_result(dataset: xr.Dataset, path: str | Path) -> None:
-    """Write a result as NetCDF, atomically; equal datasets give equal bytes.
+    """Write a result as NetCDF with a checksum, atomically; equal datasets give equal bytes.
 
     Raises:
         FormatError: no result, a value that NetCDF has no kind for, or the folder does not exist or
@@ -91,6 +92,7 @@ def save_result(dataset: xr.Dataset, path: str | Path) -> None:
             raise FormatError(
                 f"cannot write {path}: variables and attributes are text or numbers ({error})"
             ) from error
+        add_trailer(temporary)
 
 
 def load_result(path: str | Path) -> xr.Dataset:
@@ -98,12 +100,14 @@ def load_result(path: str | Path) -> xr.Dataset:
 
     Raises:
         FormatError: no such file, or not one that `save_result` wrote.
+        IntegrityError: it is damaged.
     """
     if not Path(path).is_file():
         raise FormatError(f"{path}: no such file")
     try:
+        check_trailer(Path(path))
         dataset = xr.load_dataset(path, engine="h5netcdf")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FormatError(f"{path} is not a result file: {error}") from error
     if "vrlprobe" not in dataset.attrs:
         raise FormatError(f"{path} is a NetCDF file, but not a result of vrlprobe")

@@ -1,0 +1,48 @@
+"""A checksum of a whole file behind its end, where HDF5 and netCDF readers do not look.
+
+Results have no checksums of their own: HDF5 reads a flipped bit as another number, and a page of
+zeros can keep it busy for ever.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import BinaryIO
+
+from vrlprobe.errors import IntegrityError
+
+MARK = b"vrlprobe sha256:"
+LENGTH = len(MARK) + hashlib.sha256().digest_size
+PIECE = 1 << 20
+
+
+def add_trailer(path: Path) -> None:
+    """Put the checksum of a file behind its end."""
+    with path.open("r+b") as file:
+        digest = _digest(file, path.stat().st_size)
+        file.write(MARK + digest)
+
+
+def check_trailer(path: Path) -> None:
+    """Hold a file against its checksum; one that has none, of another program, is not looked at.
+
+    Raises:
+        IntegrityError: it has other bytes than those that were written.
+    """
+    with path.open("rb") as file:
+        size = path.stat().st_size - LENGTH
+        file.seek(max(size, 0))
+        trailer = file.read()
+        if trailer[: len(MARK)] != MARK:
+            return
+        file.seek(0)
+        if MARK + _digest(file, size) != trailer:
+            raise IntegrityError(f"{path} is damaged, its bytes are not as written: make it again")
+
+
+def _digest(file: BinaryIO, size: int) -> bytes:
+    """Of the next `size` bytes, which are left behind."""
+    digest = hashlib.sha256()
+    while piece := file.read(min(PIECE, size)):
+        digest.update(piece)
+        size -= len(piece)
+    return digest.digest()
