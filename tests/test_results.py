@@ -166,6 +166,12 @@ class TestCombine:
         )
         assert whole["run"].values.tolist() == ["seed3", "seed4"]
 
+    def test_what_only_some_have_is_left_out_with_a_warning(self, dataset):
+        newer = self.other(dataset).assign(new=dataset["test_r2"].assign_coords(run=["seed4"]))
+        for results in ({"a": dataset, "b": newer}, {"b": newer, "a": dataset}):
+            with pytest.warns(UserWarning, match=r"^left out: new, which a lacks: make all"):
+                assert set(combine_results(results)) == set(dataset)
+
     def test_other_runs_of_one_name_are_numbered_and_the_same_run_is_refused(self, dataset):
         def seed3(digest):
             checkpoint = xr.DataArray([["", digest]], dims=("run", "frame"))

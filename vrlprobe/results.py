@@ -2,6 +2,7 @@
 
 import json
 import platform
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -117,6 +118,8 @@ def load_result(path: str | Path) -> xr.Dataset:
 def combine_results(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
     """Results of one kind as one, run after run; frames that only some have are blank in others.
 
+    Variables that not all have, as those of an older vrlprobe, are left out with a warning.
+
     Different runs of one name are numbered, as `vrlprobe.selection.run_labels` does.
 
     Args:
@@ -151,7 +154,7 @@ def combine_results(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
         _check_made_alike(first_name, first, name, result)
     if not others:
         return first
-    shared = set.intersection(*({str(name) for name in part} for part in parts))
+    shared = _shared_variables(dict(zip(results, parts, strict=True)))
     alike = [part[[name for name in first if name in shared]] for part in parts]
     fill = {str(name): blank_value(first[name]) for name in alike[0]}
     whole = xr.concat(
@@ -162,6 +165,21 @@ def combine_results(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
     for part in parts:
         configs |= json.loads(part.attrs.get("configs", "{}"))
     return whole.sortby("frame").assign_attrs(configs=json.dumps(configs))
+
+
+def _shared_variables(results: Mapping[str, xr.Dataset]) -> set[str]:
+    """The variables that all results have; warns of those that only some have."""
+    there = {name: {str(variable) for variable in found} for name, found in results.items()}
+    shared, every = set.intersection(*there.values()), set.union(*there.values())
+    if left_out := sorted(every - shared):
+        short = [name for name, variables in there.items() if variables != every]
+        warnings.warn(
+            f"left out: {', '.join(left_out)}, which {', '.join(short)} lack"
+            f"{'s' if len(short) == 1 else ''}: make all with one vrlprobe",
+            UserWarning,
+            stacklevel=3,
+        )
+    return shared
 
 
 def check_named(results: Any) -> None:
