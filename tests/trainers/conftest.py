@@ -1,0 +1,15 @@
+"""One whole training that the tests of trainers compare theirs with."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.trainers.tiny import TINY, quiet
+from trainers.run import begin
+
+
+@pytest.fixture(scope="session")
+def unbroken(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("unbroken") / "run.h5"
+    begin(TINY, path, quiet, quiet)
+    return path

@@ -1,0 +1,254 @@
+"""Trainings that are stopped, killed or begun twice: how they go on, and what they leave."""
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from tests.trainers.tiny import OPTIONS, TINY, Stop, quiet, same_runs, stop_at
+from trainers import train
+from trainers.cli import main
+from trainers.device_replay import DeviceReplay
+from trainers.resume import resume_folder
+from trainers.run import begin, create_writer, resume
+from trainers.train import Training
+from vrlprobe.errors import FormatError, ResumeError
+from vrlprobe.format.filesystem import RunLock, lock_path
+from vrlprobe.format.reader import open_run
+
+
+def test_a_second_training_of_one_path_touches_nothing(tmp_path: Path, unbroken: Path) -> None:
+    """It begins after the first has made its replay, and before the first makes its file."""
+    path = tmp_path / "run.h5"
+    begun = []
+
+    def begin_again(_: int) -> None:
+        with pytest.raises(FormatError, match=r"run\.h5: another process is writing this run"):
+            begin(TINY, path, quiet, quiet)
+        begun.append(path)
+
+    with pytest.raises(Stop):
+        begin(TINY, path, stop_at(2500), begin_again)
+    assert begun
+    state = {item.name: item.stat().st_mtime_ns for item in resume_folder(path).iterdir()}
+    lock = RunLock(resume_folder(path))
+    with pytest.raises(ResumeError, match=r"run\.h5: another process is writing this run"):
+        resume(path, quiet)
+    lock.release()
+    assert {item.name: item.stat().st_mtime_ns for item in resume_folder(path).iterdir()} == state
+    assert resume(path, quiet)
+    same_runs(path, unbroken)
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["run.h5", "run.json"]
+
+
+def test_a_run_that_was_begun_meanwhile_is_not_replaced(
+    tmp_path: Path, unbroken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.h5"
+    taken = RunLock._taken
+
+    def taken_late(lock: RunLock) -> bool:  # another process begins and ends while this one waits
+        if lock.path == lock_path(resume_folder(path)):
+            shutil.copy(unbroken, path)
+        return taken(lock)
+
+    monkeypatch.setattr(RunLock, "_taken", taken_late)
+    with pytest.raises(FormatError, match="exists: choose another name"):
+        begin(TINY, path, quiet, quiet)
+    same_runs(path, unbroken)
+
+
+@pytest.mark.parametrize("frame", [1000, 2500, 3000])
+def test_a_resumed_run_equals_an_unbroken_one(unbroken: Path, tmp_path: Path, frame: int) -> None:
+    path = tmp_path / "run.h5"
+    with pytest.raises(Stop):
+        begin(TINY, path, stop_at(frame), quiet)
+    assert resume_folder(path).exists()
+    assert resume(path, quiet)
+    same_runs(unbroken, path)
+    assert not resume(path, quiet)  # complete
+
+
+def test_a_run_whose_replay_a_device_keeps_equals_an_unbroken_one(
+    unbroken: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """The device is the processor here: what it is to a training does not depend on which."""
+
+    monkeypatch.setattr(train, "make_replay", DeviceReplay)
+    path = tmp_path / "run.h5"
+    with pytest.raises(Stop):
+        begin(TINY, path, stop_at(2500), quiet)
+    assert resume(path, quiet)
+    same_runs(path, unbroken)
+
+
+def test_a_killed_run_resumes_to_an_unbroken_one(unbroken: Path, tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({**TINY.stored(), "rule_window": None}))
+    code = (
+        "import json, sys\n"
+        "from pathlib import Path\n"
+        "from trainers.profiles import TrainConfig\n"
+        "from trainers.run import begin\n"
+        "settings = json.loads(Path(sys.argv[1]).read_text())\n"
+        "del settings['rule_window']\n"
+        "show = lambda t: print(t.frame, t.last_return, flush=True)\n"
+        "begin(TrainConfig(**settings), Path(sys.argv[2]), show, lambda size: None)\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(config), str(path)], stdout=subprocess.PIPE, text=True
+    )
+    for line in child.stdout:
+        if line.startswith("3000"):
+            break
+    time.sleep(0.3)
+    child.kill()
+    child.wait()
+    child.stdout.close()
+    with open_run(path) as run:
+        assert run.state == "killed"
+        assert 2000 in run.frames
+    resume(path, quiet)
+    same_runs(unbroken, path)
+
+
+def test_a_run_that_cannot_be_read_for_a_moment_is_kept(
+    unbroken: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """A network file system's error ends the training, and the look at what it left, too."""
+
+    def fail(training: Training) -> None:
+        if training.frame >= 2500:
+            monkeypatch.setattr(consistency, "consistency_flags", cannot_read)
+            raise OSError(errno.EIO, "Input/output error")
+
+    def cannot_read(path: Path) -> int:
+        raise FormatError(f"{path}: cannot be read: Input/output error")
+
+    consistency = sys.modules["vrlprobe.format.filesystem"]
+    path = tmp_path / "run.h5"
+    with pytest.raises(OSError, match="Input/output error"):
+        begin(TINY, path, fail, quiet)
+    monkeypatch.undo()
+    assert resume(path, quiet)
+    same_runs(path, unbroken)
+
+
+def test_a_run_goes_on_on_another_device(tmp_path: Path) -> None:
+    """The settings that it keeps are those that it was begun with."""
+    path = tmp_path / "run.h5"
+    with pytest.raises(Stop):
+        begin(TINY, path, stop_at(2500), quiet)
+    refused = CliRunner().invoke(main, ["resume", str(path), "--device", "quantum"])
+    assert refused.exit_code == 1
+    assert "device 'quantum' cannot be used here" in refused.output
+    done = CliRunner().invoke(main, ["resume", str(path), "--device", "cpu:0"])
+    assert done.exit_code == 0, done.output
+    with open_run(path) as run:
+        assert run.state == "sealed"
+        assert run.config["device"] == "cpu"
+
+
+def test_sigterm_ends_with_how_to_go_on(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    child = subprocess.Popen(
+        [sys.executable, "-m", "trainers.cli", "run", *OPTIONS, "-o", str(path)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TERM": "dumb"},
+    )
+    while not (path.exists() and len(_frames(path))):
+        assert child.poll() is None
+        time.sleep(0.1)
+    child.send_signal(signal.SIGTERM)
+    _, errors = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert f"continue with: vrltrain resume {path}" in errors
+    assert "Traceback" not in errors
+    with open_run(path) as run:
+        assert run.state == "sealed"
+        assert len(run.frames)
+
+
+def _frames(path: Path) -> np.ndarray:
+    try:
+        with open_run(path) as run:
+            return run.frames
+    except FormatError:  # between creation and the switch to appending
+        return np.array([])
+
+
+def test_a_missing_state_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    with pytest.raises(Stop):
+        begin(TINY, path, stop_at(1000), quiet)
+    for archive in resume_folder(path).glob("*.npz"):
+        archive.write_bytes(archive.read_bytes()[:1000])
+    with pytest.raises(ResumeError, match="is damaged"):
+        resume(path, quiet)
+    for archive in resume_folder(path).glob("*.npz"):
+        archive.unlink()
+    with pytest.raises(ResumeError, match="is missing"):
+        resume(path, quiet)
+
+
+def test_a_run_stopped_before_its_first_checkpoint_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.h5"
+    arguments = ["run", *OPTIONS, "--total-frames", "1001", "-o", str(path)]
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "evaluate", interrupt)
+        stopped = CliRunner().invoke(main, arguments)
+    assert stopped.exit_code == 130
+    assert stopped.stderr.endswith("stopped; it has no checkpoint yet, nothing was kept\n")
+    assert list(tmp_path.iterdir()) == []
+    config = replace(TINY, total_frames=1001)
+    with closing(Training(config, tmp_path / "replay")) as training:
+        create_writer(path, training).close()  # as a kill at that moment leaves it
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.stderr
+    assert _frames(path).tolist() == [0, 1000]
+
+
+def test_the_state_of_another_run_is_refused(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.h5", tmp_path / "two.h5"
+    for path, seed in ((one, 0), (two, 1)):
+        with pytest.raises(Stop):
+            begin(replace(TINY, seed=seed), path, stop_at(1000), quiet)
+    for archive in resume_folder(two).glob("*.npz"):
+        (resume_folder(one) / archive.name).write_bytes(archive.read_bytes())
+    with pytest.raises(ResumeError, match="is the state of another run"):
+        resume(one, quiet)
+
+
+def test_half_a_replay_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    with pytest.raises(Stop):
+        begin(TINY, path, stop_at(1000), quiet)
+    replay = resume_folder(path) / "replay.bin"
+    os.truncate(replay, replay.stat().st_size // 2)
+    with pytest.raises(ResumeError, match="it is not whole"):
+        resume(path, quiet)
+
+
+def test_a_complete_run_leaves_no_state(unbroken: Path) -> None:
+    resume_folder(unbroken).mkdir()
+    assert not resume(unbroken, quiet)
+    assert not resume_folder(unbroken).exists()
