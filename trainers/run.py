@@ -222,17 +222,19 @@ def resume(path: Path, progress: Progress, device: str | None = None) -> bool:
     Raises:
         ResumeError: the run is being written, has no checkpoint, or its state is missing.
     """
-    with _stopped_run(path) as run:
-        config, frame = config_of(run), int(run.frames[-1])
-        config = replace(config, device=device or config.device)
-        parameters, digest = run.parameters(frame), run.digest(frame)
     folder = resume_folder(path)
-    if frame >= config.evaluation_frames[-1]:
-        _finish(path, folder)  # a kill after the last commit may have left something to do
-        return False
-    if not (folder / REPLAY).exists() or not (folder / REPLAY).stat().st_size:
-        raise ResumeError(f"{path} cannot be continued: {folder / REPLAY} is missing")
+    _refuse_growing(path)
     with _alone(path, ResumeError):
+        with _stopped_run(path) as run:
+            config, frame = config_of(run), int(run.frames[-1])
+            config = replace(config, device=device or config.device)
+            parameters, digest = run.parameters(frame), run.digest(frame)
+        if frame >= config.evaluation_frames[-1]:  # killed after the last commit, perhaps
+            RunLock(path).release()
+            _finish(path, folder)
+            return False
+        if not (folder / REPLAY).exists() or not (folder / REPLAY).stat().st_size:
+            raise ResumeError(f"{path} cannot be continued: {folder / REPLAY} is missing")
         with closing(Training(config, folder / REPLAY)) as training:
             training.agent.load_named_tensors(parameters)
             restore_state(training, folder, frame, path, digest)
@@ -253,12 +255,15 @@ def config_of(run: Run) -> TrainConfig:
 
 
 def _finish(path: Path, folder: Path) -> None:
-    """Leave the record of a complete run beside it, and nothing to resume from."""
+    """Leave the record of a complete run beside it, and nothing to resume from.
+
+    The record comes last: a sweep does not look again at a run that has one.
+    """
     with open_run(path) as run:
         record, kept = make_record(run), record_path(path)
+        remove_folder(folder)
         if not is_record(kept) or read_record(kept).checkpoint != record.checkpoint:
             write_record(record, kept)  # a run's own record may have more in it: metrics, probes
-    remove_folder(folder)
 
 
 def record_path(path: Path) -> Path:
@@ -266,15 +271,16 @@ def record_path(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
+def _refuse_growing(path: Path) -> None:
+    with open_run(path) as run:
+        if run.state == "growing":
+            raise ResumeError(f"{path} is being written by another process: stop that one first")
+
+
 @contextmanager
 def _stopped_run(path: Path) -> Iterator[Run]:
     """The run at `path`, salvaged first if it was killed."""
-    with open_run(path) as run:
-        state = run.state
-    if state == "growing":
-        raise ResumeError(f"{path} is being written by another process: stop that one first")
-    if state == "killed":
-        salvage_run(path)
+    salvage_run(path)
     with open_run(path) as run:
         if not len(run.frames):
             raise ResumeError(f"{path} holds no checkpoint: remove it and start again")

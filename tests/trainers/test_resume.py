@@ -250,5 +250,25 @@ def test_half_a_replay_is_refused(tmp_path: Path) -> None:
 
 def test_a_complete_run_leaves_no_state(unbroken: Path) -> None:
     resume_folder(unbroken).mkdir()
+    for locked in (unbroken, resume_folder(unbroken)):
+        lock_path(locked).touch()  # as a kill leaves them
     assert not resume(unbroken, quiet)
-    assert not resume_folder(unbroken).exists()
+    assert sorted(item.name for item in unbroken.parent.iterdir()) == ["run.h5", "run.json"]
+
+
+def test_a_kill_at_the_end_leaves_nothing_that_a_sweep_would_skip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run with a record is done: what there is to resume from has gone by then."""
+    path = tmp_path / "run.h5"
+    with monkeypatch.context() as patch:
+        patch.setattr("trainers.run.write_record", _stop)
+        with pytest.raises(Stop):
+            begin(replace(TINY, total_frames=1001), path, quiet, quiet)
+    assert [item.name for item in tmp_path.iterdir()] == ["run.h5"]
+    assert not resume(path, quiet)
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["run.h5", "run.json"]
+
+
+def _stop(*_: object) -> None:
+    raise Stop
