@@ -126,6 +126,16 @@ def test_a_zeroed_weight_is_found_when_read(original, tmp_path):
     assert len(verify_run(path).problems) == 1
 
 
+@pytest.mark.parametrize("byte", [0, 255])
+def test_a_digest_of_one_byte_throughout_is_none(original, tmp_path, byte):
+    """Its fletcher32 is good, and it is not compressed."""
+    path = shutil.copy(original, tmp_path / "run.h5")
+    with h5py.File(path, "r+") as file:
+        file["run/digest"][1] = byte
+    with open_run(path) as run, pytest.raises(IntegrityError, match="digest of frame 1000 is not"):
+        run.digest(1000)
+
+
 def test_a_zeroed_count_of_checkpoints_is_found(original, tmp_path):
     """The rows say that there were some."""
     path = shutil.copy(original, tmp_path / "run.h5")

@@ -151,8 +151,16 @@ class Run:
         return found
 
     def digest(self, frame: int) -> str:
-        """The SHA-256 of the checkpoint's parameters, in hexadecimal."""
-        return self.read(DIGEST, self.row(frame)).tobytes().hex()
+        """The SHA-256 of the checkpoint's parameters, in hexadecimal.
+
+        Raises:
+            UnknownFrameError: no checkpoint at this frame.
+            IntegrityError: one byte throughout is no SHA-256, but has a good checksum.
+        """
+        found: bytes = self.read(DIGEST, self.row(frame)).tobytes()
+        if len(set(found)) == 1:
+            raise IntegrityError(f"{self.path}: the digest of frame {frame} is not as written")
+        return found.hex()
 
     def rollout(self, frame: int) -> Rollout:
         """The evaluation episodes recorded at a checkpoint."""
