@@ -335,3 +335,15 @@ def test_a_run_is_sealed_whatever_the_folder_is_then(tmp_path, monkeypatch):
     assert sorted(item.name for item in tmp_path.iterdir()) == ["run.h5"]
     with open_run(tmp_path / "run.h5") as run:
         assert run.state == "sealed"
+
+
+def test_nothing_is_added_to_a_file_that_has_lost_its_name(tmp_path):
+    path, moved = tmp_path / "run.h5", tmp_path / "moved.h5"
+    with full_run.create(path) as writer:
+        full_run.commit(writer, 0)
+        path.rename(moved)
+        for put in (path.touch, lambda: moved.rename(path)):
+            with pytest.raises(IntegrityError, match="after 1 checkpoints: nothing is added"):
+                full_run.commit(writer, 1)
+            put()
+        full_run.commit(writer, 1)

@@ -1,5 +1,6 @@
 """Writes run files: everything is created first, then rows are only added, one a commit."""
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from vrlprobe.errors import FormatError, IntegrityError
 from vrlprobe.format import build, rows
 from vrlprobe.format.episode import Episode
 from vrlprobe.format.filesystem import RunLock, run_state, warn_if_network
+from vrlprobe.format.guard import stat
 from vrlprobe.format.provenance import with_versions
 from vrlprobe.format.reader import open_run
 from vrlprobe.format.schema import (
@@ -179,10 +181,12 @@ class RunWriter:
 
         Raises:
             FormatError: an argument does not fit the run; nothing was written.
-            IntegrityError: writing failed; the file stays as it was and the writer is closed.
+            IntegrityError: writing failed; the file stays as it was and the writer is closed. Or
+                the file has lost its name, by which its lock and its readers know it.
         """
         if self._closed:
             raise FormatError(f"{self.path}: the writer is closed")
+        self._check_in_place()
         rows.check_frame(frame, self.last_frame)
         arrays = rows.parameter_rows(self.layout, parameters)
         pieces: dict[str, rows.Pieces] = {
@@ -219,6 +223,16 @@ class RunWriter:
         self._committed.flush()
         self._sync()
         self._count += 1
+
+    def _check_in_place(self) -> None:
+        """Raise IntegrityError where the file was moved, removed or replaced meanwhile."""
+        with contextlib.suppress(OSError):
+            if os.path.samestat(stat(self._file), self._location.stat()):
+                return
+        raise IntegrityError(
+            f"{self.path}: moved, removed or replaced while it was written, after {self._count} "
+            "checkpoints: nothing is added; put it back to go on with it"
+        )
 
     def _sync(self) -> None:
         os.fsync(self._file.id.get_vfd_handle())
