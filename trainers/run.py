@@ -137,7 +137,8 @@ def begin(
         init: the networks to begin with; from scratch if None.
 
     Raises:
-        FormatError: the path is taken, or that of its record by something else.
+        FormatError: the path is taken or a link, or something else is where its record or its
+            resume state goes.
         TransplantError: the settings are not those of the networks.
     """
     if init:
@@ -145,6 +146,10 @@ def begin(
     folder = resume_folder(path)
     refuse_to_replace_by_record(record_path(path))
     _refuse_begun(path)
+    if path.is_symlink():
+        raise FormatError(f"{path} is a link: give the name of the file itself, {path.readlink()}")
+    if folder.exists() and not folder.is_dir():
+        raise FormatError(f"{folder} is where the run's resume state goes: move it")
     if path.parent.exists() and not path.parent.is_dir():
         raise FormatError(f"cannot write {path}: {path.parent} is no folder")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from trainers.cli import main
 from trainers.resume import resume_folder
 from trainers.run import begin, images_kept, record_path, resume
 from trainers.train import Training
-from vrlprobe.errors import VrlprobeError
+from vrlprobe.errors import FormatError, VrlprobeError
 from vrlprobe.format.reader import open_run
 from vrlprobe.format.record import read_record
 
@@ -112,6 +112,22 @@ def test_a_record_left_of_another_run_is_replaced_and_its_own_is_kept(tmp_path: 
     path.unlink()
     begin(replace(short, seed=9), path, quiet, quiet)
     assert read_record(record_path(path)).config["seed"] == 9
+
+
+def test_a_file_in_the_place_of_the_resume_state_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "run.resume").write_text("mine")
+    with pytest.raises(FormatError, match=r"run\.resume is where the run's resume state goes"):
+        begin(TINY, tmp_path / "run.h5", quiet, quiet)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.resume"]
+
+
+def test_a_link_to_nothing_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    path.symlink_to("elsewhere.h5")
+    with pytest.raises(FormatError, match=r"run\.h5 is a link: .* file itself, elsewhere\.h5"):
+        begin(TINY, path, quiet, quiet)
+    assert [item.name for item in tmp_path.iterdir()] == ["run.h5"]
+    assert path.is_symlink()
 
 
 def test_a_file_in_the_records_place_stops_the_start(tmp_path: Path) -> None:
