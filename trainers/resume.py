@@ -6,20 +6,18 @@ committed frame is there. The networks themselves are in the run.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from trainers.train import Training
 from vrlprobe.collapse import Attempt
-from vrlprobe.errors import ResumeError
-from vrlprobe.format.filesystem import fsync_folder
+from vrlprobe.errors import FormatError, ResumeError
+from vrlprobe.format.filesystem import replaced_whole
 from vrlprobe.format.schema import parameters_digest
 
 REPLAY = "replay.bin"
@@ -52,7 +50,11 @@ def checkpoint_digest(training: Training) -> str:
 
 
 def save_state(training: Training, folder: Path) -> None:
-    """Publish the state of a training that stands at an evaluation, atomically."""
+    """Publish the state of a training that stands at an evaluation, atomically.
+
+    Raises:
+        ResumeError: it cannot be written; the state before it is kept.
+    """
     training.replay.sync()
     counters = {
         "step": training.step,
@@ -64,20 +66,18 @@ def save_state(training: Training, folder: Path) -> None:
         **_random_states(training),
     }
     target = folder / f"{training.frame:012d}.npz"
-    temporary = target.with_suffix(".tmp")
-    with open(temporary, "wb") as file:
-        arrays: dict[str, Any] = training.learner.state()
-        np.savez(file, counters=np.array(json.dumps(counters)), **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, target)
-    fsync_folder(target)
+    arrays: dict[str, Any] = training.learner.state()
+    try:
+        with replaced_whole(target) as temporary, open(temporary, "wb") as file:
+            np.savez(file, counters=np.array(json.dumps(counters)), **arrays)
+    except FormatError as error:
+        raise ResumeError(f"{error}; make room, then go on (vrltrain resume)") from error
 
 
 def prune_states(folder: Path, frame: int) -> None:
-    """Remove the archives of every frame but this one."""
-    for path in (*folder.glob("*.npz"), *folder.glob("*.tmp")):
-        if path.name != f"{frame:012d}.npz":
+    """Remove everything but the replay and the archive of this frame."""
+    for path in folder.iterdir():
+        if path.name not in (REPLAY, f"{frame:012d}.npz"):
             path.unlink()
 
 
@@ -104,7 +104,9 @@ def restore_state(training: Training, folder: Path, frame: int, run: Path, diges
         raise ResumeError(
             f"{run} cannot be continued: {path} is missing (its last checkpoint is at {frame})"
         ) from error
-    except (ValueError, KeyError, OSError, BadZipFile) as error:
+    except ResumeError:
+        raise
+    except Exception as error:  # what zipfile and numpy raise on damage is of many types
         raise ResumeError(f"{run} cannot be continued: {path} is damaged ({error})") from error
 
 

@@ -11,6 +11,7 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from trainers.device_replay import DeviceReplay
 from trainers.resume import resume_folder
 from trainers.run import begin, create_writer, resume
 from trainers.train import Training
-from vrlprobe.errors import FormatError, ResumeError
+from vrlprobe.errors import FormatError, IntegrityError, ResumeError
 from vrlprobe.format.filesystem import RunLock, lock_path
 from vrlprobe.format.reader import open_run
 
@@ -67,6 +68,46 @@ def test_a_run_that_was_begun_meanwhile_is_not_replaced(
     with pytest.raises(FormatError, match="exists: choose another name"):
         begin(TINY, path, quiet, quiet)
     same_runs(path, unbroken)
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(
+    unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(file: BinaryIO, **arrays: np.ndarray) -> None:
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fill_up(training: Training) -> None:
+        if training.frame >= 2000:
+            monkeypatch.setattr(np, "savez", fail)
+
+    path = tmp_path / "run.h5"
+    with pytest.raises(ResumeError, match=r"2000\.npz: No space left .*; make room, then go on"):
+        begin(TINY, path, fill_up, quiet)
+    monkeypatch.undo()
+    left = sorted(item.name for item in resume_folder(path).iterdir())
+    assert left == ["000000001000.npz", "replay.bin"]
+    assert resume(path, quiet)
+    same_runs(unbroken, path)
+
+
+def test_a_run_that_is_moved_meanwhile_stops_and_goes_on_where_it_is_put_back(
+    unbroken: Path, tmp_path: Path
+) -> None:
+    """Its lock has the name that it was begun under: as another it looks killed."""
+    path, moved = tmp_path / "run.h5", tmp_path / "moved.h5"
+
+    def move(training: Training) -> None:
+        if training.frame == 2000 and path.exists():
+            path.rename(moved)
+
+    with pytest.raises(IntegrityError, match=r"run\.h5: moved, removed or replaced while it was"):
+        begin(TINY, path, move, quiet)
+    with open_run(moved) as run:
+        assert (run.state, run.frames.tolist()) == ("sealed", [0, 1000])
+    moved.rename(path)
+    assert resume(path, quiet)
+    same_runs(unbroken, path)
 
 
 @pytest.mark.parametrize("frame", [1000, 2500, 3000])
@@ -195,9 +236,11 @@ def test_a_missing_state_is_named(tmp_path: Path) -> None:
     with pytest.raises(Stop):
         begin(TINY, path, stop_at(1000), quiet)
     for archive in resume_folder(path).glob("*.npz"):
-        archive.write_bytes(archive.read_bytes()[:1000])
-    with pytest.raises(ResumeError, match="is damaged"):
-        resume(path, quiet)
+        whole = archive.read_bytes()
+        for damaged in (whole[:1000], whole.replace(b"{'descr'", b"(('descr'")):
+            archive.write_bytes(damaged)
+            with pytest.raises(ResumeError, match="is damaged"):
+                resume(path, quiet)
     for archive in resume_folder(path).glob("*.npz"):
         archive.unlink()
     with pytest.raises(ResumeError, match="is missing"):
