@@ -68,7 +68,8 @@ class Parts:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
             path.parent.mkdir(exist_ok=True)
-            temporary.write_text(json.dumps({name: v.tolist() for name, v in scores.items()}))
+            values = {name: v.tolist() for name, v in scores.items()}
+            temporary.write_text(json.dumps({"digest": part_key(values), "values": values}))
             os.replace(temporary, path)
         except OSError as error:
             temporary.unlink(missing_ok=True)
@@ -79,12 +80,11 @@ class Parts:
         if self._folder is None:
             return None
         try:
-            values = json.loads(self._path(self._folder, key).read_text())
-            found = {name: np.asarray(value) for name, value in values.items()}
-        except (OSError, ValueError, AttributeError):
+            content = json.loads(self._path(self._folder, key).read_text())
+            whole = content["digest"] == part_key(content["values"])
+        except (OSError, ValueError, KeyError, TypeError):
             return None
-        whole = found and all(array.dtype.kind in "fib" for array in found.values())
-        return found if whole else None
+        return {name: np.asarray(v) for name, v in content["values"].items()} if whole else None
 
     def _give_up(self, error: OSError) -> None:
         warnings.warn(
