@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from vrlprobe.cli.main import main
 from vrlprobe.cli.table import aligned, byte_size
+from vrlprobe.format.salvage import copy_run
 
 FULL_RUN = Path(__file__).parents[1] / "format" / "full_run.py"
 _spec = importlib.util.spec_from_file_location("full_run_for_commands", FULL_RUN)
@@ -105,6 +106,27 @@ def test_info_for_programs(sealed, killed):
     assert (second["task"], second["seed"], second["checkpoints"]) == ("walker_walk", 3, 3)
     assert second["size"] == sealed.stat().st_size
     assert second["components"] == full_run.COMPONENTS
+
+
+@pytest.mark.parametrize(
+    "provenance",
+    [
+        {"versions": [1], "origin": 3},
+        {"origin": [1, {}], "import": 5},
+        {"import": {"sources": [{}]}},
+        {"import": {"sources": [{"file": "a", "frame": "last"}]}},
+        {"transplant": {"pieces": [1]}},
+        {"init": "mine"},
+    ],
+)
+def test_what_another_program_has_in_the_provenance_is_passed_over(tmp_path, provenance):
+    path = tmp_path / "run.h5"
+    with full_run.create(path, provenance=provenance) as writer:
+        full_run.commit(writer, 0)
+    shown = _call("info", path)
+    assert shown.exit_code == 0, shown.exception
+    assert "made of" not in shown.stdout
+    assert copy_run(path, tmp_path / "copy.h5") == 1
 
 
 def test_info_of_an_empty_run(tmp_path):

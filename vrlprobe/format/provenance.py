@@ -15,6 +15,22 @@ def with_versions(provenance: Mapping[str, Any]) -> dict[str, Any]:
     return {"versions": versions(), **provenance}
 
 
+def stated_versions(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """The `versions` in a run's provenance; none where another program has something else there."""
+    found = provenance.get("versions")
+    return dict(found) if isinstance(found, Mapping) else {}
+
+
+def stated_steps(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The copies and salvages behind a run, its `origin`, without what is none of this package."""
+    found = provenance.get("origin")
+    return [
+        step
+        for step in (found if isinstance(found, list) else [])
+        if isinstance(step, dict) and {"operation", "file"} <= step.keys()
+    ]
+
+
 def versions() -> dict[str, str]:
     """Name -> version of what is installed here and bears on a run."""
     found = {"python": platform.python_version(), "hdf5": h5py.version.hdf5_version}

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from vrlprobe.errors import FormatError
 from vrlprobe.format.filesystem import replaced_whole
+from vrlprobe.format.provenance import stated_versions
 from vrlprobe.format.reader import Run
 from vrlprobe.format.settings import whole
 
@@ -119,7 +120,7 @@ def make_record(run: Run, sections: Mapping[str, Any] | None = None) -> Record:
         run.returns,
         run.rollout(last).returns,
         run.digest(last),
-        run.provenance.get("versions", {}),
+        stated_versions(run.provenance),
         sections or {},
     )
 

@@ -9,7 +9,7 @@ from typing import Literal
 from vrlprobe.errors import FormatError
 from vrlprobe.format.episode import Episode
 from vrlprobe.format.filesystem import RunLock, fsync_folder
-from vrlprobe.format.provenance import versions
+from vrlprobe.format.provenance import stated_steps, versions
 from vrlprobe.format.reader import Run, open_run
 from vrlprobe.format.rollout import Rollout
 from vrlprobe.format.schema import Layout
@@ -113,7 +113,7 @@ def _copy(
         "images": images,
         "vrlprobe": versions().get("vrlprobe", "unknown"),
     }
-    provenance = {**run.provenance, "origin": [*run.provenance.get("origin", []), step]}
+    provenance = {**run.provenance, "origin": [*stated_steps(run.provenance), step]}
     writer = RunWriter.from_layout(to, layout, dict(run.config), provenance)
     try:
         with writer:

@@ -1,9 +1,11 @@
 """What is inside a run, in a few numbers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from vrlprobe.format.provenance import stated_steps, stated_versions
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import is_finished, last_due
 
@@ -36,22 +38,27 @@ def summarise(run: Run) -> dict[str, Any]:
         "best_frame": None if best is None else int(run.frames[best]),
         "parameters": sum(int(np.prod(s)) for s in run.layout.parameters.values()),
         "components": list(run.components),
-        "versions": run.provenance.get("versions", {}),
-        "made_of": _made_of(run),
-        "origin": run.provenance.get("origin", []),
+        "versions": stated_versions(run.provenance),
+        "made_of": _made_of(run.provenance),
+        "origin": stated_steps(run.provenance),
         "size": run.size,
     }
 
 
-def _made_of(run: Run) -> list[str]:
-    """The donors of a transplant or an init, `mlp0 mlp1: good, …`, or the files of an import."""
-    if "import" in run.provenance:
-        return [
-            f"{file['file']} at {file['frame']:,}" for file in run.provenance["import"]["sources"]
-        ]
-    made = run.provenance.get("transplant") or run.provenance.get("init") or {}
+def _made_of(provenance: Mapping[str, Any]) -> list[str]:
+    """The donors of a transplant or an init, `mlp0 mlp1: good, …`, or the files of an import.
+
+    None where another program has something else under these names.
+    """
     groups: dict[str, list[str]] = {}
-    for piece, origin in made.get("pieces", {}).items():
-        run_name = f", {origin['run']} at frame {origin['frame']}" if "run" in origin else ""
-        groups.setdefault(f"{origin['donor']}{run_name}", []).append(piece)
+    try:
+        if "import" in provenance:
+            sources = provenance["import"]["sources"]
+            return [f"{file['file']} at {file['frame']:,}" for file in sources]
+        made = provenance.get("transplant") or provenance.get("init") or {}
+        for piece, origin in made.get("pieces", {}).items():
+            run_name = f", {origin['run']} at frame {origin['frame']}" if "run" in origin else ""
+            groups.setdefault(f"{origin['donor']}{run_name}", []).append(piece)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return []
     return [f"{' '.join(pieces)}: {text}" for text, pieces in groups.items()]

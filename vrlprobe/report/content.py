@@ -12,6 +12,7 @@ import xarray as xr
 from PIL import Image
 
 from vrlprobe.collapse import Verdict, spans
+from vrlprobe.format.provenance import stated_versions
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record, config_digest
 from vrlprobe.report.curves import BOTTOM, LEFT, RIGHT, TOP, Axis, Chart, chart, rounded
@@ -180,7 +181,7 @@ def _heat(result: xr.Dataset) -> dict[str, Any]:
 
 
 def _provenance(run: Run | Record) -> dict[str, Any]:
-    versions = run.versions if isinstance(run, Record) else run.provenance.get("versions", {})
+    versions = run.versions if isinstance(run, Record) else stated_versions(run.provenance)
     checkpoint = run.checkpoint if isinstance(run, Record) else run.digest(int(run.frames[-1]))
     return {
         "file": run.path.name,
