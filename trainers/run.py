@@ -24,7 +24,7 @@ from trainers.resume import (
 from trainers.train import LOG, Training
 from vrlprobe.agents.drqv2 import NORM_LAYERS
 from vrlprobe.errors import FormatError, ResumeError, VrlprobeError
-from vrlprobe.format.filesystem import RunLock
+from vrlprobe.format.filesystem import RunLock, is_half_made
 from vrlprobe.format.reader import Run, open_run
 from vrlprobe.format.record import (
     is_record,
@@ -210,7 +210,7 @@ def is_begun(path: Path) -> bool:
     Raises:
         FormatError: the file there is no run.
     """
-    if not path.exists():
+    if not path.exists() or (path.is_file() and is_half_made(path)):
         return False
     with open_run(path) as run:
         return bool(len(run.frames)) or run.state == "growing"

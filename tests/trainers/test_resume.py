@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -25,6 +26,7 @@ from trainers.resume import resume_folder
 from trainers.run import begin, create_writer, resume
 from trainers.train import Training
 from vrlprobe.errors import FormatError, IntegrityError, ResumeError
+from vrlprobe.format import build
 from vrlprobe.format.filesystem import RunLock, lock_path
 from vrlprobe.format.reader import open_run
 
@@ -268,6 +270,22 @@ def test_a_run_stopped_before_its_first_checkpoint_is_begun_anew(
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.stderr
     assert _frames(path).tolist() == [0, 1000]
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_a_file_whose_making_was_killed_is_made_anew(tmp_path: Path, written: bool) -> None:
+    """It is none of this package's where no lock lies beside it."""
+    path = tmp_path / "run.h5"
+    with h5py.File(tmp_path / "made.h5", "w", libver=build.VERSIONS) as file:
+        file.flush()
+        path.write_bytes((tmp_path / "made.h5").read_bytes() if written else bytes(9))
+    (tmp_path / "made.h5").unlink()
+    with pytest.raises(FormatError, match="not yet a run" if written else "not an HDF5 file"):
+        begin(TINY, path, quiet, quiet)
+    lock_path(path).touch()
+    begin(replace(TINY, total_frames=1001), path, quiet, quiet)
+    assert _frames(path).tolist() == [0, 1000]
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["run.h5", "run.json"]
 
 
 def test_the_state_of_another_run_is_refused(tmp_path: Path) -> None:

@@ -65,6 +65,15 @@ def run_state(path: Path) -> State:
     return "growing" if held or is_locked(path) else "killed"
 
 
+def is_half_made(path: Path) -> bool:
+    """Whether a writer was killed while it made a file: its lock is there, and no one holds it."""
+    if not lock_path(path).exists() or is_locked(path):
+        return False
+    with path.open("rb") as file:
+        start = file.read(len(SIGNATURE))
+    return not any(start) or (start == SIGNATURE and consistency_flags(path) == OPEN_FOR_WRITING)
+
+
 def lock_path(path: Path) -> Path:
     """The sidecar that a live writer of `path` holds locked."""
     return Path(os.path.realpath(path) + ".lock")
