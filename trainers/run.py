@@ -24,7 +24,7 @@ from trainers.resume import (
 from trainers.train import LOG, Training
 from vrlprobe.agents.drqv2 import NORM_LAYERS
 from vrlprobe.errors import FormatError, ResumeError, VrlprobeError
-from vrlprobe.format.filesystem import RunLock, is_half_made
+from vrlprobe.format.filesystem import RunLock, is_half_made, remove_parts
 from vrlprobe.format.reader import Run, open_run
 from vrlprobe.format.record import (
     is_record,
@@ -267,6 +267,7 @@ def _finish(path: Path, folder: Path) -> None:
     with open_run(path) as run:
         record, kept = make_record(run), record_path(path)
         remove_folder(folder)
+        remove_parts(kept)
         if not is_record(kept) or read_record(kept).checkpoint != record.checkpoint:
             write_record(record, kept)  # a run's own record may have more in it: metrics, probes
 

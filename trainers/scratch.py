@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trainers.run import is_begun, record_path
 from vrlprobe.errors import FormatError, ResumeError, VrlprobeError
-from vrlprobe.format.filesystem import replaced_whole
+from vrlprobe.format.filesystem import remove_parts, replaced_whole
 from vrlprobe.format.reader import open_run
 from vrlprobe.format.record import refuse_to_replace_by_record
 
@@ -76,6 +76,7 @@ def deliver(place: Path, path: Path) -> None:
         _check_same(place, path)
         refuse_to_replace_by_record(record_path(path))
         for made, wanted in ((place, path), (record_path(place), record_path(path))):
+            remove_parts(wanted)
             with replaced_whole(wanted) as temporary:
                 shutil.copyfile(made, temporary)
     except (VrlprobeError, OSError) as error:

@@ -313,6 +313,7 @@ def test_a_complete_run_leaves_no_state(unbroken: Path) -> None:
     resume_folder(unbroken).mkdir()
     for locked in (unbroken, resume_folder(unbroken)):
         lock_path(locked).touch()  # as a kill leaves them
+    unbroken.with_name(".run.json.0a1b2c3d.part").touch()
     assert not resume(unbroken, quiet)
     assert sorted(item.name for item in unbroken.parent.iterdir()) == ["run.h5", "run.json"]
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import glob
 import os
 import secrets
 import time
@@ -176,6 +177,12 @@ def replaced_whole(path: Path) -> Iterator[Path]:
         raise FormatError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_parts(path: Path) -> None:
+    """Remove what kills left of files that were to replace `path`; for who alone writes it."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        left.unlink(missing_ok=True)
 
 
 def fsync_folder(path: Path) -> None:
