@@ -62,7 +62,7 @@ def test_nothing_imports_upwards(file: Path) -> None:
         allowed = {"format", "agents", "device", "envs", "errors", "collapse", "metrics", "cli"}
         rooms = {room(m) for m in modules if m.startswith("vrlprobe.")}
         assert rooms <= allowed
-        shared = {"vrlprobe.cli.group", "vrlprobe.cli.table"}
+        shared = {f"vrlprobe.cli.{name}" for name in ("group", "interrupts", "table")}
         assert {m for m in modules if m.startswith("vrlprobe.cli")} <= shared
         return
     assert not any(m.split(".")[0] == "trainers" for m in modules)

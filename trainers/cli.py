@@ -64,7 +64,7 @@ def run(
     the seed.
     """
     from trainers.inits import read_init
-    from trainers.process import prepare
+    from trainers.process import keep_freed_memory
     from trainers.progress import progress_of
     from trainers.run import begin, last_result
     from trainers.scratch import deliver, place_to_begin
@@ -76,7 +76,7 @@ def run(
     if path.suffix != ".h5":
         raise click.UsageError(f"a run file ends in .h5, {path} does not")
     place = place_to_begin(path, scratch)
-    prepare()
+    keep_freed_memory()
     with progress_of(config, path, scratch) as progress:
         begin(config, place, progress, lambda size: _announce(config, path, size), init)
     deliver(place, path)
@@ -92,7 +92,7 @@ def run(
 @scratch_option
 def resume(path: Path, device: str | None, scratch: Path | None) -> None:
     """Continue a run that was stopped or killed from its last checkpoint, as if unbroken."""
-    from trainers.process import prepare
+    from trainers.process import keep_freed_memory
     from trainers.progress import progress_of
     from trainers.run import config_of, last_result, record_path
     from trainers.run import resume as go_on
@@ -102,7 +102,7 @@ def resume(path: Path, device: str | None, scratch: Path | None) -> None:
     place = place_to_resume(path, scratch)
     with open_run(place) as opened:
         config = config_of(opened)
-    prepare()
+    keep_freed_memory()
     with progress_of(config, path, scratch) as progress:
         worked = go_on(place, progress, device)
     deliver(place, path)
@@ -217,11 +217,11 @@ def profile(
     speed of a copy, whichever takes longer, both measured here.
     """
     from trainers.breakdown import describe
-    from trainers.process import prepare
+    from trainers.process import keep_freed_memory
     from trainers.profiling import profile as measure
 
     config = given_config(profile, task, 0, overrides)
-    prepare()
+    keep_freed_memory()
     found = measure(config, folder, lambda line: click.echo(line, err=True), updates)
     click.echo(json.dumps(found.stored(), indent=1) if as_json else describe(found))
     if found.waiting > 0.1:

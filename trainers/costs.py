@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from trainers.profiles import TrainConfig
-from vrlprobe.agents.drqv2 import feature_size
+from vrlprobe.agents.sizes import feature_size
 
 FLOAT = 4
 """Bytes of a parameter."""

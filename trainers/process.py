@@ -1,35 +1,9 @@
-"""Settings of the whole process that make a CPU training run fast and easy to stop."""
+"""Settings of the whole process that make a CPU training run fast."""
 
 import ctypes
-import signal
 import sys
-from types import FrameType
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
-_interrupted = False
-
-
-def prepare() -> None:
-    """Keep freed memory, let SIGTERM end a run as Ctrl-C does, and neither be lost.
-
-    Where Ctrl-C is ignored (a shell's background jobs) it still is.
-    """
-    global _interrupted
-    keep_freed_memory()
-    _interrupted = False
-    signal.signal(signal.SIGTERM, _interrupt)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupt)
-
-
-def go_on() -> None:
-    """Nothing, or the interrupt that came in a destructor, where Python swallows exceptions.
-
-    Raises:
-        KeyboardInterrupt: a signal asked this process to end.
-    """
-    if _interrupted:
-        raise KeyboardInterrupt
 
 
 def keep_freed_memory() -> None:
@@ -47,11 +21,3 @@ def keep_freed_memory() -> None:
     mallopt(M_MMAP_MAX, 0)
     mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
     mallopt(M_TOP_PAD, 2**28)
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    global _interrupted
-    if _interrupted:  # the first one is being obeyed: another would break into what it cleans up
-        return
-    _interrupted = True
-    raise KeyboardInterrupt

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
-from vrlprobe.agents.drqv2 import feature_size
+from vrlprobe.agents.sizes import feature_size
 from vrlprobe.collapse import CONSECUTIVE, GRADIENT, SPREAD
 
 MEDIUM_TASKS = frozenset(

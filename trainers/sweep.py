@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from trainers.inits import read_init
+from trainers.process import keep_freed_memory
 from trainers.profiles import TrainConfig
 from trainers.run import Progress, begin, is_begun, record_path, resume
 from trainers.scratch import deliver, place_of
+from vrlprobe.cli.interrupts import asked_to_end, interruptible
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.reader import Run, open_run
 from vrlprobe.format.record import read_record
@@ -176,6 +178,8 @@ def work(job: Job, progress: Progress) -> Result:
     except VrlprobeError as error:
         return Result(job, "failed", str(error))
     except Exception as error:  # a run that breaks is reported, the others go on
+        if asked_to_end():  # an import that is interrupted may raise ImportError
+            raise KeyboardInterrupt from error
         return Result(job, "failed", _broken(job, error))
     trace_path(job.path).unlink(missing_ok=True)
     return Result(job, "done")
@@ -235,7 +239,8 @@ class _Child:
     def of(cls, job: Job, context: Any) -> "_Child":
         answer, its_end = context.Pipe(duplex=False)
         process = context.Process(target=_work_in_child, args=(job, os.getpid(), its_end))
-        process.start()
+        with _ignored(signal.SIGINT):
+            process.start()
         its_end.close()
         return cls(job, process, answer)
 
@@ -253,6 +258,18 @@ class _Child:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
         hint = "for want of memory, perhaps; the same command goes on with it"
         return Result(self.job, "failed", f"its process {how}: {hint}")
+
+
+@contextmanager
+def _ignored(number: signal.Signals) -> Iterator[None]:
+    """What is started here ignores a signal: a terminal's Ctrl-C reaches children, too, whose
+    imports would each print a traceback. The parent ends them.
+    """
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 @dataclass(frozen=True)
@@ -314,12 +331,10 @@ def _work_in_child(job: Job, parent: int, answer: Any) -> None:
     """`work` in a process of its own, on one thread; its result goes into the pipe."""
     from threadpoolctl import threadpool_limits
 
-    from trainers.process import prepare
-
     try:
-        prepare()
+        keep_freed_memory()
         _end_with(parent)
-        with threadpool_limits(limits=1):
+        with interruptible(), threadpool_limits(limits=1):
             answer.send(work(job, _nothing))
     except KeyboardInterrupt:  # the parent says so
         sys.exit(130)

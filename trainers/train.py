@@ -15,7 +15,6 @@ from trainers.drqv2 import Learner, resolve_precision
 from trainers.inits import Init
 from trainers.perturb import dormant_share, perturb, perturb_factor
 from trainers.players import make_players
-from trainers.process import go_on
 from trainers.profiles import TrainConfig
 from trainers.replay import Batch, Replay
 from vrlprobe.agents.drqv2 import NORM_LAYERS, DrQV2Agent
@@ -182,7 +181,6 @@ class Training:
     def _play_episode(self) -> None:
         episode = self.begin_episode()
         while not episode.over:
-            go_on()
             self.play_step(episode)
         self.end_episode(episode)
 

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -326,6 +325,8 @@ def success_probability(
     """
     if not 0 <= stuck <= runs or runs == 0:
         raise ValueError(f"{stuck} stuck of {runs} runs gives no share")
+    from scipy import stats  # takes a second to import, and the settings of a training need none
+
     interval = stats.binomtest(stuck, runs).proportion_ci(level, method="exact")
     low, high = float(interval.low), float(interval.high)
     return 1 - (stuck / runs) ** attempts, 1 - high**attempts, 1 - low**attempts

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from vrlprobe.agents.drqv2 import DrQV2Agent, add_noise, feature_size
+from vrlprobe.agents.drqv2 import DrQV2Agent, add_noise
+from vrlprobe.agents.sizes import feature_size
 
 PAPER = {
     "image_size": 84,

@@ -160,16 +160,17 @@ def _group(pid: int) -> list[int]:
     return [int(number) for number, state in rows if not state.startswith("Z")]
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_sweep_that_was_stopped_goes_on_as_unbroken(how: signal.Signals, tmp_path: Path) -> None:
     running = _started(tmp_path, 1000)
     if how == signal.SIGINT:
         os.killpg(running.pid, how)  # as a terminal's Ctrl-C does
     else:
-        running.kill()
+        running.send_signal(how)
     _, stderr = running.communicate(timeout=60)
-    if how == signal.SIGINT:
+    if how != signal.SIGKILL:
         assert running.returncode == 130
+        assert not list(tmp_path.glob("runs/*.lock"))
         assert stderr.splitlines()[-1] == "stopped; the same command goes on where it stopped"
     limit = time.monotonic() + 60
     while _group(running.pid) and time.monotonic() < limit:
@@ -181,6 +182,19 @@ def test_a_sweep_that_was_stopped_goes_on_as_unbroken(how: signal.Signals, tmp_p
         assert run.state == "sealed"
         assert run.frames[-1] == 8000
     assert record_path(tmp_path / "runs/seed2.h5").exists()
+
+
+def test_a_sweep_that_is_stopped_while_its_children_begin_says_one_line(tmp_path: Path) -> None:
+    running = subprocess.Popen(
+        [*COMMAND, "--seeds", "1,2", "-j", "2"], cwd=tmp_path,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    while len(_group(running.pid)) < 4 and running.poll() is None:  # its own, two and a tracker
+        time.sleep(0.05)
+    time.sleep(0.5)
+    os.killpg(running.pid, signal.SIGINT)
+    _, stderr = running.communicate(timeout=60)
+    assert stderr.splitlines() == ["stopped; the same command goes on where it stopped"]
 
 
 def test_another_programs_run_has_a_standing(make_run, tmp_path: Path) -> None:

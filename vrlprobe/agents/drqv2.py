@@ -8,20 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from vrlprobe.agents.parts import PartedAgent
+from vrlprobe.agents.sizes import feature_size
 from vrlprobe.device import device_of
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU}
 NORM_LAYERS = {"mlp0": "trunk.0", "mlp1": "policy.0", "mlp2": "policy.2"}
 """The actor's linear map behind each mlp layer: `grad_norm` is that of its weight."""
 PARTS = ("encoder", "actor", "critic", "critic_target")
-
-
-def feature_size(image_size: int, channels: int) -> int:
-    """Number of activations of cnn4 for square images: 39,200 at 84 pixels and 32 channels."""
-    side = (image_size - 3) // 2 + 1 - 6
-    if side < 1:
-        raise ValueError(f"images of {image_size} pixels are too small: DrQ-v2 needs at least 15")
-    return channels * side * side
 
 
 def initialise(module: nn.Module) -> None:

@@ -1,10 +1,11 @@
 """What every command shares: errors as one line, interrupts without a traceback."""
 
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
+from vrlprobe.cli.interrupts import asked_to_end, interruptible
 from vrlprobe.errors import VrlprobeError
 
 ALLOCATOR = "DefaultCPUAllocator"
@@ -16,33 +17,43 @@ class CleanGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a mistake exits with 2 if it is in the options, with 1 elsewhere."""
-        try:
-            return super().invoke(ctx)
-        except click.exceptions.NoArgsIsHelpError:
-            raise
-        except click.UsageError as error:
+        with interruptible():
+            try:
+                return super().invoke(ctx)
+            except KeyboardInterrupt:
+                _stop()
+            except Exception as error:
+                if asked_to_end():  # an import that is interrupted may raise ImportError
+                    _stop()
+                if (told := _told(ctx, error)) is None:
+                    raise
+                click.echo(told, err=True)
+                sys.exit(error.exit_code if isinstance(error, click.UsageError) else 1)
+
+
+def _stop() -> NoReturn:
+    click.echo("stopped", err=True)
+    sys.exit(130)
+
+
+def _told(ctx: click.Context, error: Exception) -> str | None:
+    """The line that an error of the user's, or of the machine, ends with; None for any other."""
+    match error:
+        case click.exceptions.NoArgsIsHelpError() | BrokenPipeError():
+            return None
+        case click.UsageError():
             command = error.ctx.command_path if error.ctx else ctx.command_path
             text = " ".join(error.format_message().split()).rstrip(".")
-            click.echo(f"{command}: {text} (see {command} --help)", err=True)
-            sys.exit(error.exit_code)
-        except VrlprobeError as error:
-            click.echo(f"{ctx.info_name}: {error}", err=True)
-            sys.exit(1)
-        except KeyboardInterrupt:
-            click.echo("stopped", err=True)
-            sys.exit(130)
-        except (MemoryError, RuntimeError) as error:
-            if not _is_want_of_memory(error):
-                raise
+            return f"{command}: {text} (see {command} --help)"
+        case VrlprobeError():
+            return f"{ctx.info_name}: {error}"
+        case MemoryError() | RuntimeError() if _is_want_of_memory(error):
             reason = str(error).partition("\n")[0].rpartition(f"{ALLOCATOR}: ")[2]
-            click.echo(f"{ctx.info_name}: not enough memory: {reason}", err=True)
-            sys.exit(1)
-        except OSError as error:
-            if isinstance(error, BrokenPipeError):
-                raise
+            return f"{ctx.info_name}: not enough memory: {reason}"
+        case OSError():
             where = f"{error.filename}: " if error.filename else ""
-            click.echo(f"{ctx.info_name}: {where}{error.strerror or error}", err=True)
-            sys.exit(1)
+            return f"{ctx.info_name}: {where}{error.strerror or error}"
+    return None
 
 
 def _is_want_of_memory(error: Exception) -> bool:

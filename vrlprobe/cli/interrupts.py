@@ -1,0 +1,59 @@
+"""Ctrl-C and SIGTERM end a command, once, wherever they strike."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+AGAIN_SECONDS = 0.01
+_asked = False
+
+
+def asked_to_end() -> bool:
+    """Whether a signal asked this process to end, even if its exception became another one."""
+    return _asked
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM raise KeyboardInterrupt as Ctrl-C does, and neither be lost.
+
+    Where Ctrl-C is ignored (a shell's background jobs) it still is.
+    """
+    global _asked
+    if threading.current_thread() is not threading.main_thread():  # it never gets a signal
+        yield
+        return
+    _asked = False
+    numbers = [signal.SIGTERM, signal.SIGALRM]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        numbers.append(signal.SIGINT)
+    before = {number: signal.signal(number, _interrupt) for number in numbers}
+    hook = sys.unraisablehook
+
+    def unraisable(error: Any) -> None:
+        if error.exc_type is KeyboardInterrupt:  # swallowed by a destructor: raised again, outside
+            signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+        elif not _asked:  # what half-made objects say at their end is no news
+            hook(error)
+
+    sys.unraisablehook = unraisable
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        if not _asked:  # else the process ends, and with it what the exception's frames hold
+            sys.unraisablehook = hook
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    global _asked
+    if _asked and signum != signal.SIGALRM:
+        return  # the first one is being obeyed: another would break into what it cleans up
+    _asked = True
+    raise KeyboardInterrupt
