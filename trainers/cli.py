@@ -19,6 +19,7 @@ from trainers.options import (
 )
 from trainers.profiles import TrainConfig
 from vrlprobe.cli.group import CleanGroup
+from vrlprobe.cli.table import byte_size
 from vrlprobe.errors import VrlprobeError
 
 
@@ -274,7 +275,7 @@ def _ending(result: Any) -> str:
 def _announce(config: TrainConfig, path: Path, size: int) -> None:
     click.echo(
         f"{path}: {config.task}, seed {config.seed}, profile {config.profile}; "
-        f"about {size / 1e9:.2g} GB with its replay",
+        f"about {byte_size(size)} with its replay",
         err=True,
     )
 

@@ -23,6 +23,7 @@ from trainers.resume import (
 )
 from trainers.train import LOG, Training
 from vrlprobe.agents.drqv2 import NORM_LAYERS
+from vrlprobe.cli.table import byte_size
 from vrlprobe.errors import FormatError, ResumeError, VrlprobeError
 from vrlprobe.format.filesystem import RunLock, is_half_made, remove_parts
 from vrlprobe.format.reader import Run, open_run
@@ -93,7 +94,7 @@ def check_space(training: Training, folder: Path) -> int:
     needed, free = expected_bytes(training), shutil.disk_usage(folder).free
     if needed > free:
         raise VrlprobeError(
-            f"the run needs about {needed / 1e9:.1f} GB in {folder}, {free / 1e9:.1f} GB are free: "
+            f"the run needs about {byte_size(needed)} in {folder}, {byte_size(free)} are free: "
             "choose another disk, --images none or a smaller --replay-capacity"
         )
     return needed

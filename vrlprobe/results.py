@@ -17,7 +17,7 @@ from h5netcdf.utils import CompatibilityError
 
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.format import guard
-from vrlprobe.format.filesystem import refuse_special, replaced_whole
+from vrlprobe.format.filesystem import check_room, refuse_special, replaced_whole
 from vrlprobe.format.record import is_record
 from vrlprobe.format.schema import FORMAT, SAMPLES
 from vrlprobe.format.trailer import add_trailer, check_trailer
@@ -87,6 +87,7 @@ def save_result(dataset: xr.Dataset, path: str | Path) -> None:
             "the way (xarray's keep_attrs=True keeps them)"
         )
     with written_at_once(path) as temporary:
+        check_room(temporary, _bytes_at_most(dataset))
         try:
             dataset.to_netcdf(temporary, engine="h5netcdf")
         except (TypeError, ValueError, CompatibilityError) as error:
@@ -94,6 +95,12 @@ def save_result(dataset: xr.Dataset, path: str | Path) -> None:
                 f"cannot write {path}: variables and attributes are text or numbers ({error})"
             ) from error
         add_trailer(temporary)
+
+
+def _bytes_at_most(dataset: xr.Dataset) -> int:
+    """What a result may take as NetCDF; text and HDF5's own records are counted generously."""
+    text = sum(len(str(value).encode()) for value in dataset.attrs.values())
+    return int(dataset.nbytes) + 2 * text + 8192 * (4 + len(dataset.variables))
 
 
 def load_result(path: str | Path) -> xr.Dataset:

@@ -1,5 +1,6 @@
 """Sample sets on disk: one HDF5 file, every dataset checksummed, opened as guardedly as a run."""
 
+import io
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -24,9 +25,9 @@ from vrlprobe.samples import SampleSet, Source
 
 FORMAT_VERSION = 1
 RANKS = {"images": 4, "index": 2, "states": 2, "episodes": 1, "split": 1, "origin": 1}
+VERSIONS = ("v110", "v110")  # readable by every HDF5 since 1.10
 DTYPES = {"images": "|u1", "states": "<f8"}
 CHUNK_BYTES = 1 << 20
-VERSIONS = ("v110", "v110")  # readable by every HDF5 since 1.10
 
 
 def is_sample_file(path: str | Path) -> bool:
@@ -48,15 +49,15 @@ def save_samples(samples: SampleSet, path: str | Path) -> None:
         "seed": samples.seed,
         "digest": samples.digest,
     }
-    with (
-        written_at_once(path, but=FORMAT) as temporary,
-        h5py.File(temporary, "x", libver=VERSIONS) as file,
-    ):
+    made = io.BytesIO()  # HDF5 crashes the process where a disk runs full under it
+    with h5py.File(made, "w", libver=VERSIONS) as file:
         file.attrs["format"] = np.bytes_(FORMAT)
         file.attrs["format_version"] = FORMAT_VERSION
         _store(file, "header", np.frombuffer(json.dumps(header).encode(), np.uint8))
         for name, array in samples.arrays().items():
             _store(file, name, array)
+    with written_at_once(path, but=FORMAT) as temporary:
+        temporary.write_bytes(made.getbuffer())
 
 
 def load_samples(path: str | Path) -> SampleSet:

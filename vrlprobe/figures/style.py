@@ -1,5 +1,6 @@
 """What all figures share: sizes, colours that a colour-blind reader can tell apart, saving."""
 
+import io
 import re
 from pathlib import Path
 from typing import Any
@@ -108,5 +109,8 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     check_kind(path)
     kind = path.suffix.lower()[1:]
     dates: Any = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
-    with written_at_once(path) as temporary, mpl.rc_context(OPTIONS):
-        figure.savefig(temporary, format=kind, dpi=200, metadata=dates[kind])
+    drawn = io.BytesIO()  # on a full disk matplotlib's PDF would end in an error of zlib's
+    with mpl.rc_context(OPTIONS):
+        figure.savefig(drawn, format=kind, dpi=200, metadata=dates[kind])
+    with written_at_once(path) as temporary:
+        temporary.write_bytes(drawn.getvalue())

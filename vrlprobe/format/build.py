@@ -3,11 +3,9 @@
 import contextlib
 import errno
 import os
-import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import mkstemp
 from typing import Any
 
 import h5py
@@ -15,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vrlprobe.errors import FormatError, IntegrityError
-from vrlprobe.format.filesystem import fsync_folder
+from vrlprobe.format.filesystem import divert, fsync_folder, reason
 from vrlprobe.format.schema import COMMITTED, FORMAT, FORMAT_VERSION, FRAME, DatasetSpec, Layout
 
 VERSIONS = ("v110", "v110")  # readable by every HDF5 since 1.10; "latest" only by the writer's own
@@ -134,17 +132,8 @@ def seal(file: h5py.File) -> None:
 def abandon(file: h5py.File, handle: int | None = None) -> None:
     """Close a file without another byte reaching it, as if its writer were killed now.
 
-    HDF5 writes what it still holds when it closes a file, and crashes at the process's end if
-    it cannot. So its descriptor (`handle`, asked for if None) is pointed at a scratch file first.
+    What HDF5 still writes to its descriptor (`handle`, asked for if None) goes nowhere.
     """
-    scratch = os.memfd_create("abandoned") if hasattr(os, "memfd_create") else mkstemp()[0]
-    os.dup2(scratch, file.id.get_vfd_handle() if handle is None else handle)
-    os.close(scratch)
+    divert(file.id.get_vfd_handle() if handle is None else handle)
     with contextlib.suppress(OSError, RuntimeError):
         file.close()
-
-
-def reason(error: BaseException) -> str:
-    """What the system said, out of HDF5's several lines."""
-    found = re.search("error message = '([^']*)'", str(error))
-    return found.group(1) if found else " ".join(str(error).split())

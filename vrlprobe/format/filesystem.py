@@ -1,14 +1,17 @@
 """What a run file asks of the file system: its first bytes, a lock, and writes that last."""
 
 import contextlib
+import errno
 import fcntl
 import glob
 import os
+import re
 import secrets
 import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import mkstemp
 from typing import Literal
 
 from vrlprobe.errors import FormatError, IntegrityError
@@ -173,9 +176,12 @@ def replaced_whole(path: Path) -> Iterator[Path]:
             os.close(descriptor)
         os.replace(temporary, path)
         fsync_folder(path)
-    except OSError as error:
-        raise FormatError(f"cannot write {path}: {error.strerror or error}") from error
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not _SYSTEM_SAID.search(str(error)):
+            raise
+        raise FormatError(f"cannot write {path}: {reason(error)}") from error
     finally:
+        _let_go(temporary)
         temporary.unlink(missing_ok=True)
 
 
@@ -183,6 +189,55 @@ def remove_parts(path: Path) -> None:
     """Remove what kills left of files that were to replace `path`; for who alone writes it."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         left.unlink(missing_ok=True)
+
+
+def check_room(path: Path, size: int) -> None:
+    """Take room for a new file and give it back; raises OSError where there is not so much.
+
+    A library that runs out of it while it writes may print errors of its own, or crash.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+            raise
+    finally:
+        os.close(descriptor)
+        path.unlink()
+
+
+_SYSTEM_SAID = re.compile("error message = '([^']*)'")
+
+
+def reason(error: BaseException) -> str:
+    """What the system said, out of HDF5's several lines."""
+    if found := _SYSTEM_SAID.search(str(error)):
+        return found.group(1)
+    return getattr(error, "strerror", None) or " ".join(str(error).split())
+
+
+def divert(descriptor: int) -> None:
+    """Let what is still written to an open file go nowhere.
+
+    HDF5 writes what it still holds when it closes a file, and crashes at the process's end if it
+    cannot.
+    """
+    scratch = os.memfd_create("abandoned") if hasattr(os, "memfd_create") else mkstemp()[0]
+    os.dup2(scratch, descriptor)
+    os.close(scratch)
+
+
+def _let_go(path: Path) -> None:
+    """Divert what a failed library still holds open of a file that is to be removed."""
+    if not path.exists():
+        return
+    for name in os.listdir("/dev/fd"):
+        with contextlib.suppress(OSError):  # the listing's own descriptor is closed by now
+            if os.path.samestat(os.fstat(int(name)), path.stat()):
+                divert(int(name))
 
 
 def fsync_folder(path: Path) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vrlprobe.errors import FormatError, IntegrityError
 from vrlprobe.format import build, rows
 from vrlprobe.format.episode import Episode
-from vrlprobe.format.filesystem import RunLock, run_state, warn_if_network
+from vrlprobe.format.filesystem import RunLock, reason, run_state, warn_if_network
 from vrlprobe.format.guard import stat
 from vrlprobe.format.provenance import with_versions
 from vrlprobe.format.reader import open_run
@@ -206,7 +206,7 @@ class RunWriter:
                 raise
             raise IntegrityError(
                 f"{self.path}: the checkpoint at frame {frame} was not written "
-                f"({build.reason(error)}); the {self._count} before it are safe: "
+                f"({reason(error)}); the {self._count} before it are safe: "
                 "salvage the run to go on"
             ) from None
         self.last_frame = frame

@@ -1,0 +1,56 @@
+"""A disk that runs full ends in one line, whichever library was writing; nothing is left."""
+
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import resource, sys
+import numpy as np, xarray as xr
+from matplotlib.figure import Figure
+from vrlprobe.cli.group import CleanGroup
+from vrlprobe.figures.style import save_figure
+from vrlprobe.results import save_result
+from vrlprobe.samplefile import save_samples
+from vrlprobe.samples import SampleSet
+import click
+
+@click.group(cls=CleanGroup)
+def main(): ...
+
+@main.command()
+def result():
+    values = np.random.default_rng(0).random(4000)
+    save_result(xr.Dataset({"a": ("x", values)}, attrs={"vrlprobe": "probe"}), "out.nc")
+
+@main.command()
+def samples():
+    images = np.random.default_rng(0).integers(0, 255, (8, 3, 64, 64), np.uint8)
+    index, one = np.arange(8)[:, None], np.zeros(8, int)
+    save_samples(SampleSet(images, index, index / 8, one, one, one, ("x",), {}, (), 0), "out.h5")
+
+@main.command()
+def figure():
+    drawn = Figure()
+    drawn.subplots().plot(np.random.default_rng(0).random(4000))
+    save_figure(drawn, "out.pdf")
+
+size = int(sys.argv.pop(1))
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+main()
+"""
+
+
+@pytest.mark.parametrize("size", [0, 100, 9000, 20_000, 25_500])
+@pytest.mark.parametrize(
+    ("kind", "ending"), [("result", "nc"), ("samples", "h5"), ("figure", "pdf")]
+)
+def test_a_file_that_cannot_grow(kind, ending, size, tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-c", CODE, str(size), kind],
+        capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert ended.stderr == f"-c: cannot write out.{ending}: File too large\n"
+    assert ended.returncode == 1
+    assert list(tmp_path.iterdir()) == []
