@@ -38,6 +38,9 @@ class Inert:
     def __setstate__(self, state: Any) -> None:
         self.state = state
 
+    def append(self, value: Any) -> None:
+        """As a deque is filled; what it holds is none of an agent's."""
+
     def __setitem__(self, key: Any, value: Any) -> None:
         self.items[key] = value
 

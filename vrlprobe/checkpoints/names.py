@@ -64,7 +64,7 @@ _OTHERS = {
         *("FloatStorage", "DoubleStorage", "HalfStorage", "BFloat16Storage", "LongStorage"),
         *("IntStorage", "ByteStorage", "BoolStorage", "Size", "device"),
     ),
-    "collections": ("OrderedDict", "defaultdict"),
+    "collections": ("OrderedDict", "defaultdict", "deque", "Counter"),
     "numpy": ("dtype", "ndarray"),
     "numpy.core.multiarray": ("scalar", "_reconstruct"),
     "numpy._core.multiarray": ("scalar", "_reconstruct"),
@@ -74,6 +74,20 @@ _OTHERS = {
     "omegaconf.base": ("Metadata", "ContainerMetadata"),
     "omegaconf.nodes": ("AnyNode",),
     "typing": ("Any",),
+    # What trainers keep beside the tensors: paths, times, options, random generators.
+    **dict.fromkeys(
+        ("pathlib", "pathlib._local"),
+        ("Path", "PosixPath", "WindowsPath", "PurePath", "PurePosixPath", "PureWindowsPath"),
+    ),
+    "datetime": ("datetime", "date", "time", "timedelta", "timezone"),
+    "argparse": ("Namespace",),
+    "types": ("SimpleNamespace",),
+    "numpy.random._pickle": ("__generator_ctor", "__bit_generator_ctor", "__randomstate_ctor"),
+    "numpy.random._pcg64": ("PCG64", "PCG64DXSM"),
+    "numpy.random._mt19937": ("MT19937",),
+    "numpy.random.bit_generator": (
+        *("SeedSequence", "__pyx_unpickle_SeedSequence", "__pyx_unpickle_SeedlessSequence"),
+    ),
     # A-LIX keeps a bound method, which is pickled as getattr(LearnS, "apply").
     "__builtin__": ("dict", "set", "list", "getattr", "long"),
     "builtins": ("dict", "set", "list", "getattr"),

@@ -20,6 +20,14 @@ from vrlprobe.format.architectures import architecture as find_architecture
 ARCHITECTURES = ("drqv2", "nature")
 ACTIVATIONS = tuple({**drqv2.ACTIVATIONS, **nature.ACTIVATIONS})
 DRQV2_PARTS = ("encoder", "actor", "critic", "critic_target")
+DRQV2_FIRST = "encoder.convnet.0.weight"
+MODULES = ("module", "_orig_mod")
+"""What DataParallel and torch.compile put before, or between, the names of a module's tensors."""
+WRAPPERS = (
+    *("state_dict", "model_state_dict", "agent_state_dict", "model", "agent", "net"),
+    *("policy", "policy_state_dict", "params", "weights"),
+)
+"""Keys under which trainers keep a state dict, one in another perhaps."""
 EXPORTED = "vrlprobe"
 """Where a `.pt` of `vrlprobe export` keeps what it states, in the state dict's `_metadata`."""
 MAX_DEPTH = 4
@@ -111,7 +119,7 @@ def state_dict_checkpoint(
         own = find_architecture({"architecture": architecture}, where)
         exported = told.get("architecture") == architecture
         return _at(_own(own, arrays, where, exported), told)
-    dotted = {name.replace("/", ".", 1): array for name, array in arrays.items()}
+    dotted = _unwrapped({name.replace("/", ".", 1): array for name, array in arrays.items()})
     names = find_names(dotted)
     if architecture is None:
         architecture = "nature" if names else "drqv2"
@@ -121,13 +129,34 @@ def state_dict_checkpoint(
             image_size=image_size, image_shape=told.get("image_shape"), activation=activation,
         )  # fmt: skip
         return _at(found, told)
-    if architecture == "drqv2" and "encoder.convnet.0.weight" in dotted:
+    if architecture == "drqv2" and DRQV2_FIRST in dotted:
         return _at(_drqv2(dotted, where, image_size, activation or "relu"), told)
     seen = ", ".join(sorted(arrays)[:3]) + " …"
     raise FormatError(
         f"{where}: no agent known here: it holds {seen}; needed the names of "
         f"{' or '.join(ARCHITECTURES)} (docs/import.md), or an architecture of your own"
     )
+
+
+def _unwrapped(dotted: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+    """A known agent's tensors out of the dicts and modules that trainers wrap a state dict in.
+
+    As they are where the names are known already, or stay unknown.
+    """
+    plain = {
+        ".".join(part for part in name.split(".") if part not in MODULES): array
+        for name, array in dotted.items()
+    }
+    tried = [dotted, plain]
+    for outer in WRAPPERS:
+        inside = _under(outer, plain)
+        tried += [inside, *(_under(inner, inside) for inner in WRAPPERS)]
+    return next((found for found in tried if find_names(found) or DRQV2_FIRST in found), dotted)
+
+
+def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+    begin = f"{prefix}."
+    return {n.removeprefix(begin): array for n, array in arrays.items() if n.startswith(begin)}
 
 
 def _at(found: Checkpoint, told: Mapping[str, Any]) -> Checkpoint:
