@@ -17,7 +17,7 @@ from h5netcdf.utils import CompatibilityError
 
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.format import guard
-from vrlprobe.format.filesystem import check_room, refuse_special, replaced_whole
+from vrlprobe.format.filesystem import as_path, check_room, refuse_special, replaced_whole
 from vrlprobe.format.record import is_record
 from vrlprobe.format.schema import FORMAT, SAMPLES
 from vrlprobe.format.trailer import add_trailer, check_trailer
@@ -110,11 +110,14 @@ def load_result(path: str | Path) -> xr.Dataset:
         FormatError: no such file, or not one that `save_result` wrote.
         IntegrityError: it is damaged.
     """
-    if not Path(path).is_file():
+    path = as_path(path)
+    if path.is_dir():
+        raise FormatError(f"{path}: a folder, needed is a result's file; all of them: {path}/*.nc")
+    if not path.is_file():
         raise FormatError(f"{path}: no such file")
     try:
-        check_trailer(Path(path))
-        dataset = xr.load_dataset(path, engine="h5netcdf")
+        check_trailer(path)
+        dataset = xr.load_dataset(path, engine="h5netcdf", phony_dims="access")
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FormatError(f"{path} is not a result file: {error}") from error
     if "vrlprobe" not in dataset.attrs:

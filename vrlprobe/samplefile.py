@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vrlprobe.errors import FormatError, IntegrityError, UnsafeFileError
-from vrlprobe.format.filesystem import consistency_flags
+from vrlprobe.format.filesystem import as_path, consistency_flags
 from vrlprobe.format.guard import (
     MAX_DEFLATE_RATIO,
     format_name,
@@ -68,7 +68,7 @@ def load_samples(path: str | Path) -> SampleSet:
         UnsafeFileError: it holds what a sample set never does.
         IntegrityError: its content is damaged.
     """
-    path = Path(path)
+    path = as_path(path)
     consistency_flags(path)
     try:
         with h5py.File(path, "r") as file:

@@ -1,6 +1,7 @@
 """What every command shares: errors as one line, interrupts without a traceback."""
 
 import sys
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
 import click
@@ -14,6 +15,12 @@ ALLOCATOR = "DefaultCPUAllocator"
 
 class CleanGroup(click.Group):
     """A group whose commands end with one line on a mistake in their options or their input."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the program; a terminal of another encoding than UTF-8 gets ? for what it lacks."""
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")
+        return super().main(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a mistake exits with 2 if it is in the options, with 1 elsewhere."""

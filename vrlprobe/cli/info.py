@@ -36,7 +36,7 @@ def _summary(path: str) -> dict[str, Any] | None:
         with open_run(path) as run:
             return summarise(run)
     except VrlprobeError as error:
-        click.echo(f"info: {error}", err=True)
+        click.echo(f"vrlprobe: {error}", err=True)
         return None
 
 

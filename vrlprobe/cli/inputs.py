@@ -69,8 +69,10 @@ def result(paths: Sequence[Path], kind: str, runs: Sequence[str] | None = None) 
 
 def _result(path: Path, kind: str) -> xr.Dataset:
     if path.is_file() and _is_run(path):
-        maker = MAKERS[kind].format(run=path, stem=path.stem)
-        raise FormatError(f"{path} is a run, needed is a result, made by: {maker}")
+        record = path.suffix == ".json"
+        maker = MAKERS[kind].format(run="RUN" if record else path, stem=path.stem)
+        there = "the record of a run" if record else "a run"
+        raise FormatError(f"{path} is {there}, needed is a result, made by: {maker}")
     found = load_result(path)
     maker = MAKERS[kind].format(run="RUN…", stem=path.stem)
     if (there := found.attrs["vrlprobe"]) != kind:

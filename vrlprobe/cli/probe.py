@@ -128,6 +128,8 @@ def probe(
     """
     if kind != "omp":
         refuse_idle(["max_atoms", "min_active"], f"is for omp, --probe {kind} is not sparse")
+    if no_cache:
+        refuse_idle(["cache"], "names where fits are kept, --no-cache keeps none")
     output = result_path(output, runs, "probe" if kind == "omp" else f"probe-{kind}")
     with Session() as session:
         opened = session.runs(runs)

@@ -27,6 +27,13 @@ class NetworkFileSystemWarning(UserWarning):
     """A run file that is being written lies on a network file system."""
 
 
+def as_path(path: str | os.PathLike[str]) -> Path:
+    """A path given as text or as such; raises FormatError for anything else: an open run."""
+    if not isinstance(path, str | os.PathLike):
+        raise FormatError(f"a file's path is needed, not {type(path).__name__} {str(path)[:80]!r}")
+    return Path(path)
+
+
 def consistency_flags(path: Path) -> int:
     """The flags of an HDF5 superblock of version 3: 0 closed, 1 open for writing, 5 in SWMR mode.
 
@@ -37,6 +44,8 @@ def consistency_flags(path: Path) -> int:
     try:
         if not path.exists():
             raise FormatError(f"{path}: no such file")
+        if path.is_dir():
+            raise FormatError(f"{path}: a folder, needed is a file; all of its runs: {path}/*.h5")
         if not path.is_file():
             raise FormatError(f"{path}: not a file, so not a run")
         with path.open("rb") as file:
@@ -48,7 +57,10 @@ def consistency_flags(path: Path) -> int:
         hint = " (a record has the log alone, no checkpoints)" if path.suffix == ".json" else ""
         raise FormatError(f"{path}: not an HDF5 file, so not a run{hint}")
     if len(start) < 36 or start[8] != 3:
-        raise FormatError(f"{path}: not a run: a run file has an HDF5 superblock of version 3")
+        hint = " (a result is for vrlprobe plot)" if path.suffix == ".nc" else ""
+        raise FormatError(
+            f"{path}: not a run: a run file has an HDF5 superblock of version 3{hint}"
+        )
     end = int.from_bytes(start[28:36], "little")
     if not start[11] and size < end:
         raise IntegrityError(f"{path}: cut off: {size} bytes are left of {end}")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vrlprobe.errors import FormatError, IntegrityError, UnknownFrameError
 from vrlprobe.format import guard
 from vrlprobe.format.architectures import architecture
-from vrlprobe.format.filesystem import State, run_state
+from vrlprobe.format.filesystem import State, as_path, run_state
 from vrlprobe.format.rollout import Rollout as Rollout
 from vrlprobe.format.schema import (
     COMMITTED,
@@ -300,7 +300,7 @@ def open_run(path: str | os.PathLike[str]) -> Run:
         IntegrityError: damaged bytes.
         UnsafeFileError: links, external storage, filters or sizes that no run has.
     """
-    where = Path(path)
+    where = as_path(path)
     try:
         return _open_run(where)
     except IntegrityError:  # perhaps met a writer at work, or what HDF5 remembers of the file

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vrlprobe.errors import FormatError
-from vrlprobe.format.filesystem import replaced_whole
+from vrlprobe.format.filesystem import as_path, replaced_whole
 from vrlprobe.format.provenance import stated_versions
 from vrlprobe.format.reader import Run
 from vrlprobe.format.settings import whole
@@ -145,9 +145,14 @@ def write_record(record: Record, path: str | os.PathLike[str]) -> None:
     """Write a record as JSON, at once or not at all.
 
     Raises:
-        FormatError: something else is there.
+        FormatError: something else is there, or this is no record.
     """
-    path = Path(path)
+    path = as_path(path)
+    if not isinstance(record, Record):
+        raise FormatError(
+            f"cannot write {path}: needed is a record (vrlprobe.studies.full_record), not "
+            f"{type(record).__name__}"
+        )
     refuse_to_replace_by_record(path)
     log = {name: plain(item.values) for name, item in record.log.data_vars.items()}
     content = {
@@ -180,7 +185,9 @@ def read_record(path: str | os.PathLike[str]) -> Record:
     Raises:
         FormatError: no such file, not a record, or one whose key is not that of its settings.
     """
-    path = Path(path)
+    path = as_path(path)
+    if path.is_dir():
+        raise FormatError(f"{path}: a folder, needed is a file; all of its records: {path}/*.json")
     try:
         if path.stat().st_size > LIMIT:
             raise FormatError(f"{path} is too large for the record of a run")

@@ -8,7 +8,7 @@ from typing import Literal
 
 from vrlprobe.errors import FormatError
 from vrlprobe.format.episode import Episode
-from vrlprobe.format.filesystem import RunLock, fsync_folder
+from vrlprobe.format.filesystem import RunLock, as_path, fsync_folder
 from vrlprobe.format.provenance import stated_steps, versions
 from vrlprobe.format.reader import Run, open_run
 from vrlprobe.format.rollout import Rollout
@@ -31,7 +31,7 @@ def salvage_run(path: str | os.PathLike[str]) -> int | None:
         FormatError: the run is growing.
         IntegrityError: a committed checkpoint is damaged; nothing is replaced.
     """
-    where, real = Path(path), Path(os.path.realpath(path))
+    where, real = as_path(path), Path(os.path.realpath(as_path(path)))
     with open_run(where) as run:
         state = run.state
     if state == "sealed":

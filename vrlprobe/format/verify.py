@@ -11,6 +11,7 @@ import h5py
 
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format import guard
+from vrlprobe.format.filesystem import as_path
 from vrlprobe.format.reader import Run, open_run
 
 
@@ -41,7 +42,7 @@ def verify_run(path: str | os.PathLike[str]) -> Report:
     Checked are the schema, each chunk's checksum, that nothing recorded is absent, lengths
     against each other, each checkpoint's SHA-256, and the log's labels for netCDF readers.
     """
-    name = os.fspath(path)
+    name = os.fspath(as_path(path))
     try:
         with open_run(name) as run:
             chunks, problems = _verify(run)

@@ -19,7 +19,7 @@ from vrlprobe.checks import check_at_least, check_given
 from vrlprobe.envs import split_task
 from vrlprobe.errors import FormatError
 from vrlprobe.format.episode import Episode
-from vrlprobe.format.filesystem import check_new, replaced_whole
+from vrlprobe.format.filesystem import as_path, check_new, replaced_whole
 from vrlprobe.format.writer import RunWriter
 from vrlprobe.studies.common import Track
 from vrlprobe.studies.playing import Given, Nothing, Played, Source
@@ -97,7 +97,9 @@ def import_checkpoints(
     episodes, seed = int(episodes), int(seed)
     repeat = None if action_repeat is None else int(action_repeat)
     size = None if image_size is None else int(image_size)
-    files = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    given: Any = paths
+    alone = isinstance(given, str | os.PathLike) or not isinstance(given, Iterable)
+    files = [as_path(path) for path in ([given] if alone else given)]
     if not files:
         raise FormatError("no checkpoint is given: at least one file is needed")
     where = Path(output)

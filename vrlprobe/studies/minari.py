@@ -70,7 +70,16 @@ def export_dataset(
 
 
 def distinct(checkpoints: Sequence[tuple[Run, int]]) -> list[tuple[Run, int]]:
-    """Each checkpoint once, by its run's file and its frame."""
+    """Each checkpoint once, by its run's file and its frame.
+
+    Raises:
+        SampleError: something else than pairs of an open run and a frame.
+    """
+    pairs = isinstance(checkpoints, Sequence) and all(
+        isinstance(one, tuple) and len(one) == 2 and isinstance(one[0], Run) for one in checkpoints
+    )
+    if not pairs:
+        raise SampleError("checkpoints are pairs of an open run and a frame, [(run, 100000)]")
     known = {(run.location.resolve(), frame): (run, frame) for run, frame in checkpoints}
     return list(known.values())
 
