@@ -41,3 +41,15 @@ def test_a_cache_is_not_named_and_left_out(call):
     told = call("probe", "a.h5", "--no-cache", "--cache", "here")
     assert told.exit_code == 2
     assert "--cache names where fits are kept, --no-cache keeps none" in told.stderr
+
+
+def test_help_lists_every_command_without_its_imports():
+    code = """
+import sys
+from vrlprobe.cli.main import main
+main(["--help"], standalone_mode=False)
+sys.exit("numpy" in sys.modules or "torch" in sys.modules)
+"""
+    command = [sys.executable, "-c", code]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert "probe        Which layers linearly hold" in told.stdout

@@ -17,7 +17,7 @@ from vrlprobe.results import save_result
 from vrlprobe.studies import activations as study
 
 
-@click.command(short_help="Write what layers of a checkpoint hold, to NetCDF.")
+@click.command()
 @click.argument("run", type=FILE)
 @click.option("-o", "--output", required=True, type=FILE, help="The NetCDF file to write.")
 @click.option("--frame", default="last", show_default=True, help="last, best or a frame.")

@@ -23,7 +23,7 @@ from vrlprobe.studies import cohort as study
 from vrlprobe.studies.recording import full_record
 
 
-@click.command(short_help="Count good, bad and stuck runs, with intervals.")
+@click.command()
 @click.argument("runs", nargs=-1, required=True, type=FILE)
 @class_options
 @window_option

@@ -24,7 +24,7 @@ FOLLOW_SECONDS = 3.0
 Logged = Run | Record
 
 
-@click.command(short_help="Stuck, since when, or when it came out.")
+@click.command()
 @click.argument("runs", nargs=-1, required=True, type=FILE)
 @samples_option
 @click.option(

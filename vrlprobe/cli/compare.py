@@ -21,7 +21,7 @@ WORDS = {
 """The measures as the table calls them."""
 
 
-@click.command(short_help="Does a change help? Cohorts beside a first one.")
+@click.command()
 @click.argument("inputs", nargs=-1, required=True, type=FILE)
 @names_option
 @click.option(

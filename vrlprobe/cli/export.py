@@ -13,7 +13,7 @@ from vrlprobe.studies.minari import ALL, check_dataset, distinct, export_dataset
 from vrlprobe.studies.naming import frame_at, parse_at, split_name
 
 
-@click.command(short_help="Write a checkpoint as a state dict, or episodes for Minari.")
+@click.command()
 @click.argument("checkpoints", metavar="RUN[@FRAME]...", nargs=-1, required=True)
 @click.option("-o", "--output", type=FILE, help="State dict: .pt or .safetensors.")
 @click.option("--minari", metavar="ID", help="Dataset of the episodes: [NAMESPACE/]NAME-v0.")

@@ -18,7 +18,7 @@ ROWS = 16
 """Frames in the table, evenly spaced, the first and the last among them."""
 
 
-@click.command(short_help="How early it shows how runs end.")
+@click.command()
 @click.argument("runs", nargs=-1, required=True, type=FILE)
 @click.option(
     "--outcome", type=click.Choice(OUTCOMES), default=OUTCOMES[0], show_default=True,

@@ -14,7 +14,7 @@ from vrlprobe.studies.transplanting import Transplant
 from vrlprobe.studies.transplanting import grid as study
 
 
-@click.command(short_help="Agents of every CNN with every MLP (Figure 3).")
+@click.command()
 @click.option(
     "--good", "good_runs", type=FILE, multiple=True, metavar="RUN",
     help="A run to draw good donors from, instead of --runs; give it once for each.",

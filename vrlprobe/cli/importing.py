@@ -14,7 +14,7 @@ from vrlprobe.cli.table import aligned
 from vrlprobe.studies.importing import EPISODES, Imported, import_checkpoints
 
 
-@click.command("import", short_help="Make a run of checkpoints that other programs saved.")
+@click.command("import")
 @click.argument("snapshots", nargs=-1, required=True, type=FILE, metavar="SNAPSHOT...")
 @click.option(
     "--task", required=True, help="Domain and task it was trained on; any name with --observations."

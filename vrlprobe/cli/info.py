@@ -12,7 +12,7 @@ from vrlprobe.format.reader import open_run
 from vrlprobe.format.summary import summarise
 
 
-@click.command(short_help="What is inside runs.")
+@click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list, one object a run.")
 def info(runs: tuple[str, ...], as_json: bool) -> None:

@@ -7,28 +7,29 @@ import click
 
 from vrlprobe.cli.group import CleanGroup
 
-COMMANDS = (
-    "info",
-    "verify",
-    "salvage",
-    "samples",
-    "activations",
-    "probe",
-    "metrics",
-    "collapse",
-    "cohort",
-    "compare",
-    "transplant",
-    "grid",
-    "predict",
-    "foretell",
-    "outlook",
-    "plot",
-    "film",
-    "report",
-    "import",
-    "export",
-)
+COMMANDS = {
+    "info": "What is inside runs.",
+    "verify": "Check every checksum, digest and shape in runs.",
+    "salvage": "Seal killed runs, with every committed checkpoint.",
+    "samples": "Make one sample set of several runs' episodes.",
+    "activations": "Write what layers of a checkpoint hold, to NetCDF.",
+    "probe": "Which layers linearly hold which parts of the state.",
+    "metrics": "Rank, correlation, dead units, gradients of runs.",
+    "collapse": "Stuck, since when, or when it came out.",
+    "cohort": "Count good, bad and stuck runs, with intervals.",
+    "compare": "Does a change help? Cohorts beside a first one.",
+    "transplant": "Assemble an agent from the parts of others.",
+    "grid": "Agents of every CNN with every MLP (Figure 3).",
+    "predict": "Does the probe error foretell a transplant's success?",
+    "foretell": "How early it shows how runs end.",
+    "outlook": "How long collapse lasts, and whether to wait.",
+    "plot": "Draw a figure from results, or from runs.",
+    "film": "Film strips and videos of episodes (Figure 6).",
+    "report": "One HTML page about runs, to be opened offline.",
+    "import": "Make a run of checkpoints that other programs saved.",
+    "export": "Write a checkpoint as a state dict, or episodes for Minari.",
+}
+"""What `--help` says of each, in the order of use; their modules take seconds to import."""
 PLACES = {"import": ("importing", "import_")}
 """Module and function of commands whose names Python does not allow for them."""
 
@@ -39,6 +40,11 @@ class LazyGroup(CleanGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of the commands, in the order of use."""
         return list(COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

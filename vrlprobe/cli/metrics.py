@@ -31,7 +31,7 @@ SHOWN = {
 """Variables in the table: heading and format. The file has all of them."""
 
 
-@click.command(short_help="Rank, correlation, dead units, gradients of runs.")
+@click.command()
 @click.argument("runs", nargs=-1, required=True, type=FILE)
 @click.option("--frames", default="all", show_default=True, help="all, last, best or F,F,….")
 @click.option("--layers", help="Comma-separated layers.  [default: mlp0 to mlp2]")

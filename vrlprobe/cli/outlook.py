@@ -13,7 +13,7 @@ from vrlprobe.results import save_result
 from vrlprobe.studies.waiting import outlook as study
 
 
-@click.command(short_help="How long collapse lasts, and whether to wait.")
+@click.command()
 @click.argument("runs", nargs=-1, required=True, type=FILE)
 @click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
 @click.option("-o", "--output", type=FILE, help="Result file (NetCDF).")

@@ -30,7 +30,7 @@ from vrlprobe.selection import choose
 Class = Literal["good", "middle", "bad"]
 
 
-@click.group(short_help="Draw a figure from results, or from runs.")
+@click.group()
 def plot() -> None:
     """Draw a figure: `vrlprobe plot NAME INPUT… -o FILE`, FILE a .pdf, .png or .svg.
 

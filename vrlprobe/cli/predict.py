@@ -19,7 +19,7 @@ CAUTION = (
 )
 
 
-@click.command(short_help="Does the probe error foretell a transplant's success?")
+@click.command()
 @click.argument("probed", type=FILE)
 @click.argument("runs", nargs=-1, required=True, type=FILE)
 @class_options

@@ -42,7 +42,7 @@ CONTROL_NOTES = {
 }
 
 
-@click.command(short_help="Which layers linearly hold which parts of the state.")
+@click.command()
 @click.argument("runs", nargs=-1, required=True, type=FILE)
 @click.option("--frames", default="last", show_default=True, help="last, all, best or F,F,….")
 @click.option("--layers", help="Comma-separated layers.  [default: cnn0 to mlp2]")

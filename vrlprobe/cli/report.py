@@ -24,7 +24,7 @@ from vrlprobe.selection import run_labels
 from vrlprobe.studies.common import part_of
 
 
-@click.command(short_help="One HTML page about runs, to be opened offline.")
+@click.command()
 @click.argument("runs", nargs=-1, required=True, type=FILE)
 @click.option("-o", "--output", type=FILE, required=True, help="Page (.html).")
 @click.option(

@@ -10,7 +10,7 @@ from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.salvage import salvage_run
 
 
-@click.command(short_help="Seal killed runs, with every committed checkpoint.")
+@click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list, one object a run.")
 def salvage(runs: tuple[str, ...], as_json: bool) -> None:

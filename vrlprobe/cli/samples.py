@@ -12,7 +12,7 @@ from vrlprobe.samplefile import save_samples
 from vrlprobe.samples import DEFAULT_SAMPLES, SPLITS, SampleSet, make_samples, weak_runs
 
 
-@click.command(short_help="Make one sample set of several runs' episodes.")
+@click.command()
 @click.argument("runs", nargs=-1, required=True, type=FILE)
 @click.option("-o", "--output", required=True, type=FILE, help="The sample set to write (HDF5).")
 @click.option(

@@ -13,7 +13,7 @@ from vrlprobe.studies.transplanting import Transplant
 from vrlprobe.studies.transplanting import transplant as study
 
 
-@click.command(short_help="Assemble an agent from the parts of others.")
+@click.command()
 @click.option("--cnn", required=True, metavar="DONOR", help="Of the encoder.")
 @click.option("--mlp", required=True, metavar="DONOR", help="Of the actor, trunk and policy.")
 @click.option(

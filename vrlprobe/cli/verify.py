@@ -9,7 +9,7 @@ import click
 from vrlprobe.format.verify import Report, verify_run
 
 
-@click.command(short_help="Check every checksum, digest and shape in runs.")
+@click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list, one object a run.")
 def verify(runs: tuple[str, ...], as_json: bool) -> None:
