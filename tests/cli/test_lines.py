@@ -53,3 +53,8 @@ sys.exit("numpy" in sys.modules or "torch" in sys.modules)
     command = [sys.executable, "-c", code]
     told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert "probe        Which layers linearly hold" in told.stdout
+
+
+def test_a_typo_of_a_metric_is_told_the_nearest(call):
+    told = call("collapse", "a.h5", "--threshold", "actionspread=1")
+    assert "no metric 'actionspread' is read here (did you mean action_spread?)" in told.stderr

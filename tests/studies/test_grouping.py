@@ -54,7 +54,9 @@ def test_a_group_without_success_has_no_curve(runs):
 def test_any_setting_will_do_numbers_by_size(runs):
     found = cohort(runs, by="hidden_dim")
     assert found["group"].values.tolist() == ["16", "18"]
-    with pytest.raises(SampleError, match=r"r0.h5 has no setting 'hiden_dim'"):
+    with pytest.raises(
+        SampleError, match=r"no setting 'hiden_dim': .* \(did you mean hidden_dim\?\)"
+    ):
         cohort(runs, by="hiden_dim")
 
 

@@ -1,5 +1,6 @@
 """`vrlprobe collapse`: is a run stuck, since when, and what the reset rule would have done."""
 
+import difflib
 import json
 import time
 from collections.abc import Sequence
@@ -79,8 +80,11 @@ def collapse(
     signs = tuple(replace(s, threshold=given.pop(s.name, s.threshold)) for s in read)
     sign = _rule_sign(metric, signs, given) if rule else GRADIENT
     if given:
+        name = next(iter(given))
+        near = difflib.get_close_matches(name, [one.name for one in signs], 1)
+        guess = f" (did you mean {near[0]}?)" if near else ""
         raise click.BadParameter(
-            f"no metric {next(iter(given))!r} is read here", param_hint="--threshold"
+            f"no metric {name!r} is read here{guess}", param_hint="--threshold"
         )
     with Session() as session:
         opened = session.logged(runs)

@@ -1,5 +1,6 @@
 """Runs grouped by a setting: how many succeed in each group, and how fast."""
 
+import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,7 +33,11 @@ def group_of(run: Run | Record, by: str) -> str:
         SampleError: it has no such setting.
     """
     if by not in run.config and by != "init":
-        raise SampleError(f"{run.path.name} has no setting {by!r}: --by takes one of its config")
+        near = difflib.get_close_matches(by, [*run.config, "init"], 1)
+        guess = f" (did you mean {near[0]}?)" if near else ""
+        raise SampleError(
+            f"{run.path.name} has no setting {by!r}: --by takes one of its config{guess}"
+        )
     return str(run.config.get(by, "")) or (SCRATCH if by == "init" else "none")
 
 
