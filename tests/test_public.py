@@ -53,3 +53,15 @@ def test_importing_the_package_imports_nothing_heavy():
     code = f"import sys, vrlprobe; print(*({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_commands_of_logs_and_results_do_not_wait_for_torch():
+    names = "info verify salvage samples collapse cohort compare predict foretell outlook report"
+    code = f"import sys, {', '.join(f'vrlprobe.cli.{name}' for name in names.split())}"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; print('torch' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "False"

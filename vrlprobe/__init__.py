@@ -6,6 +6,8 @@ The names below are imported when they are first used, so that `import vrlprobe`
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from vrlprobe.lazy import importer
+
 if TYPE_CHECKING:
     __version__: str
 
@@ -78,6 +80,7 @@ _MODULES = ("plotting", "studies")
 """Of one function a study, and one a figure."""
 
 __all__ = sorted([*_WHERE, *_MODULES])
+_import = importer(__name__, _WHERE)
 
 
 def __getattr__(name: str) -> Any:
@@ -86,11 +89,7 @@ def __getattr__(name: str) -> Any:
         return import_module("importlib.metadata").version(__name__)
     if name in _MODULES:
         return import_module(f"{__name__}.{name}")
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
-    globals()[name] = value
-    return value
+    return _import(name)
 
 
 def __dir__() -> list[str]:

@@ -14,6 +14,27 @@ import scipy.linalg
 Matrix = npt.NDArray[np.floating[Any]]
 Floats = npt.NDArray[np.float64]
 
+LAYERED = {
+    "numerical_rank": "(sum of singular values)² / sum of their squares",
+    "effective_rank": "exponential of the entropy of the normalised singular values",
+    "srank": "fewest singular values that hold 99% of their sum",
+    "correlation_neurons": "mean Pearson correlation over pairs of live units",
+    "cosine_neurons": "mean cosine over pairs of live units",
+    "correlation_samples": "mean cosine over pairs of samples",
+    "dead_units": "units that are zero for every sample",
+    "zero_fraction": "share of activations that are zero",
+    "dormant_ratio": "share of units that are small beside their layer's mean",
+    "grad_norm": "gradient norm of the layer's weights under the actor loss, on the stored batch",
+}
+"""What is measured of each layer."""
+AGENT = {
+    "episode_return": "mean return of the checkpoint's rollout",
+    "action_spread": "standard deviation of the mean action over the samples, mean over actions",
+    "saturated_share": "share of mean actions of at least 0.99",
+    "action_entropy": "entropy in nats of the mean action over the samples, in 20 bins an action",
+}
+"""What is measured of an agent."""
+
 CONSTANT = 8 * float(np.finfo(np.float32).eps)
 """A unit whose range is below this share of its largest value is constant: float32 products of
 equal samples differ by that much with their place in the batch."""

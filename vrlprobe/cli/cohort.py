@@ -20,7 +20,6 @@ from vrlprobe.format.record import Record, write_record
 from vrlprobe.report.summary import summary
 from vrlprobe.results import save_result
 from vrlprobe.studies import cohort as study
-from vrlprobe.studies.recording import full_record
 
 
 @click.command()
@@ -66,6 +65,8 @@ def cohort(
             check_writable(output)
         found = study(opened, good=good, bad=bad, window=window, by=by, seed=seed)
         if folder:
+            from vrlprobe.studies.recording import full_record  # with networks: takes seconds
+
             samples = session.samples(sample_paths)
             for run in opened:
                 if isinstance(run, Run):

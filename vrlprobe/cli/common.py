@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import torch
 from rich.console import Console
 from rich.progress import track
 from threadpoolctl import threadpool_limits
@@ -64,8 +63,11 @@ class Session(ExitStack):
         super().__enter__()
         self.enter_context(warnings_on_stderr())
         self.enter_context(threadpool_limits(limits=1))
-        self.callback(torch.set_num_threads, torch.get_num_threads())
-        torch.set_num_threads(1)
+        if torch := sys.modules.get("torch"):
+            self.callback(torch.set_num_threads, torch.get_num_threads())
+            torch.set_num_threads(1)
+        else:
+            self.enter_context(_one_thread_to_come())
         return self
 
     def runs(self, paths: Sequence[Path]) -> list[Run]:
@@ -90,6 +92,20 @@ class Session(ExitStack):
         if len(paths) > 1:
             raise SampleError(f"--samples takes one sample set or several runs: {sets[0]} is a set")
         return load_samples(sets[0])
+
+
+@contextmanager
+def _one_thread_to_come() -> Iterator[None]:
+    """Have torch begin with one thread where a command imports it in the block."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
 
 
 @contextmanager

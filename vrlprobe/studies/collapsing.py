@@ -30,7 +30,6 @@ from vrlprobe.format.settings import whole
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import run_labels, samples_for
 from vrlprobe.studies.common import run_attributes, shared
-from vrlprobe.studies.measuring import metrics
 from vrlprobe.studies.readings import Floats, Readings, attempt_begins, readings
 
 if TYPE_CHECKING:
@@ -135,6 +134,8 @@ def judged(
 
 def _measured(run: "Run", samples: SampleSet, frames: npt.NDArray[np.int64]) -> dict[str, Floats]:
     """Metrics of the last checkpoints that a verdict takes into account, NaN before them."""
+    from vrlprobe.studies.measuring import metrics  # with networks, that a log's verdict needs not
+
     found = metrics(run, samples, frames=frames[-RECENT:].tolist()).isel(run=0)
     blank = np.full(max(len(frames) - RECENT, 0), np.nan)
     return {

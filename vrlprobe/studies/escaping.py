@@ -7,8 +7,8 @@ import xarray as xr
 from vrlprobe.collapse import CONFIRMED
 from vrlprobe.errors import SampleError
 from vrlprobe.foretell import Cut, best_cut, separation
+from vrlprobe.metrics import AGENT, LAYERED
 from vrlprobe.studies.common import Variables, blank
-from vrlprobe.studies.measuring import AGENT, LAYERED
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

@@ -20,6 +20,7 @@ from vrlprobe.activations import (
 from vrlprobe.checks import check_at_least
 from vrlprobe.errors import SampleError
 from vrlprobe.format.opening import Runs, refuse_twice, run_list
+from vrlprobe.metrics import AGENT, LAYERED
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import Frames, check_runs, resolve_frames, run_labels, samples_for
 from vrlprobe.studies.common import (
@@ -40,25 +41,6 @@ MLP_LAYERS = ("mlp0", "mlp1", "mlp2")
 DEFAULT_OBSERVATIONS = 1000
 ZEROS = ("dead_units", "zero_fraction")
 """Metrics that mean something only behind a ReLU: tanh and leaky units are never exactly 0."""
-
-LAYERED = {
-    "numerical_rank": "(sum of singular values)² / sum of their squares",
-    "effective_rank": "exponential of the entropy of the normalised singular values",
-    "srank": "fewest singular values that hold 99% of their sum",
-    "correlation_neurons": "mean Pearson correlation over pairs of live units",
-    "cosine_neurons": "mean cosine over pairs of live units",
-    "correlation_samples": "mean cosine over pairs of samples",
-    "dead_units": "units that are zero for every sample",
-    "zero_fraction": "share of activations that are zero",
-    "dormant_ratio": "share of units that are small beside their layer's mean",
-    "grad_norm": "gradient norm of the layer's weights under the actor loss, on the stored batch",
-}
-AGENT = {
-    "episode_return": "mean return of the checkpoint's rollout",
-    "action_spread": "standard deviation of the mean action over the samples, mean over actions",
-    "saturated_share": "share of mean actions of at least 0.99",
-    "action_entropy": "entropy in nats of the mean action over the samples, in 20 bins an action",
-}
 
 VARIABLES: Variables = {
     **{name: (("run", "frame", "layer"), np.nan, text) for name, text in LAYERED.items()},
