@@ -4,6 +4,7 @@ At the published sizes an update is several hundred kernels, many of a few micro
 takes longer to start them one by one than the GPU to run them.
 """
 
+import gc
 from collections.abc import Callable
 
 import torch
@@ -23,20 +24,34 @@ def cuda_graph(work: Callable[[], None], device: torch.device) -> Callable[[], N
 
     Raises:
         VrlprobeError: CUDA or a library does not take part of the work into a graph.
+        OutOfMemoryError: the GPU has no room for it.
     """
+    gc.collect()  # an old graph that is freed meanwhile would spoil this one
     try:
         graph = torch.cuda.CUDAGraph()
+        before = torch.cuda.current_stream(device)
         stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        with torch.cuda.device(device), torch.cuda.graph(graph, stream=stream):
-            work()
-    except torch.OutOfMemoryError:
-        raise
+        try:
+            with torch.cuda.device(device), torch.cuda.graph(graph, stream=stream):
+                work()
+        finally:
+            torch.cuda.set_stream(before)  # the graph's stream stays the current one on failure
     except RuntimeError as error:
-        reason = str(error).splitlines()[0]
+        cause = _first(error)
+        if isinstance(cause, torch.OutOfMemoryError):
+            raise cause from None
+        reason = str(cause).partition("\n")[0]
         raise VrlprobeError(
             f"an update cannot be recorded on {device}: {reason}; train with --no-cuda-graph"
         ) from error
     return graph.replay
+
+
+def _first(error: BaseException) -> BaseException:
+    """The error that others came of: a capture that ends early says nothing of why."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return error
 
 
 class Recorded:
@@ -66,7 +81,3 @@ class Recorded:
         for kept, given in zip(self._inputs, inputs, strict=True):
             kept.copy_(given)
         self._again()
-
-    def forget(self) -> None:
-        """Record anew: something that the work reads or writes has moved."""
-        self._calls, self._inputs, self._again = 0, (), None

@@ -16,7 +16,9 @@ from trainers.replay import Batch, Replay, n_records
 from vrlprobe.device import check_device, send
 
 ROOM = 4 * 2**30
-"""Bytes of a GPU that a run's updates may need."""
+"""Bytes of a GPU that a run's plain updates may need."""
+BESIDE = 2 * 2**30
+"""Bytes that CUDA itself, its libraries and the recorded update may take beside them."""
 
 
 def at_once(config: TrainConfig) -> int:
@@ -32,9 +34,14 @@ def at_once(config: TrainConfig) -> int:
     n_cores: int = cpu_count()
     if (kind := torch.device(config.device).type) != "cuda":
         return n_cores if kind == "cpu" else 1
-    images = config.most_transitions * 3 * config.image_size**2
+    kept = config.most_transitions + config.eval_every_frames // config.action_repeat
     free: int = torch.cuda.mem_get_info(config.device)[0]
-    return max(1, min(n_cores, free // (images + ROOM)))
+    return max(1, min(n_cores, free // _needed(kept, (3, config.image_size, config.image_size))))
+
+
+def _needed(images: int, shape: tuple[int, ...]) -> int:
+    """Bytes of a GPU that a run takes whose replay keeps so many images there."""
+    return images * math.prod(shape) + ROOM + BESIDE
 
 
 def make_replay(path: Path, device: str, **sizes: Any) -> Replay:
@@ -47,9 +54,10 @@ def make_replay(path: Path, device: str, **sizes: Any) -> Replay:
     """
     if torch.device(device).type == "cuda":
         records = n_records(*(sizes[name] for name in ("capacity", "slack", "episode_steps")))
-        if records * math.prod(sizes["image_shape"]) + ROOM <= torch.cuda.mem_get_info(device)[0]:
+        if _needed(records, sizes["image_shape"]) <= torch.cuda.mem_get_info(device)[0]:
             with suppress(torch.cuda.OutOfMemoryError):  # another run took it in this moment
                 return DeviceReplay(path, device, room=ROOM, **sizes)
+            torch.cuda.empty_cache()  # of the images, where only the room was wanting
     return Replay(path, **sizes)
 
 
@@ -70,11 +78,12 @@ class DeviceReplay(Replay):
         super().__init__(path, **sizes)
         shape = (self.n_records, *self.record["image"].shape)
         try:
-            self._images = torch.empty(shape, dtype=torch.uint8, device=device)
+            images = torch.empty(shape, dtype=torch.uint8, device=device)
             torch.empty(room, dtype=torch.uint8, device=device)
         except BaseException:
             super().close()
             raise
+        self._images = images
         others = [(name, self.record[name]) for name in ("action", "reward", "discount")]
         self._others = np.zeros(self.n_records, np.dtype(others))
 
@@ -113,10 +122,10 @@ class DeviceReplay(Replay):
         starts, steps, shifts = (torch.from_numpy(values) for values in draws)
         rewards, discounts = np.zeros(size), np.ones(size)
         for ahead in range(1, n_step + 1):
-            others = self._others[self._at(starts, steps + ahead)]
+            others = self._others[self._at(starts, steps + ahead).numpy()]
             rewards += discounts * others["reward"]
             discounts *= others["discount"].astype(float) * discount
-        actions = self._others["action"][self._at(starts, steps + 1)]
+        actions = self._others["action"][self._at(starts, steps + 1).numpy()]
         starts, steps, shifts = (send(of, self._images.device) for of in (starts, steps, shifts))
         return Batch(
             self._stacks(starts, steps, shifts[:, 0] - pad),

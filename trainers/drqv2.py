@@ -93,7 +93,16 @@ class Learner:
         self._counted = 0
         if record is None and self.device.type == "cuda" and config.cuda_graph:
             record = self._graph
-        self._recorded = Recorded(self._update, record) if record else None
+        self._record = record
+        self._begin_recording()
+
+    def _begin_recording(self) -> None:
+        """Have updates recorded anew: none was yet, or what they change has moved in memory."""
+        self._recorded = Recorded(self._update, self._record) if self._record else None
+
+    def close(self) -> None:
+        """Let go of the recording, and so of its memory on a GPU."""
+        self._record = self._recorded = None
 
     def _graph(self, work: Callable[[], None]) -> Callable[[], None]:
         """Record an update as a CUDA graph; optimizers want to be told."""
@@ -119,14 +128,11 @@ class Learner:
         self.updates = 0
 
     def forget_moments(self, parts: Collection[str]) -> None:
-        """Have the optimizers of these parts begin as new."""
+        """Have the optimizers of these parts begin as new, in place: a recording knows it."""
         for part in parts:
-            self.optimizers[part].state.clear()
-        self._moments_moved()
-
-    def _moments_moved(self) -> None:
-        if self._recorded:
-            self._recorded.forget()
+            for state in self.optimizers[part].state.values():
+                for moment in state.values():
+                    moment.zero_()
 
     def clipped_noise(self, shape: tuple[int, ...], std: float) -> Tensor:
         """Exploration noise as the updates use it: normal with `std`, clipped."""
@@ -281,7 +287,7 @@ class Learner:
                     moment = _laid_out_as(parameters[int(index)], torch.from_numpy(value))
                     moments.setdefault(int(index), {})[name] = moment
             optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
-        self._moments_moved()
+        self._begin_recording()
 
 
 def _set_gradients(outputs: Tensor, leaves: list[Tensor], upstream: Tensor | None = None) -> None:

@@ -4,6 +4,7 @@ Beside a GPU an evaluation at the published sizes takes as long as the training 
 frames again, each rendered on the processor.
 """
 
+import os
 import subprocess
 import sys
 from collections import deque
@@ -69,7 +70,7 @@ class Players:
                 if name.startswith(("encoder/", "actor/"))
             }
             for player in self._players:
-                player.send(tensors)
+                self._tell(player, tensors)
             return self._shared_out(env, episodes, images)
         except BaseException:
             self.close()
@@ -80,13 +81,14 @@ class Players:
             near, far = connection.Pipe()
             with far:  # a session of its own: Ctrl-C on a terminal is for this process alone
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "trainers.players", str(far.fileno())],
+                    [sys.executable, "-P", "-m", "trainers.players", str(far.fileno())],
+                    env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                     pass_fds=[far.fileno()],
                     stdin=subprocess.DEVNULL,
                     start_new_session=True,
                 )
             self._players[near] = process
-            near.send(self.config)
+            self._tell(near, self.config)
 
     def _shared_out(self, env: PixelEnv, episodes: int, images: int) -> list[Episode]:
         """Give each process an episode whenever it is free; the episodes in their order."""
@@ -96,7 +98,7 @@ class Players:
             if not free:
                 free.extend(self._collect(busy, played))
             player = free.popleft()
-            player.send((env.random_state.get_state(), index < images))
+            self._tell(player, (env.random_state.get_state(), index < images))
             busy[player] = index
             env.reset()  # draws the same start, and stands before the next
         while busy:
@@ -113,15 +115,24 @@ class Players:
             try:
                 answer = player.recv()
             except (EOFError, OSError):
-                status = self._players[player].wait()
-                raise VrlprobeError(
-                    f"a process that plays evaluation episodes ended with status {status}: for "
-                    "want of memory, perhaps; `vrltrain resume` goes on"
-                ) from None
+                raise self._ended(player) from None
             if isinstance(answer, Exception):
                 raise answer
             played[busy.pop(player)] = answer
         return free
+
+    def _tell(self, player: connection.Connection, message: object) -> None:
+        try:
+            player.send(message)
+        except OSError:
+            raise self._ended(player) from None
+
+    def _ended(self, player: connection.Connection) -> VrlprobeError:
+        status = self._players[player].wait()
+        why = "was killed, for want of memory perhaps" if status < 0 else f"ended with {status}"
+        return VrlprobeError(
+            f"a process that plays evaluation episodes {why}; `vrltrain resume` goes on"
+        )
 
     def close(self) -> None:
         """End the processes; they start again when they are needed."""

@@ -75,9 +75,9 @@ def save_state(training: Training, folder: Path) -> None:
 
 
 def prune_states(folder: Path, frame: int) -> None:
-    """Remove everything but the replay and the archive of this frame."""
-    for path in folder.iterdir():
-        if path.name not in (REPLAY, f"{frame:012d}.npz"):
+    """Remove the archives of every frame but this one, and what a kill left of one."""
+    for path in (*folder.glob("*.npz"), *folder.glob(".*.npz.*.part")):
+        if path.name != f"{frame:012d}.npz":
             path.unlink()
 
 

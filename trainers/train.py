@@ -61,11 +61,14 @@ class Playing:
     over: bool = False
 
 
-def _compute_the_same_every_time() -> None:
+def compute_the_same_every_time(device: str) -> None:
     """Have a GPU take the same kernels each time, and full products in float32.
 
     Also beside bfloat16 updates: actions and logged gradient norms are float32's.
     """
+    where = torch.device(device)
+    if where.type == "cuda" and where.index is not None:  # else torch looks at the first one, too
+        torch.cuda.set_device(where)
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
@@ -86,7 +89,7 @@ class Training:
         torch.set_num_threads(config.threads)  # their number decides how sums are rounded
         precision = resolve_precision(config.precision, config.device)
         self.config = replace(config, precision=precision)
-        _compute_the_same_every_time()
+        compute_the_same_every_time(config.device)
         train_seed, eval_seed = np.random.SeedSequence(config.seed).generate_state(2)
         self.env, self.eval_env = (
             PixelEnv(seed=int(seed), **config.env_settings) for seed in (train_seed, eval_seed)
@@ -307,4 +310,5 @@ class Training:
             self.players.close()
         self.env.close()
         self.eval_env.close()
+        self.learner.close()
         self.replay.close()

@@ -118,8 +118,9 @@ def restored(learner: Learner) -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("change", [restarted, perturbed, restored])
-def test_what_moves_the_moments_is_recorded_anew(monkeypatch, change, device) -> None:
+@pytest.mark.parametrize(("change", "count"), [(restarted, 1), (perturbed, 1), (restored, 2)])
+def test_changes_between_updates_are_seen(monkeypatch, change, count: int, device) -> None:
+    """In their places a recording sees them; moments that were read from a file are new ones."""
     config = replace(CONFIG, device=device)
     plain = make(replace(config, cuda_graph=False))
     recorded, recordings = make_recorded(monkeypatch, config)
@@ -127,7 +128,7 @@ def test_what_moves_the_moments_is_recorded_anew(monkeypatch, change, device) ->
         train(learner, range(WARM_CALLS + 2))
         change(learner)
         train(learner, range(10, 10 + WARM_CALLS + 2))
-    assert len(recordings) == 2
+    assert len(recordings) == count
     same(plain, recorded)
 
 

@@ -11,6 +11,7 @@ from trainers import drqv2
 from trainers.drqv2 import Learner, resolve_precision
 from trainers.profiles import TrainConfig
 from trainers.replay import Batch
+from trainers.train import compute_the_same_every_time
 from vrlprobe.agents.drqv2 import DrQV2Agent
 
 CONFIG = TrainConfig(
@@ -23,6 +24,7 @@ DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 def make(config: TrainConfig = CONFIG) -> Learner:
+    compute_the_same_every_time(config.device)
     torch.manual_seed(config.seed)
     agent = DrQV2Agent.from_config({**config.stored(), "action_dim": 2})
     return Learner(agent.to(config.device), config)

@@ -41,6 +41,11 @@ def test_dormant_outputs_are_counted_over_all_linear_maps() -> None:
 def test_linear_maps_move_towards_blank_ones_and_nothing_else_does() -> None:
     agent, blank, old = agent_of(0), agent_of(1), agent_of(0)
     learner = Learner(agent, EVERY)
+    for optimizer in learner.optimizers.values():
+        for parameter in optimizer.param_groups[0]["params"]:
+            parameter.grad = torch.ones_like(parameter)
+        optimizer.step()
+    learner.agent.load_named_tensors(old.named_tensors())
     perturb(learner, blank, 0.75)
     names = {name for name, module in agent.named_modules() if isinstance(module, nn.Linear)}
     before, other = old.state_dict(), blank.state_dict()
@@ -48,7 +53,10 @@ def test_linear_maps_move_towards_blank_ones_and_nothing_else_does() -> None:
         moved = name.rsplit(".", 1)[0] in names
         expected = 0.75 * before[name] + 0.25 * other[name] if moved else before[name]
         torch.testing.assert_close(now, expected)
-    assert all(not optimizer.state for optimizer in learner.optimizers.values())
+    for optimizer in learner.optimizers.values():
+        moments = [moment for state in optimizer.state.values() for moment in state.values()]
+        assert moments
+        assert not any(moment.any() for moment in moments)
 
 
 def test_a_run_logs_its_perturbations_and_resumes_as_unbroken(tmp_path: Path) -> None:
