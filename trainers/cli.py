@@ -158,7 +158,7 @@ def sweep(
     and settings, as for `vrltrain run --init`.
     """
     from trainers.inits import read_init
-    from trainers.sweep import jobs_from, jobs_of, parse_seeds, recorded
+    from trainers.jobs import jobs_from, jobs_of, parse_seeds, recorded
 
     if workers and scheduler:
         raise click.UsageError("--workers counts runs on this machine: not with --scheduler")

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+from trainers.jobs import Job
 from trainers.process import keep_freed_memory
-from trainers.sweep import Job, Result, work
+from trainers.sweep import Result, work
 from vrlprobe.errors import VrlprobeError
 
 CONNECT_SECONDS = 30

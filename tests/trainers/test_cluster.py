@@ -12,8 +12,8 @@ from distributed import LocalCluster
 from tests.trainers.tiny import OPTIONS, TINY, quiet, same_runs
 from trainers.cli import main
 from trainers.cluster import sweep_on_cluster
+from trainers.jobs import Job, jobs_of
 from trainers.run import begin
-from trainers.sweep import Job, jobs_of
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.reader import open_run
 

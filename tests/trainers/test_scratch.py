@@ -10,8 +10,9 @@ from click.testing import CliRunner
 from tests.trainers.tiny import OPTIONS, TINY, quiet, same_runs
 from trainers import scratch as module
 from trainers.cli import main
+from trainers.jobs import Job
 from trainers.run import begin, create_writer
-from trainers.sweep import Job, standings, work
+from trainers.sweep import standings, work
 from trainers.train import Training
 from vrlprobe.format.reader import open_run
 

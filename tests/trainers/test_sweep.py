@@ -11,36 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.trainers.tiny import OPTIONS, TINY, quiet, same_runs
+from trainers.jobs import Job, is_done, jobs_of, recorded
 from trainers.run import begin, record_path
-from trainers.sweep import (
-    Job,
-    is_done,
-    jobs_of,
-    parse_seeds,
-    recorded,
-    standings,
-    sweep,
-    work,
-)
+from trainers.sweep import standings, sweep, work
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.reader import open_run
 
 COMMAND = [sys.executable, "-m", "trainers.cli", "sweep", "-o", "runs", *OPTIONS]
 LIMIT = 240
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("0-3", [0, 1, 2, 3]), ("7", [7]), ("5,1, 3", [1, 3, 5]), ("0-2,2-3", [0, 1, 2, 3])],
-)
-def test_seeds(text: str, expected: list[int]) -> None:
-    assert parse_seeds(text) == expected
-
-
-@pytest.mark.parametrize("text", ["", "a", "1-", "-1", "3-1", "1,,2", "1.5"])
-def test_what_is_no_list_of_seeds(text: str) -> None:
-    with pytest.raises(ValueError, match="seeds"):
-        parse_seeds(text)
 
 
 def call(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
