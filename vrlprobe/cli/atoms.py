@@ -9,8 +9,7 @@ from vrlprobe.cli.common import Session, refuse_idle, samples_option, split_list
 from vrlprobe.cli.drawing import check_output, components_option, figure_options, finish
 from vrlprobe.cli.film import one_frame
 from vrlprobe.cli.inputs import is_result, results
-from vrlprobe.studies.fitting import DEFAULT_MAX_ATOMS, ProbeSettings
-from vrlprobe.studies.locating import atoms as atoms_study
+from vrlprobe.probes import DEFAULT_MAX_ATOMS
 
 
 @click.command(short_help="Where in the image the chosen units look.")
@@ -48,9 +47,12 @@ def atoms(
         kept = results(inputs, "atoms")[str(inputs[0])]
         finish(plotting.atoms(kept, components=split_list(components)), output, data)
         return
+    from vrlprobe.studies import atoms as study  # with networks: other figures do not wait for it
+    from vrlprobe.studies.fitting import ProbeSettings
+
     with Session() as session:
         (run,) = session.runs(inputs)
-        found = atoms_study(
+        found = study(
             run,
             session.samples(sample_paths),
             frame=one_frame(frame),

@@ -24,10 +24,11 @@ from vrlprobe.cli.common import (
     split_list,
     warnings_on_stderr,
 )
+from vrlprobe.probes import DEFAULT_MAX_ATOMS
 from vrlprobe.results import last_checkpoint, save_result
 from vrlprobe.studies import probe as study
 from vrlprobe.studies.cache import default_folder
-from vrlprobe.studies.fitting import DEFAULT_MAX_ATOMS, PROBES
+from vrlprobe.studies.fitting import PROBES
 from vrlprobe.studies.jobs import CONTROLS
 
 LOWEST = -9.99

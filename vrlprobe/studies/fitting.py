@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vrlprobe.checks import check_at_least, check_given
+from vrlprobe.probes import DEFAULT_MAX_ATOMS
 from vrlprobe.probes.arrays import ArrayLike
 from vrlprobe.probes.mlp import mlp_fit
 from vrlprobe.probes.omp import OmpPath, omp_path
@@ -17,7 +18,6 @@ from vrlprobe.studies.cache import Scores
 Floats = npt.NDArray[np.float64]
 Sets = Mapping[str, tuple[ArrayLike, ArrayLike]]
 
-DEFAULT_MAX_ATOMS = 50
 ACTIVE_ONE_IN = 100
 
 

@@ -13,6 +13,7 @@ from vrlprobe.activations import known_layers, probed_layers
 from vrlprobe.device import check_device
 from vrlprobe.errors import SampleError, UnknownLayerError
 from vrlprobe.format.opening import Runs, refuse_twice, run_list
+from vrlprobe.probes import DEFAULT_MAX_ATOMS
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import Frames, check_runs, resolve_frames, run_labels, samples_for
 from vrlprobe.studies.cache import Parts, Scores
@@ -24,7 +25,7 @@ from vrlprobe.studies.common import (
     run_attributes,
     sample_attributes,
 )
-from vrlprobe.studies.fitting import DEFAULT_MAX_ATOMS, ProbeSettings
+from vrlprobe.studies.fitting import ProbeSettings
 from vrlprobe.studies.jobs import CONTROLS, Fit, Job, Planner, Rows, run_jobs
 
 if TYPE_CHECKING:
