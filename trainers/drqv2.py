@@ -130,9 +130,13 @@ class Learner:
     def forget_moments(self, parts: Collection[str]) -> None:
         """Have the optimizers of these parts begin as new, in place: a recording knows it."""
         for part in parts:
-            for state in self.optimizers[part].state.values():
-                for moment in state.values():
-                    moment.zero_()
+            for moment in self.moments(part):
+                moment.zero_()
+
+    def moments(self, part: str) -> list[Tensor]:
+        """Step counts and moments of a part's optimizer; none before its first step."""
+        states = self.optimizers[part].state.values()
+        return [moment for state in states for moment in state.values()]
 
     def clipped_noise(self, shape: tuple[int, ...], std: float) -> Tensor:
         """Exploration noise as the updates use it: normal with `std`, clipped."""

@@ -17,7 +17,7 @@ import numpy as np
 from trainers.train import Training
 from vrlprobe.collapse import Attempt
 from vrlprobe.errors import FormatError, ResumeError
-from vrlprobe.format.filesystem import replaced_whole
+from vrlprobe.format.filesystem import remove_parts, replaced_whole
 from vrlprobe.format.schema import parameters_digest
 
 REPLAY = "replay.bin"
@@ -67,6 +67,7 @@ def save_state(training: Training, folder: Path) -> None:
     }
     target = folder / f"{training.frame:012d}.npz"
     arrays: dict[str, Any] = training.learner.state()
+    remove_parts(target)
     try:
         with replaced_whole(target) as temporary, open(temporary, "wb") as file:
             np.savez(file, counters=np.array(json.dumps(counters)), **arrays)
@@ -75,8 +76,8 @@ def save_state(training: Training, folder: Path) -> None:
 
 
 def prune_states(folder: Path, frame: int) -> None:
-    """Remove the archives of every frame but this one, and what a kill left of one."""
-    for path in (*folder.glob("*.npz"), *folder.glob(".*.npz.*.part")):
+    """Remove the archives of every frame but this one."""
+    for path in folder.glob("*.npz"):
         if path.name != f"{frame:012d}.npz":
             path.unlink()
 

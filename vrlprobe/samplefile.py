@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vrlprobe.errors import FormatError, IntegrityError, UnsafeFileError
+from vrlprobe.format.build import VERSIONS
 from vrlprobe.format.filesystem import as_path, consistency_flags
 from vrlprobe.format.guard import (
     MAX_DEFLATE_RATIO,
@@ -25,7 +26,6 @@ from vrlprobe.samples import SampleSet, Source
 
 FORMAT_VERSION = 1
 RANKS = {"images": 4, "index": 2, "states": 2, "episodes": 1, "split": 1, "origin": 1}
-VERSIONS = ("v110", "v110")  # readable by every HDF5 since 1.10
 DTYPES = {"images": "|u1", "states": "<f8"}
 CHUNK_BYTES = 1 << 20
 

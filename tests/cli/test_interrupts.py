@@ -6,20 +6,14 @@ import sys
 
 import pytest
 
-CODE = """
-import os, sys, time
+from tests.struck import STRUCK
+
+CODE = f"""{STRUCK}
+import time
 from pathlib import Path
 import click
 from vrlprobe.cli.group import CleanGroup
 from vrlprobe.format.filesystem import replaced_whole
-
-NUMBER = int(sys.argv.pop(1))
-
-class Struck:
-    def __del__(self):
-        os.kill(os.getpid(), NUMBER)
-        for _ in range(1000):
-            pass
 
 class Half:
     def __del__(self):

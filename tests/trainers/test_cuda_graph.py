@@ -51,8 +51,7 @@ def make_recorded(monkeypatch, config: TrainConfig) -> tuple[Learner, list[Any]]
 
     def tape(work: Callable[[], None]) -> Callable[[], None]:
         """Tape some work and undo it: a CUDA graph does nothing while it is recorded."""
-        states = [state for opt in learner.optimizers.values() for state in opt.state.values()]
-        moments = [moment for state in states for moment in state.values()]
+        moments = [moment for part in learner.optimizers for moment in learner.moments(part)]
         kept = [*learner.agent.named_tensors().values(), *learner._sums.values(), *moments]
         before = [tensor.clone() for tensor in kept]
         recordings.append(Tape())

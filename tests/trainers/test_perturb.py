@@ -53,10 +53,9 @@ def test_linear_maps_move_towards_blank_ones_and_nothing_else_does() -> None:
         moved = name.rsplit(".", 1)[0] in names
         expected = 0.75 * before[name] + 0.25 * other[name] if moved else before[name]
         torch.testing.assert_close(now, expected)
-    for optimizer in learner.optimizers.values():
-        moments = [moment for state in optimizer.state.values() for moment in state.values()]
-        assert moments
-        assert not any(moment.any() for moment in moments)
+    for part in learner.optimizers:
+        assert learner.moments(part)
+        assert not any(moment.any() for moment in learner.moments(part))
 
 
 def test_a_run_logs_its_perturbations_and_resumes_as_unbroken(tmp_path: Path) -> None:

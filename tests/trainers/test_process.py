@@ -7,21 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.struck import STRUCK
 from tests.trainers.tiny import OPTIONS
 from vrlprobe.format.reader import open_run
 
-CODE = """
-import os, sys
+CODE = f"""{STRUCK}
 from trainers import run
 from trainers.cli import main
-
-NUMBER = int(sys.argv.pop(1))
-
-class Struck:
-    def __del__(self):
-        os.kill(os.getpid(), NUMBER)
-        for _ in range(1000):
-            pass
 
 def checkpoint(training, *rest, **last):
     written(training, *rest, **last)

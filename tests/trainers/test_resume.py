@@ -334,3 +334,14 @@ def test_a_kill_at_the_end_leaves_nothing_that_a_sweep_would_skip(
 
 def _stop(*_: object) -> None:
     raise Stop
+
+
+def test_half_a_state_that_a_kill_left_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "run.h5"
+    with pytest.raises(Stop):
+        begin(TINY, path, stop_at(2500), quiet)
+    left = resume_folder(path) / ".000000003000.npz.0a1b2c3d.part"
+    left.touch()
+    with pytest.raises(Stop):
+        resume(path, stop_at(3500))
+    assert not left.exists()
