@@ -181,19 +181,15 @@ class Learner:
 
     @torch.no_grad()
     def features(self, observations: Tensor) -> Tensor:
-        """The encoder's outputs (n, n_features) as updates have them, without gradient."""
+        """The encoder's maps as updates have them, without gradient."""
         return self.encode(observations)
 
     def encode(self, observations: Tensor) -> Tensor:
-        """The encoder's outputs (n, n_features) of stacked uint8 observations (n, c, H, W)."""
+        """The encoder's maps (n, channels, h, w) of stacked uint8 observations (n, c, H, W)."""
         pixels = observations.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._halves):
             maps = self._maps(pixels)
-        if maps.requires_grad:  # a gradient in the other layout makes ReLU's backward 20x slower
-            maps.register_hook(  # type: ignore[no-untyped-call]
-                lambda grad: grad.contiguous(memory_format=torch.channels_last)
-            )
-        return maps.flatten(1).float()  # laid out anew in half precision: half the bytes
+        return maps.float()
 
     def _maps(self, pixels: Tensor) -> Tensor:
         """The encoder's maps with the pixels' scale taken into the first convolution.

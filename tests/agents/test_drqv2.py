@@ -36,6 +36,22 @@ def test_parameter_counts_are_the_published_ones() -> None:
     }
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_maps_give_what_their_flat_features_give(small: DrQV2Agent, layout) -> None:
+    """Values, and gradients in the maps and in the trunk's weight, in float64."""
+    critic = small.double().critic
+    maps = torch.randn(6, 4, 3, 3, dtype=torch.float64)
+    actions = torch.rand(6, SMALL["action_dim"], dtype=torch.float64)
+    found = []
+    for features in (maps.contiguous(memory_format=layout), maps.flatten(1)):
+        features.requires_grad_()
+        values = torch.cat(critic(features, actions))
+        gradients = torch.autograd.grad(values.sum(), [critic.trunk[0].weight, features])
+        found.append((values, gradients[0], gradients[1].flatten(1)))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_every_layer_has_the_papers_size() -> None:
     agent = DrQV2Agent.from_config(PAPER)
     sizes: dict[str, int] = {}
