@@ -19,13 +19,14 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "LeakyReLU": ("negative_slope",),
 }
 """What a module computes beside its tensors, by its class; the shapes of tensors say the rest."""
-SAME = {"DenseParallel": "Linear"}
-"""Classes of one's own that compute what another does: A-LIX's two linear maps in one tensor."""
+SAME = {"DenseParallel": "Linear", "Projection": "Linear"}
+"""Classes that compute what another does: A-LIX's two linear maps in one tensor, our trunks'."""
 
 
 def class_of(module: Any) -> str:
-    """The name of a described object's class, without its module's."""
-    return module.path.rpartition(".")[2] if isinstance(module, Inert) else type(module).__name__
+    """The name of a described object's class, without its module's, or of the one it is like."""
+    name = module.path.rpartition(".")[2] if isinstance(module, Inert) else type(module).__name__
+    return SAME.get(name, name)
 
 
 def children(module: Any) -> Mapping[str, Any]:
@@ -133,7 +134,7 @@ def own_tensors(module: Any, own: nn.Module, name: str) -> str | None:
 
 def _differs(module: Any, own: nn.Module, name: str) -> str | None:
     kind, needed = class_of(module), class_of(own)
-    if SAME.get(kind, kind) != needed:
+    if kind != needed:
         return f"{name} is {kind}, needed {needed}"
     state = mapping(module.state)
     if extra := own_tensors(module, own, name):
