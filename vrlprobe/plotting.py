@@ -138,8 +138,8 @@ def probe(
     _check_by(by)
     if not _is_curve(result):
         raise SampleError(
-            "a curve needs several frames, this result has one of each run: probe with --frames "
-            "all, or draw it with `vrlprobe plot layers`"
+            "a curve needs several frames, this result has one of each run: probe all frames, or "
+            "draw its layers (plotting.layers, `vrlprobe plot layers`)"
         )
     names = _components(result, components, _telling(result))
     drawn = _rows(result, names, by, good, bad)
@@ -214,7 +214,7 @@ def cohort(cohorts: xr.Dataset | Mapping[str, xr.Dataset]) -> Plot:
         if "group" in result.dims:
             warnings.warn(
                 f"{name} is grouped by {result.attrs.get('by')}, all its runs are drawn as one: "
-                "plot transplant draws the groups",
+                "plotting.transplant (`vrlprobe plot transplant`) draws the groups",
                 UserWarning,
                 stacklevel=2,
             )
@@ -255,7 +255,8 @@ def transplant(result: xr.Dataset) -> Plot:
     check_kind(result, "cohort")
     if "group" not in result.dims:
         raise SampleError(
-            "this cohort is not grouped: make it with vrlprobe cohort --by init RUN… -o FILE"
+            "this cohort is not grouped by init: make it so (studies.cohort(runs, by='init'), "
+            "`vrlprobe cohort --by init`)"
         )
     return Plot(transplant_figure.draw(result), result)
 

@@ -296,7 +296,7 @@ def _check_made_alike(first_name: str, first: xr.Dataset, name: str, other: xr.D
     if other.attrs.get("samples") != first.attrs.get("samples"):
         raise FormatError(
             f"{first_name} and {name} were made on different samples, so they cannot be "
-            "compared: make them again with one --samples set"
+            "compared: make them again on one sample set"
         )
 
 

@@ -120,15 +120,15 @@ def samples_for(
         return make_samples(sources), keep_own
     if len(runs) > 1:
         raise SampleError(
-            "several runs are compared on one sample set: make one with `vrlprobe samples RUN… "
-            "-o set.h5` and give it as --samples set.h5, or give run files there"
+            "several runs are compared on one sample set: give `samples`, a set "
+            "(vrlprobe.make_samples, `vrlprobe samples RUN… -o set.h5`) or well-performing runs"
         )
     found = make_samples(runs)
     for phrase in weak_runs(runs):
         _warn(f"its own rollouts are not those of a well-performing agent: {phrase}")
     _warn(
         f"no sample set: the figures of {runs[0].path.name} are of its own rollouts, so not "
-        "comparable with other runs' (--samples takes a set or well-performing runs)"
+        "comparable with other runs' (`samples` takes a set or well-performing runs)"
     )
     return found, True
 

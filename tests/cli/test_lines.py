@@ -5,6 +5,14 @@ import subprocess
 import sys
 
 import h5py
+import pytest
+
+from vrlprobe.cli import grid as transplanting
+from vrlprobe.cli import importing
+from vrlprobe.cli import probe as probing
+from vrlprobe.cli.group import as_options
+from vrlprobe.errors import TransplantError
+from vrlprobe.studies import transplant
 
 
 def vrlprobe(*arguments, **environment):
@@ -58,3 +66,18 @@ sys.exit("numpy" in sys.modules or "torch" in sys.modules)
 def test_a_typo_of_a_metric_is_told_the_nearest(call):
     told = call("collapse", "a.h5", "--threshold", "actionspread=1")
     assert "no metric 'actionspread' is read here (did you mean action_spread?)" in told.stderr
+
+
+def test_arguments_that_a_message_names_are_the_commands_options(call, tmp_path):
+    """The library speaks of its arguments: a notebook has no options."""
+    with pytest.raises(TransplantError, match=r"to draw donors from \(`runs`\)"):
+        transplant("good", "bad", runs=tmp_path / "none")
+    command = importing.import_
+    assert as_options("give `frames`, one for each", command) == "give --frame, one for each"
+    assert as_options("none (`episodes=0`)", command) == "none (--episodes 0)"
+    assert as_options("keep them (`keep_own=True`)", probing.probe) == "keep them (--keep-own)"
+    assert as_options('probe `frames="all"`', probing.probe) == "probe --frames all"
+    assert as_options("`good`", transplanting.grid) == "--good-return"  # --good is a run there
+    assert as_options("`vrltrain resume`, `window`", probing.probe) == "`vrltrain resume`, `window`"
+    told = call("transplant", "--cnn", "good", "--mlp", "bad", "--runs", tmp_path / "none")
+    assert told.stderr.endswith("to draw donors from (--runs)\n")

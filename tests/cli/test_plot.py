@@ -81,7 +81,7 @@ def test_wrong_input_is_one_line(call, results, make_run) -> None:
 def test_results_on_different_samples_are_not_compared(call, results) -> None:
     save_result(probed(runs=("x",)).assign_attrs(samples="def"), results / "other.nc")
     done = call("plot", "probe", "two.nc", "other.nc", "-o", "a.png")
-    failed(done, "different samples", "--samples")
+    failed(done, "different samples", "one sample set")
 
 
 def test_what_is_drawn_of_a_probe_is_what_its_own_option_draws(call, make_run) -> None:

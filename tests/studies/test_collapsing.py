@@ -103,7 +103,7 @@ def test_the_fixtures_are_what_they_are_called() -> None:
 
 def test_a_window_that_nobody_knows_is_asked_for(make_run) -> None:
     with open_run(make_run("bare.h5", frames=FRAMES[:4])) as run:
-        with pytest.raises(SampleError, match="--window"):
+        with pytest.raises(SampleError, match="`window`"):
             collapse([run])
         assert collapse([run], window=1000)[0].word == "healthy"
         for study in (collapse, rule):

@@ -184,7 +184,7 @@ def test_an_end_by_return_needs_no_window(make_run) -> None:
     opened = [open_run(path) for path in paths]
     found = foretell(opened, outcome="not good", good=100.0, bad=5.0)
     assert found["verdict"].values.tolist() == [""] * 4
-    with pytest.raises(SampleError, match="--window"):
+    with pytest.raises(SampleError, match="`window`"):
         foretell(opened)
     for run in opened:
         run.close()

@@ -85,7 +85,7 @@ class TestCache:
 
     def test_a_folder_that_cannot_be_written(self, other, samples, tmp_path):
         (tmp_path / "file").write_text("")
-        with pytest.warns(UserWarning, match="parts cannot be kept in .*--cache"):
+        with pytest.warns(UserWarning, match="parts cannot be kept in .*`cache` takes"):
             found = probe(other, samples, cache=tmp_path / "file", layers=["mlp0"], max_atoms=1)
         assert found.identical(probe(other, samples, layers=["mlp0"], max_atoms=1))
 

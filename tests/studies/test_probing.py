@@ -159,7 +159,7 @@ class TestWhoseSamples:
         assert json.loads(kept.attrs["arguments"])["keep_own"]
 
     def test_a_set_from_the_probed_run_alone(self, good):
-        with pytest.raises(SampleError, match=r"is from seed1\.h5 itself: .*--keep-own"):
+        with pytest.raises(SampleError, match=r"is from seed1\.h5 itself: .*`keep_own=True`"):
             probe(good[0], make_samples(good[:1]))
 
     def test_a_lone_run_without_a_set(self, good):

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import track
 from threadpoolctl import threadpool_limits
 
+from vrlprobe.cli.group import as_options
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.format.opening import open_logged
 from vrlprobe.format.reader import Run, open_run
@@ -111,9 +112,11 @@ def _one_thread_to_come() -> Iterator[None]:
 @contextmanager
 def warnings_on_stderr() -> Iterator[None]:
     """Show the package's warnings as lines of a command."""
+    context = click.get_current_context(silent=True)
+    command = context.command if context else None
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        click.echo(f"warning: {message}", err=True)
+        click.echo(f"warning: {as_options(str(message), command)}", err=True)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)

@@ -1,5 +1,6 @@
 """What every command shares: errors as one line, interrupts without a traceback."""
 
+import re
 import sys
 from io import TextIOWrapper
 from typing import Any, NoReturn
@@ -11,6 +12,8 @@ from vrlprobe.errors import VrlprobeError
 
 ALLOCATOR = "DefaultCPUAllocator"
 """How torch's errors call the processor's memory."""
+ARGUMENT = re.compile(r'`([a-z_]+)(?:="?(\w+)"?)?`')
+"""How a message of the library spells an argument: `window`, `frames="all"`."""
 
 
 class CleanGroup(click.Group):
@@ -32,7 +35,8 @@ class CleanGroup(click.Group):
             except Exception as error:
                 if asked_to_end():  # an import that is interrupted may raise ImportError
                     _stop()
-                if (told := _told(ctx, error)) is None:
+                command = self.get_command(ctx, ctx.invoked_subcommand or "")
+                if (told := _told(ctx, command, error)) is None:
                     raise
                 click.echo(told, err=True)
                 sys.exit(error.exit_code if isinstance(error, click.UsageError) else 1)
@@ -43,17 +47,17 @@ def _stop() -> NoReturn:
     sys.exit(130)
 
 
-def _told(ctx: click.Context, error: Exception) -> str | None:
+def _told(ctx: click.Context, command: click.Command | None, error: Exception) -> str | None:
     """The line that an error of the user's, or of the machine, ends with; None for any other."""
     match error:
         case click.exceptions.NoArgsIsHelpError() | BrokenPipeError():
             return None
         case click.UsageError():
-            command = error.ctx.command_path if error.ctx else ctx.command_path
+            path = error.ctx.command_path if error.ctx else ctx.command_path
             text = " ".join(error.format_message().split()).rstrip(".")
-            return f"{command}: {text} (see {command} --help)"
+            return f"{path}: {text} (see {path} --help)"
         case VrlprobeError():
-            return f"{ctx.info_name}: {error}"
+            return f"{ctx.info_name}: {as_options(str(error), command)}"
         case MemoryError() | RuntimeError() if _is_want_of_memory(error):
             reason = str(error).partition("\n")[0].rpartition(f"{ALLOCATOR}: ")[2]
             return f"{ctx.info_name}: not enough memory: {reason}"
@@ -61,6 +65,37 @@ def _told(ctx: click.Context, error: Exception) -> str | None:
             where = f"{error.filename}: " if error.filename else ""
             return f"{ctx.info_name}: {where}{error.strerror or error}"
     return None
+
+
+def as_options(message: str, command: click.Command | None) -> str:
+    """A message of the library, in which arguments are named, with a command's options instead.
+
+    `frames="all"` becomes --frames all; what is none of the command's options stays as it is.
+    """
+    options = _options(command)
+
+    def spelled(found: re.Match[str]) -> str:
+        name, value = found.groups()
+        if name not in options:
+            return found[0]
+        flag = max(options[name].opts, key=len)
+        return flag if value is None or options[name].is_flag else f"{flag} {value}"
+
+    return ARGUMENT.sub(spelled, message)
+
+
+def _options(command: click.Command | None) -> dict[str, click.Option]:
+    """A command's options, or those of a group's commands, by the arguments that they give.
+
+    An argument is called as its option, or as the variable that takes it.
+    """
+    if isinstance(command, click.Group):
+        every = [_options(part) for part in command.commands.values()]
+        return {name: option for options in every for name, option in options.items()}
+    options = [item for item in getattr(command, "params", []) if isinstance(item, click.Option)]
+    by_variable = {item.name or "": item for item in options}
+    by_flag = {max(item.opts, key=len)[2:].replace("-", "_"): item for item in options}
+    return by_flag | by_variable
 
 
 def _is_want_of_memory(error: Exception) -> bool:

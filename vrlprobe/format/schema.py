@@ -221,7 +221,7 @@ def _check_names(layout: Layout) -> None:
         raise FormatError("a run needs at least one parameter")
     taken = [*layout.log, *layout.coords, "frame"]
     if double := {name for name in taken if taken.count(name) > 1}:
-        raise FormatError(f"log name {sorted(double)[0]!r} is used twice (`frame` is always there)")
+        raise FormatError(f"log name {sorted(double)[0]!r} is used twice ('frame' is always there)")
     for name, dims in layout.log.items():
         if unknown := [dim for dim in dims if dim not in layout.coords]:
             raise FormatError(

@@ -50,7 +50,7 @@ def class_ends(
     if upper is None or lower is None:
         raise SampleError(
             f"the result does not say from which return {run} is good and up to which it is "
-            "bad: give both (--good, --bad)"
+            "bad: give both (`good`, `bad`)"
         )
     try:
         check_finite(good=upper, bad=lower)
@@ -161,7 +161,7 @@ def _class_mean(name: str, part: xr.Dataset, seed: int) -> xr.Dataset:
     if not shared.any():
         raise SampleError(
             f"the {name} runs {', '.join(part['run'].values)} were probed at no common frame: "
-            "probe them at the same --frames"
+            "probe them at the same frames"
         )
     dims = ("frame", "layer", "component")
     errors = part["test_mse"].where(shared).transpose("run", *dims)

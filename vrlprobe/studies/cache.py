@@ -89,7 +89,7 @@ class Parts:
     def _give_up(self, error: OSError) -> None:
         warnings.warn(
             f"parts cannot be kept in {self._folder} ({error.strerror}), so an interrupted call "
-            "starts again: --cache takes another folder",
+            "starts again: `cache` takes another folder",
             stacklevel=3,
         )
         self._folder = None

@@ -63,7 +63,7 @@ def _known(run: "Run | Record", found: Any) -> int:
     if not found:
         raise SampleError(
             f"{run.path.name} does not record at which frame its exploration noise has decayed: "
-            "give it (--window)"
+            "give it (`window`)"
         )
     return int(found)
 
@@ -237,7 +237,7 @@ def _check_readings(run: "Run | Record", applied: Rule, first: Readings) -> None
         raise SampleError(
             f"{run.path.name} has {count} readings of {applied.sign.name} in the first "
             f"{applied.window:,} frames, the rule wants {applied.consecutive} in a row: it would "
-            "reset whatever happens (--window, --consecutive)"
+            "reset whatever happens (`window`, `consecutive`)"
         )
 
 

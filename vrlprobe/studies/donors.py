@@ -175,7 +175,7 @@ class Pool:
         tasks = sorted({str(run.config.get("task")) for run in runs})
         if self._task is None and len(tasks) > 1:
             raise TransplantError(
-                f"the runs to draw from are of {' and '.join(tasks)}: choose one task (--task)"
+                f"the runs to draw from are of {' and '.join(tasks)}: choose one task (`task`)"
             )
         if self._task not in (None, *tasks):
             raise TransplantError(f"no run of {self._task}: there are {', '.join(tasks) or 'none'}")
@@ -188,7 +188,7 @@ class Pool:
             return [path_of(place) for place in self._runs]
         folder = Path(self._runs)
         if not folder.is_dir():
-            raise TransplantError(f"there is no folder {folder} to draw donors from (--runs)")
+            raise TransplantError(f"there is no folder {folder} to draw donors from (`runs`)")
         return sorted(folder.glob("*.h5"))
 
     def _usable(self, path: Path) -> Run | None:

@@ -49,7 +49,7 @@ def escapes(measured: xr.Dataset) -> xr.Dataset:
     """
     if measured.attrs.get("samples") == "own":
         raise SampleError(
-            "measured on each checkpoint's own rollout, one set for all is needed: --samples SET"
+            "measured on each checkpoint's own rollout: measure all of them on one sample set"
         )
     stage = _stages(measured)
     columns = _columns(measured)
@@ -96,8 +96,8 @@ def _check_measured(measured: xr.Dataset, escape: xr.DataArray) -> None:
         begin = measured["stage_begin"].sel(run=run, frame=frame).item()
         if begin != frame:
             raise SampleError(
-                f"{run} came out of collapse at {begin:,} frames, which was not measured: do so at "
-                "every checkpoint (vrlprobe metrics --frames all)"
+                f"{run} came out of collapse at {begin:,} frames, which was not measured: measure "
+                "every checkpoint"
             )
 
 

@@ -83,7 +83,7 @@ def film(
         ]
     shapes = [strip.shape[1:] for strip in strips]
     shared(
-        shapes, [shot[1] for shot in shots], "image size", "one strip", hint="--size renders anew"
+        shapes, [shot[1] for shot in shots], "image size", "one strip", hint="`size` renders anew"
     )
     return xr.Dataset(
         {"image": (("row", "time", "y", "x", "colour"), np.stack(strips))},

@@ -132,7 +132,7 @@ def run_class(
     bad = number(run, "bad_return") if bad is None else bad
     if good is None or bad is None:
         raise SampleError(
-            f"{run.path.name} records no good_return and bad_return: give them (--good, --bad)"
+            f"{run.path.name} records no good_return and bad_return: give them (`good`, `bad`)"
         )
     try:
         return classify(final, float(good), float(bad))

@@ -36,7 +36,7 @@ def group_of(run: Run | Record, by: str) -> str:
         near = difflib.get_close_matches(by, [*run.config, "init"], 1)
         guess = f" (did you mean {near[0]}?)" if near else ""
         raise SampleError(
-            f"{run.path.name} has no setting {by!r}: --by takes one of its config{guess}"
+            f"{run.path.name} has no setting {by!r}: `by` takes one of its config{guess}"
         )
     return str(run.config.get(by, "")) or (SCRATCH if by == "init" else "none")
 

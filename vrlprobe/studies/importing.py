@@ -166,10 +166,10 @@ def _in_order(
         _check_alike(checkpoint, path, like, files[0])
         frame = frames[place] if frames is not None else _frame(checkpoint, path, len(files))
         if not 0 <= frame < MOST_STEPS:
-            raise FormatError(f"{path}: frame {frame} is beyond any training (--frame)")
+            raise FormatError(f"{path}: frame {frame} is beyond any training (`frames`)")
         if frame in found:
             raise FormatError(
-                f"{found[frame]} and {path} are both at frame {frame}: give --frame for each"
+                f"{found[frame]} and {path} are both at frame {frame}: give `frames`, one for each"
             )
         found[frame] = path
     return sorted(found.items())
@@ -182,7 +182,9 @@ def _frame(checkpoint: Checkpoint, path: Path, n_files: int) -> int:
     if numbers := NUMBERED.findall(path.stem):
         return int(numbers[-1])
     if n_files > 1:
-        raise FormatError(f"{path} does not say at which frame it was saved: give --frame for each")
+        raise FormatError(
+            f"{path} does not say at which frame it was saved: give `frames`, one for each"
+        )
     return 0
 
 

@@ -53,7 +53,7 @@ class Rows:
         if not len(self.rows["test"]):
             raise SampleError(
                 f"every test episode of the sample set is from {run.path.name} itself: add runs "
-                "to the set, or keep them with --keep-own"
+                "to the set, or keep them (`keep_own=True`)"
             )
 
     def __len__(self) -> int:

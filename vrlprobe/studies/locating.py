@@ -103,7 +103,7 @@ def _last_convolution(run: "Run", agent: Any) -> str:
     if not named:
         raise UnknownLayerError(
             f"{run.path.name} has no layer called cnn1, cnn2 …: name its convolutional ones "
-            f"(--layers), there are {', '.join(agent.layers)}"
+            f"(`layers`), there are {', '.join(agent.layers)}"
         )
     return named[-1]
 

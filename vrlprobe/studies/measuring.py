@@ -215,8 +215,8 @@ class _Own:
         self.count = min(n_samples, fewest)
         if not self.count:
             raise SampleError(
-                f"{name} recorded no images at frame {frame}: give --samples a sample "
-                "set or well-performing runs, or choose other --frames"
+                f"{name} recorded no images at frame {frame}: give `samples`, a set or "
+                "well-performing runs, or choose other `frames`"
             )
 
     def observations(self, run: "Run", frame: int) -> npt.NDArray[np.uint8]:

@@ -116,7 +116,7 @@ class Played(_Open):
             raise FormatError(
                 f"an agent that takes {channels} x {height} x {width} images and gives "
                 f"{list(agent.layers)[-1]} cannot play {task}: give it observations as arrays "
-                "(--observations), or none (--episodes 0)"
+                "(`observations`), or none (`episodes=0`)"
             )
         self._count, self._seed, self._track = count, seed, track
         self.render = checkpoint.render
@@ -133,7 +133,7 @@ class Played(_Open):
             env.close()
             raise FormatError(
                 f"the agent has {n_actions} actions, {task} takes {env.n_actions}: which task was "
-                "it trained on? (--task)"
+                "it trained on? (`task`)"
             )
         env.reset()
         self.provenance = {"renderer": env.renderer}

@@ -138,7 +138,7 @@ def probe(
     if len({part.without for part in rows}) > 1:
         warnings.warn(
             "the runs are tested on different episodes, as each one's own are left out: take a set "
-            "to which none of them contributed, or keep their own (--keep-own)",
+            "to which none of them contributed, or keep their own (`keep_own=True`)",
             stacklevel=2,
         )
     settings = ProbeSettings(kind, max_atoms, min_active, device)

@@ -183,8 +183,7 @@ class _Assembly:
         self._others = {name: Wish.parse(text) for name, text in layers.items()}
         if whole := sorted(self._others.keys() & {"cnn", "mlp", "critic"}):
             raise TransplantError(
-                f"{whole[0]} is no single piece: name its donor by itself ({whole[0]}=, "
-                f"--{whole[0]})"
+                f"{whole[0]} is no single piece: name its donor by itself (`{whole[0]}`)"
             )
         if critic not in FOLLOWS:
             self._others["critic"] = Wish.parse(critic)
