@@ -1,5 +1,6 @@
 """`vrlprobe metrics`: rank, correlation, dead units, gradient norm of every checkpoint."""
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -70,7 +71,7 @@ def metrics(
             layers=split_list(layers),
             n_samples=n_samples,
             dormant_threshold=dormant_threshold,
-            track=progress,
+            track=partial(progress, what="measuring"),
         )
         save_result(result, output)
     click.echo("\n\n".join(describe(result.sel(run=name)) for name in result["run"].values))

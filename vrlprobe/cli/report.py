@@ -1,6 +1,7 @@
 """`vrlprobe report`: one page about a cohort that opens anywhere."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -53,7 +54,8 @@ def report(
         opened = session.logged(runs)
         named = result(probe_paths, "probe") if probe_paths else None
         probes = _beside(opened) if named is None else parts_of(named, opened)
-        page = report_page(opened, probes, good=good, bad=bad, window=window, track=progress)
+        track = partial(progress, what="filming")
+        page = report_page(opened, probes, good=good, bad=bad, window=window, track=track)
     write_page(page, output)
     pairs = zip(opened, probes, strict=True)
     missing = sum(result is None for run, result in pairs if isinstance(run, Run))
