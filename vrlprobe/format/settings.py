@@ -1,7 +1,7 @@
 """Numbers in a run's config, which other programs may have written."""
 
 import math
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 from vrlprobe.errors import FormatError
 
@@ -10,19 +10,15 @@ if TYPE_CHECKING:
     from vrlprobe.format.record import Record
 
 
-@overload
-def number(run: "Run | Record", name: str, default: float) -> float: ...
-@overload
-def number(run: "Run | Record", name: str, default: None = None) -> float | None: ...
-def number(run: "Run | Record", name: str, default: float | None = None) -> float | None:
-    """A setting that is a number; the default where it is missing or null.
+def number(run: "Run | Record", name: str) -> float | None:
+    """A setting that is a number; None where it is missing or null.
 
     Raises:
         FormatError: it is something else.
     """
     value = run.config.get(name)
     if value is None:
-        return default
+        return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise FormatError(f"{run.path}: its config has {name} {value!r}, needed is a number")
     return float(value)
