@@ -5,12 +5,13 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import matplotlib as mpl
 import xarray as xr
 from matplotlib.figure import Figure
 
+from vrlprobe.cohort import Class
 from vrlprobe.envs import reward_components
 from vrlprobe.errors import FormatError, SampleError, VrlprobeError
 from vrlprobe.figures import atoms as atoms_figure
@@ -48,6 +49,8 @@ __all__ = [
     "transplant",
 ]
 
+By = Literal["class", "run"]
+"""What has a row or a panel of its own."""
 PANELS = 3
 """Components drawn over training where none are named."""
 FORETELL_LINES = 4
@@ -117,7 +120,7 @@ def probe(
     result: xr.Dataset,
     *,
     components: Names = None,
-    by: Literal["class", "run"] | None = None,
+    by: By | None = None,
     good: float | None = None,
     bad: float | None = None,
 ) -> Plot:
@@ -151,7 +154,7 @@ def layers(
     *,
     components: Names = None,
     frame: int | None = None,
-    by: Literal["class", "run"] = "run",
+    by: By = "run",
     good: float | None = None,
     bad: float | None = None,
 ) -> Plot:
@@ -226,7 +229,7 @@ def order(
     result: xr.Dataset,
     *,
     components: Names = None,
-    only: Literal["good", "middle", "bad"] | None = None,
+    only: Class | None = None,
     good: float | None = None,
     bad: float | None = None,
 ) -> Plot:
@@ -308,8 +311,8 @@ def film(result: xr.Dataset) -> Plot:
 
 
 def _check_by(by: str | None) -> None:
-    if by not in (None, "class", "run"):
-        raise ValueError(f"rows and panels are by class or run, not {by!r}")
+    if by not in (None, *get_args(By)):
+        raise ValueError(f"rows and panels are by {' or '.join(get_args(By))}, not {by!r}")
 
 
 def _components(result: xr.Dataset, wanted: Names, default: Sequence[str] = ()) -> list[str]:

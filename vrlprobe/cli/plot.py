@@ -1,7 +1,7 @@
 """`vrlprobe plot`: every figure from the results, or runs, that it draws."""
 
 from pathlib import Path
-from typing import Literal
+from typing import get_args
 
 import click
 import xarray as xr
@@ -25,9 +25,11 @@ from vrlprobe.cli.drawing import (
 )
 from vrlprobe.cli.film import film
 from vrlprobe.cli.inputs import named, names_option, result, results
+from vrlprobe.cohort import CLASSES, Class
+from vrlprobe.plotting import By
 from vrlprobe.selection import choose
 
-Class = Literal["good", "middle", "bad"]
+by_choice = click.Choice(get_args(By))
 
 
 @click.group()
@@ -43,7 +45,7 @@ def plot() -> None:
 @components_option
 @layers_option
 @runs_option
-@click.option("--by", type=click.Choice(["class", "run"]), help="A row each.  [default: class]")
+@click.option("--by", type=by_choice, help="A row each.  [default: class]")
 @class_options
 def probe(
     inputs: tuple[Path, ...],
@@ -52,7 +54,7 @@ def probe(
     components: str | None,
     layers: str | None,
     runs: str | None,
-    by: Literal["class", "run"] | None,
+    by: By | None,
     good: float | None,
     bad: float | None,
 ) -> None:
@@ -84,7 +86,7 @@ def probe_result(inputs: tuple[Path, ...], runs: str | None, layers: str | None)
 @layers_option
 @runs_option
 @click.option("--frame", help="Of the checkpoints drawn.  [default: each run's last]")
-@click.option("--by", type=click.Choice(["class", "run"]), help="A panel each.  [default: run]")
+@click.option("--by", type=by_choice, help="A panel each.  [default: run]")
 @class_options
 def layers(
     inputs: tuple[Path, ...],
@@ -94,7 +96,7 @@ def layers(
     layers: str | None,
     runs: str | None,
     frame: str | None,
-    by: Literal["class", "run"] | None,
+    by: By | None,
     good: float | None,
     bad: float | None,
 ) -> None:
@@ -178,7 +180,7 @@ def cohort(inputs: tuple[Path, ...], output: Path, data: Path | None, names: str
 @components_option
 @layers_option
 @runs_option
-@click.option("--only", type=click.Choice(["good", "middle", "bad"]), help="Runs of this class.")
+@click.option("--only", type=click.Choice(CLASSES), help="Runs of this class.")
 @class_options
 def order(
     inputs: tuple[Path, ...],

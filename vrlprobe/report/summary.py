@@ -3,8 +3,7 @@
 import xarray as xr
 
 from vrlprobe.cohort import CLASSES, FEWEST
-
-WORDS = ("healthy", "escaped", "stuck", "undecided")
+from vrlprobe.collapse import WORDS
 
 
 def summary(found: xr.Dataset) -> str:
