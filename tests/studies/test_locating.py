@@ -7,7 +7,6 @@ from vrlprobe.errors import UnknownLayerError
 from vrlprobe.format.reader import open_run
 from vrlprobe.samples import make_samples
 from vrlprobe.studies import probe
-from vrlprobe.studies.fitting import ProbeSettings
 from vrlprobe.studies.locating import atoms
 
 
@@ -25,7 +24,7 @@ def samples(make_run):
 
 
 def test_sparsity_and_score_are_those_of_the_probe(run, samples) -> None:
-    found = atoms(run, samples, layers=("cnn2", "cnn4"), settings=ProbeSettings(max_atoms=6))
+    found = atoms(run, samples, layers=("cnn2", "cnn4"), max_atoms=6)
     probed = probe(run, samples, layers=["cnn2", "cnn4"], max_atoms=6).isel(run=0, frame=0)
     np.testing.assert_array_equal(found["sparsity"], probed["sparsity"])
     np.testing.assert_allclose(found["test_r2"], probed["test_r2"])
@@ -33,7 +32,7 @@ def test_sparsity_and_score_are_those_of_the_probe(run, samples) -> None:
 
 
 def test_the_weights_are_spread_over_what_the_atoms_see(run, samples) -> None:
-    found = atoms(run, samples, layers=("cnn3",), settings=ProbeSettings(max_atoms=6)).isel(layer=0)
+    found = atoms(run, samples, layers=("cnn3",), max_atoms=6).isel(layer=0)
     np.testing.assert_allclose(found["field"].sum(["y", "x"]), found["weight"].sum("atom"))
     seen = found["box"].where(found["unit"] >= 0)
     assert (seen.sel(edge="bottom") - seen.sel(edge="top")).max() == 11
@@ -44,7 +43,7 @@ def test_the_weights_are_spread_over_what_the_atoms_see(run, samples) -> None:
 
 def test_one_atom_weighs_as_much_as_it_correlates(run, samples) -> None:
     """With a single atom the standardised coefficient is the correlation."""
-    found = atoms(run, samples, layers=("cnn4",), settings=ProbeSettings(max_atoms=1))
+    found = atoms(run, samples, layers=("cnn4",), max_atoms=1)
     probed = probe(run, samples, layers=["cnn4"], max_atoms=1).isel(run=0, frame=0, layer=0)
     variance = samples.states[samples.rows("train")].var(axis=0)
     for place, name in enumerate(samples.components):

@@ -48,7 +48,6 @@ def atoms(
         finish(plotting.atoms(kept, components=split_list(components)), output, data)
         return
     from vrlprobe.studies import atoms as study  # with networks: other figures do not wait for it
-    from vrlprobe.studies.fitting import ProbeSettings
 
     with Session() as session:
         (run,) = session.runs(inputs)
@@ -58,7 +57,7 @@ def atoms(
             frame=one_frame(frame),
             layers=split_list(layers),
             components=split_list(components),
-            settings=ProbeSettings("omp", max_atoms),
+            max_atoms=max_atoms,
             keep_own=keep_own,
         )
     finish(plotting.atoms(found), output, data)

@@ -10,6 +10,7 @@ import xarray as xr
 from vrlprobe.activations import feature_major_activations, known_layers
 from vrlprobe.errors import UnknownLayerError
 from vrlprobe.format.opening import Runs, one_run
+from vrlprobe.probes import DEFAULT_MAX_ATOMS
 from vrlprobe.receptive import ReceptiveFields, receptive_fields
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import check_runs, resolve_frame, run_labels, samples_for
@@ -39,7 +40,8 @@ def atoms(
     frame: str | int = "last",
     layers: str | Sequence[str] | None = None,
     components: str | Sequence[str] | None = None,
-    settings: ProbeSettings | None = None,
+    max_atoms: int = DEFAULT_MAX_ATOMS,
+    min_active: int | None = None,
     keep_own: bool = False,
 ) -> xr.Dataset:
     """The activations of convolutional layers that a sparse probe chooses, and what they see.
@@ -49,8 +51,7 @@ def atoms(
         frame: of the checkpoint; "last" or "best" too.
         layers: convolutional ones; if None the last of those called cnn1, cnn2 …
         components: names or aliases of the state's components; all if None.
-        settings: of the sparse probe, as for `probe`.
-        keep_own: test the run on episodes of its own too.
+        max_atoms, min_active, keep_own: as for `probe`.
 
     Returns:
         Dims (layer, component, atom): `unit`, the activation chosen, flat in channel, row, column,
@@ -66,7 +67,7 @@ def atoms(
     samples, keep_own = samples_for([one_run(run)], samples, keep_own)
     check_runs([run], samples)
     at = resolve_frame(run, frame)
-    agent, settings = run.agent(at), settings or ProbeSettings()
+    agent, settings = run.agent(at), ProbeSettings("omp", max_atoms, min_active)
     names = known_layers(agent, _last_convolution(run, agent) if layers is None else layers)
     fields = {name: receptive_fields(agent, name) for name in names}
     rows = Rows(samples, run, samples.columns(components), keep_own)
@@ -76,7 +77,7 @@ def atoms(
     coords: dict[str, Sequence[Any]] = {
         "layer": names,
         "component": rows.components,
-        "atom": range(1, settings.max_atoms + 1),
+        "atom": range(1, max_atoms + 1),
         "edge": ["top", "left", "bottom", "right"],
         "y": range(height),
         "x": range(width),
