@@ -1,6 +1,5 @@
 """Named layers of an agent as arrays, in batches: the input of every analysis."""
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Protocol
@@ -14,7 +13,7 @@ from vrlprobe.agents.base import Layered, check_observations
 from vrlprobe.agents.parts import evaluating
 from vrlprobe.checks import check_at_least
 from vrlprobe.device import device_of
-from vrlprobe.errors import UnknownLayerError
+from vrlprobe.errors import UnknownLayerError, did_you_mean
 
 Activations = dict[str, npt.NDArray[np.float32]]
 
@@ -43,8 +42,7 @@ def known_layers(agent: Layered, layers: str | Iterable[str] | None = None) -> t
         raise UnknownLayerError(f"no layer is asked for: there are {', '.join(table)}")
     for name in wanted:
         if name not in table:
-            near = difflib.get_close_matches(str(name), table, 1)
-            guess = f"did you mean {near[0]}? " if near else ""
+            guess = did_you_mean(name, table)
             raise UnknownLayerError(f"no layer {name!r}: {guess}there are {', '.join(table)}")
     return tuple(name for name in table if name in wanted)
 

@@ -1,5 +1,8 @@
 """The errors that vrlprobe raises on purpose: each message is one line a person can act on."""
 
+import difflib
+from collections.abc import Iterable
+
 LONGEST = 2000
 
 
@@ -57,3 +60,16 @@ class ResumeError(VrlprobeError):
 
 class TransplantError(VrlprobeError):
     """A transplant's donors are missing, or do not fit each other or the training they begin."""
+
+
+def did_you_mean(name: str, known: Iterable[str], form: str = "{} ", most: int = 1) -> str:
+    """What a message of an unknown name adds: `did you mean mlp1? `, or nothing.
+
+    Args:
+        name: what was given.
+        known: what might have been.
+        form: how the question is set off from the words around it.
+        most: names offered.
+    """
+    near = difflib.get_close_matches(str(name), list(known), most)
+    return form.format(f"did you mean {', '.join(near)}?") if near else ""

@@ -4,7 +4,6 @@ A set comes from the final rollouts of well-performing runs (paper, section 4.1)
 to the training, validation or test set: neighbouring images are near copies of each other.
 """
 
-import difflib
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vrlprobe.checks import check_at_least, check_given
-from vrlprobe.errors import SampleError
+from vrlprobe.errors import SampleError, did_you_mean
 from vrlprobe.format.episode import Episode
 from vrlprobe.format.opening import Runs, refuse_twice, run_list
 from vrlprobe.format.settings import number, whole
@@ -153,8 +152,7 @@ class SampleSet:
         found = self.aliases.get(name, name)
         if found in self.components:
             return found
-        near = difflib.get_close_matches(name, [*self.components, *self.aliases], 3)
-        guess = f"did you mean {', '.join(near)}? " if near else ""
+        guess = did_you_mean(name, [*self.components, *self.aliases], most=3)
         raise SampleError(f"no component {name!r}: {guess}there are {', '.join(self.components)}")
 
     @cached_property

@@ -1,13 +1,12 @@
 """What an analysis works on: which frames of which runs, and on which samples."""
 
-import difflib
 import itertools
 import warnings
 from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
-from vrlprobe.errors import FormatError, SampleError, UnknownFrameError
+from vrlprobe.errors import FormatError, SampleError, UnknownFrameError, did_you_mean
 from vrlprobe.format.opening import Runs, run_list
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record
@@ -45,8 +44,7 @@ def resolve_frames(run: Run, frames: Frames) -> list[int]:
         if np.isnan(returns).all():
             raise SampleError(f"{run.path.name} has no returns, so it has no best checkpoint")
         return [there[int(np.nanargmax(returns))]]
-    near = difflib.get_close_matches(frames, ["last", "all", "best"], 1)
-    guess = f" (did you mean {near[0]}?)" if near and "," not in frames else ""
+    guess = did_you_mean(frames, ["last", "all", "best"], " ({})") if "," not in frames else ""
     raise UnknownFrameError(
         f"frames are one of last, all and best, or numbers, not {frames!r}{guess}"
     )
@@ -78,8 +76,7 @@ def choose(
     names = list(dict.fromkeys(asked))
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            guess = f"did you mean {near[0]}? " if near else ""
+            guess = did_you_mean(name, known)
             raise FormatError(f"no {what} {name!r} here: {guess}there are {', '.join(known)}")
     return names or known
 

@@ -1,11 +1,10 @@
 """The architectures that a run's config may name: installed ones, and a script's own."""
 
-import difflib
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
-from vrlprobe.errors import FormatError
+from vrlprobe.errors import FormatError, did_you_mean
 
 GROUP = "vrlprobe.agents"
 _REGISTERED: dict[str, Any] = {}
@@ -25,10 +24,8 @@ def architecture(config: Mapping[str, Any], where: str) -> Any:
     for entry in known.select(name=name):
         return entry.load()
     names = sorted({*known.names, *_REGISTERED})
-    near = difflib.get_close_matches(name, names, 1)
-    guess = f"did you mean {near[0]}? " if near else ""
     raise FormatError(
-        f"{where}: architecture {name!r} is not installed; {guess}known: "
+        f"{where}: architecture {name!r} is not installed; {did_you_mean(name, names)}known: "
         f"{', '.join(names) or 'none'}; one of your own is made known by register_agent"
     )
 

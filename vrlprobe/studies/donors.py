@@ -1,6 +1,5 @@
 """Donors: the checkpoints that give a transplant its parts, by class, by name, or blank."""
 
-import difflib
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from vrlprobe.checks import check_at_least
 from vrlprobe.cohort import CLASSES, Class
-from vrlprobe.errors import TransplantError, UnknownFrameError, VrlprobeError
+from vrlprobe.errors import TransplantError, UnknownFrameError, VrlprobeError, did_you_mean
 from vrlprobe.format.reader import Run, open_run
 from vrlprobe.format.record import is_finished
 from vrlprobe.studies.gathering import run_class
@@ -59,11 +58,9 @@ class Wish:
                 raise TransplantError(f"{name} has no checkpoints: leave out @{at}")
             return cls(name, None, parse_at(at))
         if not os.path.exists(name):
-            near = difflib.get_close_matches(name, WORDS, 1)
-            guess = f"did you mean {near[0]}? " if near else ""
             raise TransplantError(
-                f"no donor {name!r}: {guess}needed {', '.join(WORDS)}, or a run file, with a frame "
-                "perhaps (seed3.h5@100000)"
+                f"no donor {name!r}: {did_you_mean(name, WORDS)}needed {', '.join(WORDS)}, or a "
+                "run file, with a frame perhaps (seed3.h5@100000)"
             )
         return cls("", Path(name), parse_at(at))
 

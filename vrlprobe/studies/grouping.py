@@ -1,6 +1,5 @@
 """Runs grouped by a setting: how many succeed in each group, and how fast."""
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe.cohort import wilson_interval
-from vrlprobe.errors import SampleError
+from vrlprobe.errors import SampleError, did_you_mean
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record
 from vrlprobe.studies.common import BOUNDS, Variables, blank
@@ -33,8 +32,7 @@ def group_of(run: Run | Record, by: str) -> str:
         SampleError: it has no such setting.
     """
     if by not in run.config and by != "init":
-        near = difflib.get_close_matches(by, [*run.config, "init"], 1)
-        guess = f" (did you mean {near[0]}?)" if near else ""
+        guess = did_you_mean(by, [*run.config, "init"], " ({})")
         raise SampleError(
             f"{run.path.name} has no setting {by!r}: `by` takes one of its config{guess}"
         )

@@ -1,9 +1,8 @@
 """Checkpoints by name: a run file and, behind an @, which of its checkpoints."""
 
-import difflib
 import os
 
-from vrlprobe.errors import TransplantError, UnknownFrameError
+from vrlprobe.errors import TransplantError, UnknownFrameError, did_you_mean
 from vrlprobe.format.reader import Run
 from vrlprobe.selection import resolve_frame
 from vrlprobe.studies.collapsing import collapse
@@ -30,8 +29,7 @@ def parse_at(text: str) -> str | int:
     except ValueError:
         value = float("nan")
     if not value.is_integer():
-        near = difflib.get_close_matches(text, CHECKPOINTS, 1)
-        guess = f" (did you mean {near[0]}?)" if near else ""
+        guess = did_you_mean(text, CHECKPOINTS, " ({})")
         raise UnknownFrameError(
             f"a checkpoint is {', '.join(CHECKPOINTS)} or a frame, not {text!r}{guess}"
         )

@@ -1,6 +1,5 @@
 """Agents assembled from donors' parts: the CNN of one, the MLP of another (paper, section 4.2)."""
 
-import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vrlprobe.errors import TransplantError
+from vrlprobe.errors import TransplantError, did_you_mean
 from vrlprobe.format.architectures import architecture
 from vrlprobe.format.filesystem import check_new, replaced_whole
 from vrlprobe.format.reader import Run
@@ -256,8 +255,7 @@ def _by_piece(like: Run, donors: Mapping[str, Donor]) -> dict[str, tuple[Donor, 
     pieces = {name: (part, begins) for part, own in table.items() for name, begins in own.items()}
     for name in donors:
         if name not in pieces and name not in table:
-            near = difflib.get_close_matches(name, pieces, 1)
-            guess = f"did you mean {near[0]}? " if near else ""
+            guess = did_you_mean(name, pieces)
             raise TransplantError(f"no piece {name!r}: {guess}there are {', '.join(pieces)}")
     return {
         name: (donors.get(name, donors[part]), begins) for name, (part, begins) in pieces.items()
