@@ -1,9 +1,8 @@
 """`vrlprobe collapse`: is a run stuck, since when, and what the reset rule would have done."""
 
-import difflib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from math import inf, isfinite
 from pathlib import Path
@@ -15,6 +14,7 @@ import xarray as xr
 from vrlprobe.cli.common import FILE, Session, samples_option
 from vrlprobe.cli.table import aligned
 from vrlprobe.collapse import CONSECUTIVE, GRADIENT, LOGGED, SIGNS, Sign, Verdict
+from vrlprobe.errors import did_you_mean
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record
 from vrlprobe.selection import run_labels
@@ -71,29 +71,23 @@ def collapse(
         raise click.UsageError("--rule reads the logs once: it takes no --follow and no --samples")
     if not rule and (metric or consecutive):
         raise click.UsageError("--metric and --consecutive are the rule's: give --rule, too")
-    metric, consecutive = metric or GRADIENT.name, consecutive or CONSECUTIVE
     given = _thresholds(thresholds)
-    asked = {sign.name for sign in SIGNS} - {sign.name for sign in LOGGED}
-    if not (rule or sample_paths) and (idle := sorted(asked & given.keys())):
-        raise click.UsageError(f"{idle[0]} is read of networks that see --samples: give them, too")
-    read = [sign for sign in SIGNS if not rule or sign in LOGGED or sign.name == metric]
-    signs = tuple(replace(s, threshold=given.pop(s.name, s.threshold)) for s in read)
-    sign = _rule_sign(metric, signs, given) if rule else GRADIENT
-    if given:
-        name = next(iter(given))
-        near = difflib.get_close_matches(name, [one.name for one in signs], 1)
-        guess = f" (did you mean {near[0]}?)" if near else ""
-        raise click.BadParameter(
-            f"no metric {name!r} is read here{guess}", param_hint="--threshold"
-        )
     with Session() as session:
-        opened = session.logged(runs)
         if rule:
+            sign, consecutive = _rule_sign(metric, given), consecutive or CONSECUTIVE
+            signs = _with_thresholds(LOGGED, given)
+            _refuse_unread(given, [*signs, sign])
+            opened = session.logged(runs)
             found = apply_rule(
-                opened, window=window, sign=sign, consecutive=consecutive, signs=signs[:2]
+                opened, window=window, sign=sign, consecutive=consecutive, signs=signs
             )
             click.echo(_rule_json(found) if as_json else describe_rule(found, sign, consecutive))
             return
+        if not sample_paths:
+            _refuse_unseen(given)
+        signs = _with_thresholds(SIGNS, given)
+        _refuse_unread(given, signs)
+        opened = session.logged(runs)
         samples = session.samples(sample_paths)
         if samples and (records := [run.path.name for run in opened if isinstance(run, Record)]):
             click.echo(f"warning: records have no networks to ask: {', '.join(records)}", err=True)
@@ -122,15 +116,39 @@ def _thresholds(given: Sequence[str]) -> dict[str, float]:
     return found
 
 
-def _rule_sign(metric: str, signs: Sequence[Sign], given: dict[str, float]) -> Sign:
-    """What the rule reads, its threshold taken out of those given; healthy is above it."""
-    known = next((sign for sign in signs if sign.name == metric), None)
-    if known is None and metric not in given:
+def _with_thresholds(signs: Sequence[Sign], given: Mapping[str, float]) -> list[Sign]:
+    """Signs with the thresholds given for them."""
+    return [replace(sign, threshold=given.get(sign.name, sign.threshold)) for sign in signs]
+
+
+def _rule_sign(metric: str | None, given: Mapping[str, float]) -> Sign:
+    """What the rule reads; of a metric that is no sign of its own, above is healthy."""
+    name = metric or GRADIENT.name
+    known = [sign for sign in SIGNS if sign.name == name]
+    if not known and name not in given:
         raise click.UsageError(
-            f"{metric} has no threshold of its own: give the one above which a run is kept "
-            f"(--threshold {metric}=VALUE)"
+            f"{name} has no threshold of its own: give the one above which a run is kept "
+            f"(--threshold {name}=VALUE)"
         )
-    return known or Sign(metric, given.pop(metric))
+    return _with_thresholds(known or [Sign(name, given[name])], given)[0]
+
+
+def _refuse_unseen(given: Mapping[str, float]) -> None:
+    """Raise UsageError for a threshold of what only networks show, where none is asked."""
+    logged = {sign.name for sign in LOGGED}
+    if idle := sorted(sign.name for sign in SIGNS if sign.name in given.keys() - logged):
+        raise click.UsageError(f"{idle[0]} is read of networks that see --samples: give them, too")
+
+
+def _refuse_unread(given: Mapping[str, float], signs: Sequence[Sign]) -> None:
+    """Raise BadParameter for a threshold of a metric that is none of the signs."""
+    read = [sign.name for sign in signs]
+    for name in given:
+        if name not in read:
+            guess = did_you_mean(name, read, " ({})")
+            raise click.BadParameter(
+                f"no metric {name!r} is read here{guess}", param_hint="--threshold"
+            )
 
 
 def _wait(runs: Sequence[Logged]) -> bool:
