@@ -9,14 +9,12 @@ import pytest
 from dm_control import suite
 
 from vrlprobe.envs import (
-    ALIASES,
-    REWARD_COMPONENTS,
     PixelEnv,
     record_episode,
-    reward_components,
     split_task,
 )
 from vrlprobe.errors import UnknownTaskError, VrlprobeError
+from vrlprobe.tasks import ALIASES, REWARD_COMPONENTS, reward_components
 
 TASKS = ("walker_walk", "hopper_stand", "finger_spin", "cartpole_balance")
 

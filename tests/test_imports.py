@@ -15,6 +15,7 @@ ORDER = (
         "format",
         "results",
         "agents",
+        "tasks",
         "envs",
         "checkpoints",
         "activations",

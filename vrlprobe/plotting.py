@@ -12,7 +12,6 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from vrlprobe.cohort import Class
-from vrlprobe.envs import reward_components
 from vrlprobe.errors import FormatError, SampleError, VrlprobeError
 from vrlprobe.figures import atoms as atoms_figure
 from vrlprobe.figures import cohort as cohort_figure
@@ -32,6 +31,7 @@ from vrlprobe.studies.averaging import by_class, ends_by_class, of_class, return
 from vrlprobe.studies.escaping import escapes
 from vrlprobe.studies.foretelling import best_metrics
 from vrlprobe.studies.ordering import order as order_study
+from vrlprobe.tasks import reward_components
 
 __all__ = [
     "Plot",
