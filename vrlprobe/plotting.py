@@ -1,15 +1,10 @@
 """Every figure from the results that it shows: for notebooks, scripts and `vrlprobe plot`."""
 
-import io
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, get_args
 
-import matplotlib as mpl
 import xarray as xr
-from matplotlib.figure import Figure
 
 from vrlprobe.cohort import Class
 from vrlprobe.errors import FormatError, SampleError, VrlprobeError
@@ -24,8 +19,8 @@ from vrlprobe.figures import order as order_figure
 from vrlprobe.figures import outlook as outlook_figure
 from vrlprobe.figures import probe as probe_figure
 from vrlprobe.figures import transplant as transplant_figure
-from vrlprobe.figures.style import OPTIONS, save_figure
-from vrlprobe.results import at_frame, check_dataset, check_kind, check_named, save_result
+from vrlprobe.figures.plot import Plot as Plot
+from vrlprobe.results import at_frame, check_dataset, check_kind, check_named
 from vrlprobe.selection import Names, choose
 from vrlprobe.studies.averaging import by_class, ends_by_class, of_class, returns, run_classes
 from vrlprobe.studies.escaping import escapes
@@ -55,37 +50,6 @@ PANELS = 3
 """Components drawn over training where none are named."""
 FORETELL_LINES = 4
 """Metrics drawn where none are named: those that tell best, on average over the frames."""
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A figure and the numbers that it shows; a notebook shows the figure.
-
-    Attributes:
-        figure: matplotlib's, to be changed at will.
-        numbers: what was drawn, labelled; `vrlprobe.save_result` keeps it.
-    """
-
-    figure: Figure
-    numbers: xr.Dataset
-
-    def save(self, path: str | Path, data: str | Path | None = None) -> None:
-        """Write the figure, a .pdf, .png or .svg, and the numbers (NetCDF) where wanted.
-
-        Raises:
-            FormatError: another ending, a folder that cannot be written, or one name for both.
-        """
-        if data is not None and Path(data).resolve() == Path(path).resolve():
-            raise FormatError(f"{path} is named twice: figure and numbers need a name each")
-        save_figure(self.figure, path)
-        if data is not None:
-            save_result(self.numbers, data)
-
-    def _repr_png_(self) -> bytes:
-        kept = io.BytesIO()
-        with mpl.rc_context(OPTIONS):
-            self.figure.savefig(kept, format="png", dpi=150)
-        return kept.getvalue()
 
 
 def plot(result: xr.Dataset | Mapping[str, xr.Dataset], **options: Any) -> Plot:
