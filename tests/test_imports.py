@@ -14,6 +14,7 @@ ORDER = (
         "device",
         "format",
         "results",
+        "combining",
         "agents",
         "tasks",
         "envs",

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from vrlprobe.combining import combine_results
 from vrlprobe.errors import FormatError, IntegrityError
 from vrlprobe.format.trailer import LENGTH
-from vrlprobe.results import combine_results, load_result, provenance, save_result, written_at_once
+from vrlprobe.results import load_result, provenance, save_result, written_at_once
 
 
 @pytest.fixture

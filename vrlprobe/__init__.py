@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vrlprobe.activations import extract_activations as extract_activations
     from vrlprobe.agents.own import ModuleAgent as ModuleAgent
     from vrlprobe.agents.own import register_agent as register_agent
+    from vrlprobe.combining import combine_results as combine_results
     from vrlprobe.envs import PixelEnv as PixelEnv
     from vrlprobe.envs import record_episode as record_episode
     from vrlprobe.errors import VrlprobeError as VrlprobeError
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from vrlprobe.probes.estimators import SparseProbe as SparseProbe
     from vrlprobe.probes.omp import omp_path as omp_path
     from vrlprobe.report.writing import write_report as write_report
-    from vrlprobe.results import combine_results as combine_results
     from vrlprobe.results import load_result as load_result
     from vrlprobe.results import save_result as save_result
     from vrlprobe.samplefile import load_samples as load_samples
@@ -54,7 +54,7 @@ _WHERE = {
     "RunWriter": "format.writer",
     "SparseProbe": "probes.estimators",
     "VrlprobeError": "errors",
-    "combine_results": "results",
+    "combine_results": "combining",
     "extract_activations": "activations",
     "import_checkpoints": "studies",
     "load_result": "results",

@@ -7,9 +7,10 @@ import click
 import xarray as xr
 
 from vrlprobe.cli.common import split_list
+from vrlprobe.combining import combine_results
 from vrlprobe.errors import FormatError
 from vrlprobe.format.opening import open_logged
-from vrlprobe.results import combine_results, load_result
+from vrlprobe.results import load_result
 from vrlprobe.selection import choose
 
 MAKERS = {
