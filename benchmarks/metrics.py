@@ -19,7 +19,7 @@ from vrlprobe import metrics as measure
 from vrlprobe.activations import extract_activations
 from vrlprobe.cli.table import aligned
 from vrlprobe.format.reader import open_run
-from vrlprobe.samples import make_samples
+from vrlprobe.sampling import make_samples
 from vrlprobe.studies.measuring import MLP_LAYERS, action_metrics
 from vrlprobe.studies.readings import gradient_norms
 

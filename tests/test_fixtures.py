@@ -7,7 +7,7 @@ import xarray as xr
 
 from vrlprobe.format.reader import open_run
 from vrlprobe.format.verify import verify_run
-from vrlprobe.samples import make_samples
+from vrlprobe.sampling import make_samples
 from vrlprobe.studies import probe
 
 FOLDER = Path(__file__).parent.parent / "fixtures"

@@ -24,6 +24,7 @@ ORDER = (
     ),
     *(
         "samples",
+        "sampling",
         "samplefile",
         "selection",
         "probes",

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from vrlprobe.errors import SampleError
 from vrlprobe.format.reader import open_run
 from vrlprobe.samplefile import load_samples, save_samples
-from vrlprobe.samples import SPLITS, make_samples, split_episodes, weak_runs
+from vrlprobe.samples import SPLITS
+from vrlprobe.sampling import make_samples, split_episodes, weak_runs
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from vrlprobe.results import save_result as save_result
     from vrlprobe.samplefile import load_samples as load_samples
     from vrlprobe.samplefile import save_samples as save_samples
-    from vrlprobe.samples import make_samples as make_samples
+    from vrlprobe.sampling import make_samples as make_samples
     from vrlprobe.studies import import_checkpoints as import_checkpoints
     from vrlprobe.studies import probe as probe
     from vrlprobe.studies import transplant as transplant
@@ -59,7 +59,7 @@ _WHERE = {
     "import_checkpoints": "studies",
     "load_result": "results",
     "load_samples": "samplefile",
-    "make_samples": "samples",
+    "make_samples": "sampling",
     "omp_path": "probes.omp",
     "open_run": "format.reader",
     "open_runs": "format.opening",

@@ -10,7 +10,8 @@ from vrlprobe.errors import FormatError, SampleError, UnknownFrameError, did_you
 from vrlprobe.format.opening import Runs, run_list
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record
-from vrlprobe.samples import SampleSet, make_samples, weak_runs
+from vrlprobe.samples import SampleSet
+from vrlprobe.sampling import make_samples, weak_runs
 
 Frames = str | int | Collection[int]
 """Of checkpoints: "last", "all" or "best", a frame, or several."""

@@ -3,7 +3,7 @@
 import pytest
 
 from vrlprobe.format.reader import open_run
-from vrlprobe.samples import make_samples
+from vrlprobe.sampling import make_samples
 
 
 @pytest.fixture

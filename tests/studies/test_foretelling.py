@@ -11,7 +11,7 @@ from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.foretell import separation
 from vrlprobe.format.reader import open_run
 from vrlprobe.format.record import make_record
-from vrlprobe.samples import make_samples
+from vrlprobe.sampling import make_samples
 from vrlprobe.studies import foretell, metrics
 from vrlprobe.studies.foretelling import BLIND
 

@@ -5,7 +5,7 @@ import pytest
 
 from vrlprobe.errors import UnknownLayerError
 from vrlprobe.format.reader import open_run
-from vrlprobe.samples import make_samples
+from vrlprobe.sampling import make_samples
 from vrlprobe.studies import probe
 from vrlprobe.studies.locating import atoms
 

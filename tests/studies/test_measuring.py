@@ -12,7 +12,7 @@ from vrlprobe.activations import extract_activations
 from vrlprobe.errors import SampleError
 from vrlprobe.format.opening import open_runs
 from vrlprobe.format.reader import open_run
-from vrlprobe.samples import make_samples
+from vrlprobe.sampling import make_samples
 from vrlprobe.studies import metrics
 
 FRAMES = (0, 1000, 2000)

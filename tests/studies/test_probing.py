@@ -14,7 +14,7 @@ from vrlprobe.agents.own import register_agent
 from vrlprobe.errors import SampleError, UnknownFrameError, UnknownLayerError
 from vrlprobe.format.reader import open_run
 from vrlprobe.results import load_result, save_result
-from vrlprobe.samples import make_samples
+from vrlprobe.sampling import make_samples
 from vrlprobe.studies import activations, import_checkpoints, jobs, probe
 
 ATOMS = 6

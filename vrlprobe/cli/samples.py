@@ -9,7 +9,8 @@ from vrlprobe.cli.table import aligned
 from vrlprobe.errors import SampleError
 from vrlprobe.format.schema import SAMPLES
 from vrlprobe.samplefile import save_samples
-from vrlprobe.samples import DEFAULT_SAMPLES, SPLITS, SampleSet, make_samples, weak_runs
+from vrlprobe.samples import SPLITS, SampleSet
+from vrlprobe.sampling import DEFAULT_SAMPLES, make_samples, weak_runs
 
 
 @click.command()
