@@ -177,12 +177,10 @@ class Run:
     def returns(self) -> NDArray[np.float64]:
         """`mean_return` at each checkpoint."""
         if self._returns is None:  # read once: every episode's rewards, of 110 checkpoints
-            self._returns = self._read_returns()
+            found = [self.mean_return(frame) for frame in self.frames.tolist()]
+            self._returns = np.array(found, np.float64)
             self._returns.setflags(write=False)
         return self._returns
-
-    def _read_returns(self) -> NDArray[np.float64]:
-        return np.array([self.mean_return(frame) for frame in self.frames.tolist()], np.float64)
 
     def batch(self, frame: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]] | None:
         """The stored batch: observations uint8 (n, channels, height, width), noise (n, n_actions).
@@ -219,13 +217,7 @@ class Run:
                 those of the agent that the config describes.
         """
         parameters = self.parameters(frame)
-        try:
-            return architecture(self.config, str(self.path)).from_parameters(
-                self.config, parameters
-            )
-        except (KeyError, RuntimeError, TypeError, ValueError) as error:
-            reason = f"the config lacks {error}" if isinstance(error, KeyError) else error
-            raise FormatError(f"{self.path}: no agent can be built: {reason}") from error
+        return self._built(lambda kind: kind.from_parameters(self.config, parameters))
 
     def blank_agent(self, seed: int = 0) -> Any:
         """Freshly initialised networks of the run's sizes, the same for the same seed.
@@ -237,10 +229,15 @@ class Run:
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            try:
-                return architecture(self.config, str(self.path)).from_config(self.config)
-            except (KeyError, TypeError, ValueError) as error:
-                raise FormatError(f"{self.path}: no agent can be built: {error}") from error
+            return self._built(lambda kind: kind.from_config(self.config))
+
+    def _built(self, build: Callable[[Any], Any]) -> Any:
+        """What `build` makes with the class of the run's architecture; raises FormatError."""
+        try:
+            return build(architecture(self.config, str(self.path)))
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            reason = f"the config lacks {error}" if isinstance(error, KeyError) else error
+            raise FormatError(f"{self.path}: no agent can be built: {reason}") from error
 
     def row(self, frame: int) -> int:
         """The position of a frame's checkpoint; raises UnknownFrameError."""
@@ -327,14 +324,18 @@ def _others_closed(path: Path) -> Iterator[None]:
 
 def _open_run(path: Path) -> Run:
     state, file = _open(path)
-    with _closed_on_error(file), guard.hdf5_errors(str(path)):
-        version = guard.format_version(file, path)
-        if version not in READERS:
-            raise FormatError(
-                f"{path}: format version {version}; this vrlprobe reads "
-                f"{', '.join(map(str, READERS))}: install a newer one"
-            )
-        return READERS[version](path, file, state)
+    try:
+        with guard.hdf5_errors(str(path)):
+            version = guard.format_version(file, path)
+            if version not in READERS:
+                raise FormatError(
+                    f"{path}: format version {version}; this vrlprobe reads "
+                    f"{', '.join(map(str, READERS))}: install a newer one"
+                )
+            return READERS[version](path, file, state)
+    except BaseException:
+        file.close()
+        raise
 
 
 def _open(path: Path) -> tuple[State, h5py.File]:
@@ -346,12 +347,3 @@ def _open(path: Path) -> tuple[State, h5py.File]:
             if state != "sealed":
                 raise
             return state, h5py.File(path, "r")
-
-
-@contextlib.contextmanager
-def _closed_on_error(file: h5py.File) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        file.close()
-        raise
