@@ -20,7 +20,7 @@ from trainers.jobs import Job, check_settings, is_done
 from trainers.process import keep_freed_memory
 from trainers.run import Progress, begin, is_begun, resume
 from trainers.scratch import deliver
-from vrlprobe.cli.interrupts import asked_to_end, interruptible
+from vrlprobe.cli.interrupts import interruptible, still_interrupts
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.reader import Run, open_run
 
@@ -49,26 +49,30 @@ def work(job: Job, progress: Progress) -> Result:
             training.
     """
     try:
-        if is_done(job):
-            return Result(job, "done before")
-        begun = next((path for path in (job.place, job.path) if is_begun(path)), None)
-        place = begun or job.place
-        if begun:
-            with open_run(place) as run:
-                check_settings(job, place, run.config)
-            resume(place, progress)
-        else:
-            init = read_init(job.init) if job.init else None
-            begin(job.config, place, progress, _nothing, init)
-        deliver(place, job.path)
+        with still_interrupts():
+            if is_done(job):
+                return Result(job, "done before")
+            _train(job, progress)
     except VrlprobeError as error:
         return Result(job, "failed", str(error))
     except Exception as error:  # a run that breaks is reported, the others go on
-        if asked_to_end():  # an import that is interrupted may raise ImportError
-            raise KeyboardInterrupt from error
         return Result(job, "failed", _broken(job, error))
     trace_path(job.path).unlink(missing_ok=True)
     return Result(job, "done")
+
+
+def _train(job: Job, progress: Progress) -> None:
+    """Begin the job's run, or go on with it, and bring it to its place."""
+    begun = next((path for path in (job.place, job.path) if is_begun(path)), None)
+    place = begun or job.place
+    if begun:
+        with open_run(place) as run:
+            check_settings(job, place, run.config)
+        resume(place, progress)
+    else:
+        init = read_init(job.init) if job.init else None
+        begin(job.config, place, progress, _nothing, init)
+    deliver(place, job.path)
 
 
 def trace_path(path: Path) -> Path:

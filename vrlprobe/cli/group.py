@@ -3,11 +3,11 @@
 import re
 import sys
 from io import TextIOWrapper
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
-from vrlprobe.cli.interrupts import asked_to_end, interruptible
+from vrlprobe.cli.interrupts import interruptible, still_interrupts
 from vrlprobe.errors import VrlprobeError
 
 ALLOCATOR = "DefaultCPUAllocator"
@@ -29,22 +29,17 @@ class CleanGroup(click.Group):
         """Run the command; a mistake exits with 2 if it is in the options, with 1 elsewhere."""
         with interruptible():
             try:
-                return super().invoke(ctx)
+                with still_interrupts():
+                    return super().invoke(ctx)
             except KeyboardInterrupt:
-                _stop()
+                click.echo("stopped", err=True)
+                sys.exit(130)
             except Exception as error:
-                if asked_to_end():  # an import that is interrupted may raise ImportError
-                    _stop()
                 command = self.get_command(ctx, ctx.invoked_subcommand or "")
                 if (told := _told(ctx, command, error)) is None:
                     raise
                 click.echo(told, err=True)
                 sys.exit(error.exit_code if isinstance(error, click.UsageError) else 1)
-
-
-def _stop() -> NoReturn:
-    click.echo("stopped", err=True)
-    sys.exit(130)
 
 
 def _told(ctx: click.Context, command: click.Command | None, error: Exception) -> str | None:

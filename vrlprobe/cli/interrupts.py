@@ -12,9 +12,19 @@ AGAIN_SECONDS = 0.01
 _asked = False
 
 
-def asked_to_end() -> bool:
-    """Whether a signal asked this process to end, even if its exception became another one."""
-    return _asked
+@contextmanager
+def still_interrupts() -> Iterator[None]:
+    """Raise KeyboardInterrupt again where a signal's became another error on its way.
+
+    An import that is interrupted may raise ImportError. Whoever makes a line of any error in a
+    process that is `interruptible` lets it come through here first.
+    """
+    try:
+        yield
+    except Exception as error:
+        if _asked:
+            raise KeyboardInterrupt from error
+        raise
 
 
 @contextmanager
