@@ -4,15 +4,13 @@ Beside a GPU an evaluation at the published sizes takes as long as the training 
 frames again, each rendered on the processor.
 """
 
-import os
-import subprocess
-import sys
 from collections import deque
 from multiprocessing import connection
 
 import torch
 from joblib import cpu_count
 
+from trainers.children import Child, start_child
 from trainers.drqv2 import lay_out
 from trainers.profiles import TrainConfig
 from vrlprobe.agents.drqv2 import DrQV2Agent
@@ -47,7 +45,7 @@ class Players:
 
     def __init__(self, config: TrainConfig, count: int) -> None:
         self.config, self.count = config, count
-        self._players: dict[connection.Connection, subprocess.Popen[bytes]] = {}
+        self._players: dict[connection.Connection, Child] = {}
 
     def play(self, env: PixelEnv, agent: DrQV2Agent, episodes: int, images: int) -> list[Episode]:
         """Play evaluation episodes with an agent's mean action, as `record_episode` does.
@@ -78,17 +76,9 @@ class Players:
 
     def _start(self) -> None:
         for _ in range(self.count):
-            near, far = connection.Pipe()
-            with far:  # a session of its own: Ctrl-C on a terminal is for this process alone
-                process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "trainers.players", str(far.fileno())],
-                    env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                    pass_fds=[far.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    start_new_session=True,
-                )
-            self._players[near] = process
-            self._tell(near, self.config)
+            player, process = start_child(serve)
+            self._players[player] = process
+            self._tell(player, self.config)
 
     def _shared_out(self, env: PixelEnv, episodes: int, images: int) -> list[Episode]:
         """Give each process an episode whenever it is free; the episodes in their order."""
@@ -162,10 +152,3 @@ def serve(trainer: connection.Connection) -> None:
                 trainer.send(record_episode(env, agent.act, keep_images=keep_images))
             except VrlprobeError as error:
                 trainer.send(error)
-
-
-if __name__ == "__main__":
-    try:
-        serve(connection.Connection(int(sys.argv[1])))
-    except (EOFError, OSError):  # the training has ended
-        sys.exit()

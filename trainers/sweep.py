@@ -1,20 +1,17 @@
 """Many runs side by side: what is done is skipped, what was begun goes on."""
 
-import ctypes
-import multiprocessing
-import os
-import signal
 import sys
 import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
 from typing import Any, Literal
 
+from trainers.children import Child, start_child
 from trainers.inits import read_init
 from trainers.jobs import Job, check_settings, is_done
 from trainers.process import keep_freed_memory
@@ -25,7 +22,6 @@ from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.reader import Run, open_run
 
 Outcome = Literal["done before", "done", "failed"]
-PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 5.0
 MESSAGE = 300
 """Characters of an unexpected error's text that are shown."""
@@ -100,66 +96,50 @@ def sweep(jobs: Sequence[Job], workers: int) -> Generator[Result]:
     A process that is killed, as the system does where memory runs out, fails its own job only. When
     the caller stops, so do the trainings.
     """
-    context = multiprocessing.get_context("spawn")
-    waiting, running = deque(jobs), dict[Any, _Child]()
+    waiting, running = deque(jobs), dict[Any, _Worker]()
     try:
         while waiting or running:
             while waiting and len(running) < workers:
-                child = _Child.of(waiting.popleft(), context)
-                running[child.answer] = child
-            for answer in connection.wait(list(running)):
-                yield running.pop(answer).result()
+                worker = _Worker.of(waiting.popleft())
+                running[worker.pipe] = worker
+            for pipe in connection.wait(list(running)):
+                yield running.pop(pipe).result()
     finally:
-        for child in running.values():
-            child.process.terminate()
-        for child in running.values():
-            child.process.join()
+        for worker in running.values():
+            worker.process.terminate()
+        for worker in running.values():
+            worker.process.wait()
 
 
 @dataclass(frozen=True)
-class _Child:
+class _Worker:
     """A process at work on a job."""
 
     job: Job
-    process: Any
-    answer: Any
-    """The end of a pipe on which it gives its result, or which is closed when it ends without."""
+    process: Child
+    pipe: connection.Connection
+    """On which it gives its result, or whose other end is closed when it ends without."""
 
     @classmethod
-    def of(cls, job: Job, context: Any) -> "_Child":
-        answer, its_end = context.Pipe(duplex=False)
-        process = context.Process(target=_work_in_child, args=(job, os.getpid(), its_end))
-        with _ignored(signal.SIGINT):
-            process.start()
-        its_end.close()
-        return cls(job, process, answer)
+    def of(cls, job: Job) -> "_Worker":
+        pipe, process = start_child(serve)
+        with suppress(OSError):  # ended already: its result says how
+            pipe.send(job)
+        return cls(job, process, pipe)
 
     def result(self) -> Result:
         """What it answered; failed where it ended without an answer."""
-        with self.answer:
-            try:
-                found: Result | None = self.answer.recv()
-            except (EOFError, OSError):  # ended before the answer, or in the middle of it
-                found = None
-        self.process.join()
+        try:
+            found: Result | None = self.pipe.recv()
+        except (EOFError, OSError):  # ended before the answer, or in the middle of it
+            found = None
+        code = self.process.wait()
+        self.pipe.close()
         if found:
             return found
-        code = self.process.exitcode
         how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
         hint = "for want of memory, perhaps; the same command goes on with it"
         return Result(self.job, "failed", f"its process {how}: {hint}")
-
-
-@contextmanager
-def _ignored(number: signal.Signals) -> Iterator[None]:
-    """What is started here ignores a signal: a terminal's Ctrl-C reaches children, too, whose
-    imports would each print a traceback. The parent ends them.
-    """
-    before = signal.signal(number, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(number, before)
 
 
 @dataclass(frozen=True)
@@ -217,29 +197,17 @@ def _standing(run: Run) -> Standing:
     return Standing(int(run.frames[-1]), float(returned), int(attempt))
 
 
-def _work_in_child(job: Job, parent: int, answer: Any) -> None:
-    """`work` in a process of its own, on one thread; its result goes into the pipe."""
+def serve(parent: connection.Connection) -> None:
+    """`work` on the job that the sweep at the other end sends, on one thread; answer its result."""
     from threadpoolctl import threadpool_limits
 
+    job: Job = parent.recv()
     try:
         keep_freed_memory()
-        _end_with(parent)
         with interruptible(), threadpool_limits(limits=1):
-            answer.send(work(job, _nothing))
+            parent.send(work(job, _nothing))
     except KeyboardInterrupt:  # the parent says so
         sys.exit(130)
-
-
-def _end_with(parent: int) -> None:
-    """On Linux, end this child when its parent is killed: its run file stands that at any moment.
-
-    A signal that Python handles would not do: an exception raised in a destructor is swallowed.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # killed before it could be said
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _nothing(_: Any) -> None:

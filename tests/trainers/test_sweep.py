@@ -167,7 +167,7 @@ def test_a_sweep_that_is_stopped_while_its_children_begin_says_one_line(tmp_path
         [*COMMAND, "--seeds", "1,2", "-j", "2"], cwd=tmp_path,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    while len(_group(running.pid)) < 4 and running.poll() is None:  # its own, two and a tracker
+    while len(_group(running.pid)) < 3 and running.poll() is None:  # its own and two
         time.sleep(0.05)
     time.sleep(0.5)
     os.killpg(running.pid, signal.SIGINT)
@@ -208,7 +208,7 @@ def _children(pid: int) -> list[int]:
         check=False,
     )
     rows = [line.split(maxsplit=1) for line in listed.stdout.splitlines()]
-    return [int(number) for number, command in rows if "spawn_main" in command]
+    return [int(number) for number, command in rows if "trainers.children" in command]
 
 
 def test_a_run_of_a_sweep_is_that_of_vrltrain_run(tmp_path: Path) -> None:
