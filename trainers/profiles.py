@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from vrlprobe.agents.sizes import feature_size
-from vrlprobe.collapse import CONSECUTIVE, GRADIENT, SPREAD
+from vrlprobe.collapse import CONSECUTIVE, GRADIENT, SPREAD, Rule, Sign
 
 MEDIUM_TASKS = frozenset(
     (
@@ -196,7 +196,7 @@ class TrainConfig:
                 f"{EVALUATIONS:,}"
             )
         feature_size(self.image_size, self.channels)
-        self.check_rule(1)
+        self.check_rule(1)  # again with the length of the task's episodes once it is known
 
     def check_rule(self, episode_frames: int) -> None:
         """Raise ValueError for a rule that could never reset, or that would reset whatever happens.
@@ -235,12 +235,19 @@ class TrainConfig:
     @property
     def _norm_frames(self) -> int:
         """Frames of an attempt after which the rule's metric can be read: a norm needs a batch."""
-        return self.norm_batch_size * self.action_repeat * self.reset_metric.startswith("grad_norm")
+        reads_norm = self.reset_metric.startswith("grad_norm")
+        return self.norm_batch_size * self.action_repeat if reads_norm else 0
 
     @property
     def rule_window(self) -> int:
         """Frames of an attempt after which the reset rule decides."""
         return self.reset_window or self.noise_steps * self.action_repeat or self.total_frames
+
+    @property
+    def rule(self) -> Rule:
+        """The reset rule, whether or not it is applied."""
+        sign = Sign(self.reset_metric, self.reset_threshold)
+        return Rule(self.rule_window, sign, self.reset_consecutive)
 
     @property
     def evaluation_frames(self) -> range:

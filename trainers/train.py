@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from trainers.attempt import RESET_PARTS, rule_of
 from trainers.device_replay import make_replay
 from trainers.drqv2 import Learner, resolve_precision
 from trainers.inits import Init
@@ -17,7 +16,7 @@ from trainers.perturb import dormant_share, perturb, perturb_factor
 from trainers.players import make_players
 from trainers.profiles import TrainConfig
 from trainers.replay import Batch, Replay
-from vrlprobe.agents.drqv2 import NORM_LAYERS, DrQV2Agent
+from vrlprobe.agents.drqv2 import NORM_LAYERS, PARTS, DrQV2Agent
 from vrlprobe.collapse import Attempt
 from vrlprobe.device import check_device, send
 from vrlprobe.envs import PixelEnv, record_episode
@@ -45,6 +44,9 @@ LOG: dict[str, tuple[str, ...]] = {
     "elapsed_seconds": (),
 }
 """Columns of a run's log and their dimensions beside the frame."""
+
+RESET_PARTS = {"all": PARTS, "mlp": ("actor", "critic", "critic_target"), "cnn": ("encoder",)}
+"""The networks that a value of the setting `reset_parts` starts again."""
 
 TIMINGS = ("frames_per_second", "elapsed_seconds")
 """The columns in which a resumed run differs from an unbroken one."""
@@ -112,7 +114,7 @@ class Training:
         self.rng = np.random.default_rng(config.seed)
         self.replay = self._make_replay(replay_path)
         self.step = 0
-        self.attempt, self.rule = Attempt(), rule_of(config)
+        self.attempt, self.rule = Attempt(), config.rule
         self.perturb_factor = float("nan")
         self.elapsed = 0.0
         self.train_returns: list[float] = []

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from tests.trainers.tiny import TINY, Stop, quiet, same_runs, stop_at
-from trainers.attempt import rule_of
 from trainers.profiles import TrainConfig, desk
 from trainers.run import begin, resume
 from trainers.train import Training
@@ -35,13 +34,13 @@ def reset_run(tmp_path_factory) -> Path:
 
 def test_the_window_is_the_noise_decay_unless_given() -> None:
     config = desk("walker_walk")
-    assert rule_of(config).window == config.noise_steps * config.action_repeat
-    assert rule_of(replace(config, reset_window=123)).window == 123
+    assert config.rule.window == config.noise_steps * config.action_repeat
+    assert replace(config, reset_window=123).rule.window == 123
 
 
 def test_a_burst_at_the_onset_does_not_let_an_attempt_go_on() -> None:
     """Gradient norms of successive rows as a real run logged them while it fell into collapse."""
-    rule = rule_of(replace(TrainConfig(), reset_window=10_000))
+    rule = replace(TrainConfig(), reset_window=10_000).rule
     values = [np.nan, 4e-2, 5e-3, 3e-3, 8e-4, 1e-5, 1e-6, 1e-6, 1e-6, 1e-6]
     attempt = Attempt(readings=[(1000 * (i + 1), v) for i, v in enumerate(values)])
     assert attempt.streak(rule) == 3
