@@ -30,7 +30,7 @@ def test_an_open_run_is_no_path(function, make_run):
 def test_an_open_run_is_no_record(make_run, tmp_path):
     with (
         vrlprobe.open_run(make_run("a.h5")) as run,
-        pytest.raises(FormatError, match=r"needed is a record .*, not Run"),
+        pytest.raises(FormatError, match=r"a record is needed .*, not Run"),
     ):
         vrlprobe.write_record(run, tmp_path / "a.json")
 

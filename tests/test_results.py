@@ -119,7 +119,7 @@ def test_results_are_given_by_name(dataset, given):
         combine_results(given)
     with pytest.raises(FormatError, match=r"results are given by names.*not as Dataset"):
         combine_results(dataset)
-    with pytest.raises(FormatError, match="a is a str, needed is a result of a study"):
+    with pytest.raises(FormatError, match="a is a str, a result of a study is needed"):
         combine_results({"a": "a.nc"})
 
 

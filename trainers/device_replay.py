@@ -22,10 +22,9 @@ BESIDE = 2 * 2**30
 
 
 def at_once(config: TrainConfig) -> int:
-    """How many runs of these settings this machine is for: one a processor core.
+    """How many runs of these settings this machine can train side by side: one a processor core.
 
-    On a GPU those that it has room for now, each with its replay's images; on what else torch
-    computes on, one.
+    On a GPU as many as it has room for now, each with its replay's images; on any other device one.
 
     Raises:
         DeviceError: torch cannot compute there.

@@ -17,8 +17,13 @@ SEEDS = 100_000
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a sweep: its settings, where its file belongs, what it begins with, where it is
-    written until it is finished.
+    """One run of a sweep.
+
+    Attributes:
+        config: its settings.
+        path: where its file belongs.
+        init: the file whose networks it begins with; from scratch if None.
+        scratch: the folder in which it is written until it is finished; that of `path` if None.
     """
 
     config: TrainConfig

@@ -27,9 +27,9 @@ def device_of(module: nn.Module) -> torch.device:
 
 
 def send(values: np.ndarray | Tensor, device: torch.device) -> Tensor:
-    """Values on a device, which is not waited for: what it still has to do comes first.
+    """Values on a device; a GPU is not waited for, their copy is queued behind its work.
 
-    By way of memory that does not move, from which alone a GPU can fetch on its own.
+    They go by way of pinned memory, the only kind from which a GPU can fetch by itself.
     """
     tensor = torch.as_tensor(values)
     if device.type == "cuda" and tensor.device.type == "cpu":

@@ -133,7 +133,7 @@ def check_named(results: Any) -> None:
 def check_dataset(found: Any, what: str = "this") -> None:
     """Raise FormatError for anything but a labelled result."""
     if not isinstance(found, xr.Dataset):
-        raise FormatError(f"{what} is a {type(found).__name__}, needed is a result of a study")
+        raise FormatError(f"{what} is a {type(found).__name__}, a result of a study is needed")
 
 
 def check_kind(found: Any, *kinds: str) -> None:

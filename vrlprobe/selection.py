@@ -64,7 +64,13 @@ def resolve_frame(run: Run, frame: str | int) -> int:
 def choose(
     wanted: Names, there: Iterable[str], what: str, default: Sequence[str] = ()
 ) -> list[str]:
-    """The names wanted, or the default, once each; all must be there.
+    """The names wanted, once each and all there; all that are there where none is wanted.
+
+    Args:
+        wanted: one name or several; the default if None.
+        there: the names to choose from.
+        what: they name, for the message.
+        default: taken as far as it is there.
 
     Raises:
         FormatError: a name that is not, with the nearest one there is.

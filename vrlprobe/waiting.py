@@ -18,15 +18,15 @@ RESAMPLES = 2000
 
 
 class Curve:
-    """Share of attempts that are still in collapse so many frames after they began.
+    """The share of attempts still in collapse, by the frames since they began.
 
     The product-limit estimate (Kaplan and Meier, 1958): steps, continuous from the right. Beyond
     the longest attempt nothing is known; the share stays there.
 
     Args:
-        durations: (n_attempts,), frames from an attempt's begin to its way out of collapse, or to
+        durations: (n_attempts,), frames from an attempt's start until it left collapse, or until
             its last reading.
-        out: booleans (n_attempts,), which came out.
+        out: booleans (n_attempts,), which left it.
 
     Raises:
         ValueError: no attempts.

@@ -66,7 +66,9 @@ def test_names_and_mistakes(call, cohorts) -> None:
     alike = call("compare", cohorts[0], "plain.again.nc")
     failed(alike, "the inputs have names of one beginning", "(--names)", code=2)
     call("compare", *cohorts, "-o", "plain.nc")
-    failed(call("compare", cohorts[0], "plain.nc"), "is a result of compare, needed is one of coh")
+    failed(
+        call("compare", cohorts[0], "plain.nc"), "is a result of compare, one of cohort is needed"
+    )
     failed(call("compare", cohorts[0]), "needs two cohorts")
     failed(call("compare", "plain0.h5", cohorts[1]), "is a run", "vrlprobe cohort RUN")
     failed(call("compare", *cohorts, "--frame", 11_001), "the nearest that all have is 11000")

@@ -40,7 +40,7 @@ def test_one_metric_and_its_figure(call, runs) -> None:
 def test_mistakes_are_one_line(call, runs) -> None:
     failed(call("foretell", *runs[1:]), "1 of 3 runs end stuck: at least 2 of either end")
     failed(call("foretell", *runs, "--show", "grad_norm[mpl1]"), "did you mean grad_norm[mlp1]?")
-    failed(call("foretell", *runs, "--metrics", runs[0]), "is a run, needed is a result")
+    failed(call("foretell", *runs, "--metrics", runs[0]), "is a run, a result is needed")
     failed(call("foretell", *runs, "-o", runs[0]), "it is a run, choose another name")
     failed(call("foretell", *runs, runs[0]), "give it once")
     failed(call("foretell", *runs, "--good", 9), "--outcome", code=2)

@@ -68,5 +68,5 @@ def test_mistakes_are_one_line(call, runs) -> None:
     failed(call("outlook", runs[0]), "0 of 1 attempts with readings came out of collapse")
     failed(call("outlook", *runs, runs[0]), "give it once")
     failed(call("outlook", *runs, "-o", runs[0]), "it is a run, choose another name")
-    failed(call("plot", "outlook", runs[0], "-o", "o.pdf"), "is a run, needed is a result")
+    failed(call("plot", "outlook", runs[0], "-o", "o.pdf"), "is a run, a result is needed")
     failed(call("outlok", *runs), "Did you mean 'outlook'?", code=2)

@@ -27,13 +27,13 @@ def test_missing_and_null_are_the_default() -> None:
 
 @pytest.mark.parametrize("value", ["7", True, [1], float("nan"), float("inf")])
 def test_what_is_no_number_is_named(value: object) -> None:
-    with pytest.raises(FormatError, match=r"mine.h5: its config has seed .*, needed is a number"):
+    with pytest.raises(FormatError, match=r"mine.h5: its config has seed .*, a number is needed"):
         number(run_of(seed=value), "seed")
 
 
 @pytest.mark.parametrize("value", [0.5, -3])
 def test_what_is_no_whole_number_is_named(value: float) -> None:
-    with pytest.raises(FormatError, match="needed is a whole number"):
+    with pytest.raises(FormatError, match="a whole number is needed"):
         whole(run_of(seed=value), "seed")
 
 

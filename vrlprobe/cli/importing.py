@@ -69,9 +69,9 @@ def import_(
 ) -> None:
     """Make a run of SNAPSHOTs that other programs saved, one or several of one training.
 
-    Read are the pickled agents of DrQ-v2 and its descendants (snapshot.pt), zip files of
+    SNAPSHOTs are the pickled agents of DrQ-v2 and its descendants (snapshot.pt), zip files of
     Stable-Baselines3 with CnnPolicy, CleanRL's models and plain state dicts (.pt, .safetensors).
-    Nothing that a file holds is run: a pickle is read as a description, and one that names anything
+    No code in a file is run: a pickle is read as a description, and one that names anything
     but the parts of such an agent is refused. docs/import.md says what is read.
 
     The agent plays its task as DrQ-v2 is evaluated. For a task that is none of the Control Suite's,

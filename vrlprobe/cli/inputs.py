@@ -73,12 +73,12 @@ def _result(path: Path, kind: str) -> xr.Dataset:
         record = path.suffix == ".json"
         maker = MAKERS[kind].format(run="RUN" if record else path, stem=path.stem)
         there = "the record of a run" if record else "a run"
-        raise FormatError(f"{path} is {there}, needed is a result, made by: {maker}")
+        raise FormatError(f"{path} is {there}, a result is needed, made by: {maker}")
     found = load_result(path)
     maker = MAKERS[kind].format(run="RUN…", stem=path.stem)
     if (there := found.attrs["vrlprobe"]) != kind:
         raise FormatError(
-            f"{path} is a result of {there}, needed is one of {kind}, made by: {maker}"
+            f"{path} is a result of {there}, one of {kind} is needed, made by: {maker}"
         )
     if kind in LATER and LATER[kind] not in found.variables:
         raise FormatError(f"{path} lacks {LATER[kind]!r}, an older vrlprobe made it: {maker}")

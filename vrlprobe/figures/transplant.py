@@ -24,9 +24,9 @@ def draw(found: xr.Dataset) -> Figure:
     interval; right the curves.
 
     A curve is the mean return of a cell's successful runs: its colour the MLP's donor, its dashes
-    the CNN's. Cells with another critic or layer have a grid of their own and dots on their curve;
-    groups that are no cell (runs from scratch) have a curve only, and where none is one, there is
-    no grid.
+    the CNN's. Cells with another critic or layer have a grid of their own and dots on their curve.
+    Groups that are no cell, such as runs from scratch, have only a curve; without any cell there
+    is no grid.
 
     Args:
         found: what `vrlprobe.studies.cohort` returns with `by="init"`.

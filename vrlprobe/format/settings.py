@@ -20,7 +20,7 @@ def number(run: "Run | Record", name: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise FormatError(f"{run.path}: its config has {name} {value!r}, needed is a number")
+        raise FormatError(f"{run.path}: its config has {name} {value!r}, a number is needed")
     return float(value)
 
 
@@ -35,6 +35,6 @@ def whole(run: "Run | Record", name: str, default: int = 0) -> int:
         return default
     if value < 0 or not value.is_integer():
         raise FormatError(
-            f"{run.path}: its config has {name} {run.config[name]!r}, needed is a whole number"
+            f"{run.path}: its config has {name} {run.config[name]!r}, a whole number is needed"
         )
     return int(run.config[name])

@@ -39,8 +39,8 @@ class Report:
 def verify_run(path: str | os.PathLike[str]) -> Report:
     """Read every stored chunk of a run and recompute every digest; raises nothing on bad files.
 
-    Checked are the schema, each chunk's checksum, that nothing recorded is absent, lengths
-    against each other, each checkpoint's SHA-256, and the log's labels for netCDF readers.
+    It checks the schema, each chunk's checksum, that nothing recorded is absent, that lengths
+    agree, each checkpoint's SHA-256, and the log's labels for netCDF readers.
     """
     name = os.fspath(as_path(path))
     try:

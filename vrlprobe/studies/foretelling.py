@@ -168,7 +168,7 @@ def _check_runs(runs: "Sequence[Run | Record]") -> None:
                 "with it (vrltrain resume)"
             )
         if len(set(readings(run).attempts.tolist())) > 1:
-            raise SampleError(f"{run.path.name} was reset: needed are runs without the rule")
+            raise SampleError(f"{run.path.name} was reset: runs without the rule are needed")
 
 
 def _verdict(run: "Run | Record", window: int | None, outcome: Outcome) -> str:

@@ -87,8 +87,8 @@ def metrics(
         `zero_fraction`, `dormant_ratio`, `grad_norm`. Dims (run, frame): `episode_return`,
         `action_spread`, `saturated_share`, `action_entropy`, `stage` with its begin and end,
         `attempt`, `checkpoint`. NaN where undefined or missing: zeros of a layer that is no ReLU,
-        the gradient norm of a layer that has none. It is the log's for a checkpoint without critic
-        or batch. The attribute `n_samples` is their number.
+        `grad_norm` of a layer that has none. For a checkpoint without critic or stored batch,
+        `grad_norm` is the logged one. The attribute `n_samples` is the number of observations.
 
     Raises:
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there, or a

@@ -80,16 +80,16 @@ class _Attempt:
 def outlook(runs: Logged, *, seed: int = 0) -> xr.Dataset:
     """Learn from runs how long collapse lasts, when to give up, and what those in it may expect.
 
-    Every attempt counts from its begin until it is out of collapse, to its end (by the spread of
-    actions, see `vrlprobe.collapse.stages`); one that is reset, ends or stands in collapse counts
-    as not out until then. Attempts are taken as alike: of one task and the same settings.
+    Every attempt counts from its start until it has left collapse for good (by the spread of
+    actions, see `vrlprobe.collapse.stages`); one that is reset, ends in collapse or is in it now
+    counts as not out until then. Attempts are assumed alike: of one task and the same settings.
 
     Args:
         runs: runs or records of one task, with or without the reset rule, finished or not.
         seed: of the bootstrap over runs.
 
     Returns:
-        Dims (attempt,): `run`, `number` (which of the run's), `duration` from its begin until it is
+        Dims (attempt,): `run`, `number` (which of the run's), `duration` from its start until it is
         out, or to its last reading, `out`, whether it came out. Dims (bound, frame): `in_collapse`,
         the share of attempts still in it, `frames_per_escape`, the mean frames until one comes out
         if each is given up at this frame; (frame,): `at_risk`, attempts seen in collapse until
