@@ -14,7 +14,15 @@ from vrlprobe.figures.style import save_figure
 from vrlprobe.results import save_result
 from vrlprobe.samplefile import save_samples
 from vrlprobe.samples import SampleSet
+from vrlprobe.studies.transplanting import Transplant
+from vrlprobe.format import build
 import click
+
+abandon = build.abandon
+
+def lifted(*arguments):  # a full disk, unlike this limit, does not hold for scratch files
+    resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))
+    abandon(*arguments)
 
 @click.group(cls=CleanGroup)
 def main(): ...
@@ -36,8 +44,14 @@ def figure():
     drawn.subplots().plot(np.random.default_rng(0).random(4000))
     save_figure(drawn, "out.pdf")
 
+@main.command()
+def run():
+    build.abandon = lifted
+    values = np.random.default_rng(0).random(100_000, np.float32)
+    Transplant("x", {"action_dim": 1}, {"actor/a": values}, {}).save("out.h5")
+
 size = int(sys.argv.pop(1))
-resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, -1))
 main()
 """
 
@@ -47,10 +61,20 @@ main()
     ("kind", "ending"), [("result", "nc"), ("samples", "h5"), ("figure", "pdf")]
 )
 def test_a_file_that_cannot_grow(kind, ending, size, tmp_path):
+    fails(kind, f"out.{ending}", size, tmp_path)
+
+
+@pytest.mark.parametrize("size", [0, 100, 9000, 100_000, 400_000])
+def test_a_run_that_replaces_nothing_yet(size, tmp_path):
+    """Its writer would have the part salvaged that is removed here."""
+    fails("run", "out.h5", size, tmp_path)
+
+
+def fails(kind, name, size, tmp_path):
     ended = subprocess.run(
         [sys.executable, "-c", CODE, str(size), kind],
         capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
     )  # fmt: skip
-    assert ended.stderr == f"-c: cannot write out.{ending}: File too large\n"
+    assert ended.stderr == f"-c: cannot write {name}: File too large\n"
     assert ended.returncode == 1
     assert list(tmp_path.iterdir()) == []

@@ -64,6 +64,10 @@ def _parse(line: str) -> Event | None:
         return Write(int(offset), _bytes(quoted)[: int(result)])
     if name == "ftruncate" and result == "0":
         return Truncate(int(arguments.split(", ")[1]))
+    if name == "fallocate" and result == "0":
+        return Truncate(int(arguments.split(", ")[3]))
+    if name == "unlink":  # of the room that was tried: nothing is left in it
+        return Truncate(0)
     if name == "write":
         return Report(_bytes(arguments.split(", ")[1]).decode().strip())
     raise AssertionError(f"a call that this test does not replay: {line[:200]}")

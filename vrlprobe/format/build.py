@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vrlprobe.errors import FormatError, IntegrityError
-from vrlprobe.format.filesystem import divert, fsync_folder, reason
+from vrlprobe.format.filesystem import check_room, divert, fsync_folder, reason
 from vrlprobe.format.schema import COMMITTED, FORMAT, FORMAT_VERSION, FRAME, DatasetSpec, Layout
 
 VERSIONS = ("v110", "v110")  # readable by every HDF5 since 1.10; "latest" only by the writer's own
@@ -29,12 +29,13 @@ def create(path: Path, layout: Layout, blobs: Mapping[str, bytes]) -> h5py.File:
     if path.exists() or path.is_symlink():
         raise FormatError(f"{path}: exists already, and is left alone")
     try:
+        check_room(path, _bytes_at_most(layout, blobs))
         file = h5py.File(path, "x", libver=VERSIONS, fs_strategy="page", fs_page_size=PAGE)
     except FileExistsError:
         raise FormatError(f"{path}: exists already, and is left alone") from None
     except OSError as error:
         path.unlink(missing_ok=True)
-        raise FormatError(f"{path}: cannot be created: {reason(error)}") from None
+        raise FormatError(f"{path}: cannot be created: {reason(error)}") from error
     try:
         _build(file, layout, blobs)
         file.swmr_mode = True
@@ -45,9 +46,18 @@ def create(path: Path, layout: Layout, blobs: Mapping[str, bytes]) -> h5py.File:
         abandon(file)
         path.unlink()
         if isinstance(error, OSError | RuntimeError):
-            raise FormatError(f"{path}: cannot be created: {reason(error)}") from None
+            raise FormatError(f"{path}: cannot be created: {reason(error)}") from error
         raise
     return file
+
+
+def _bytes_at_most(layout: Layout, blobs: Mapping[str, bytes]) -> int:
+    """What a run takes before its first checkpoint; HDF5's own records are counted generously."""
+    all_labels = layout.coords.values()
+    widest = [max((len(label.encode()) for label in labels), default=0) for labels in all_labels]
+    texts = sum(width * len(labels) for width, labels in zip(widest, all_labels, strict=True))
+    records = 2048 * (len(layout.datasets()) + len(layout.coords)) + 8 * PAGE
+    return sum(map(len, blobs.values())) + texts + records
 
 
 def _build(file: h5py.File, layout: Layout, blobs: Mapping[str, bytes]) -> None:
@@ -124,7 +134,7 @@ def seal(file: h5py.File) -> None:
         abandon(file, handle)
         raise IntegrityError(
             f"{name}: closing failed ({reason(error)}); its checkpoints are safe: salvage it"
-        ) from None
+        ) from error
     finally:
         os.close(descriptor)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import mkstemp
 from typing import Literal
 
-from vrlprobe.errors import FormatError, IntegrityError
+from vrlprobe.errors import FormatError, IntegrityError, VrlprobeError
 
 State = Literal["growing", "killed", "sealed"]
 
@@ -133,7 +133,7 @@ class RunLock:
         try:
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise FormatError(f"{self.path}: cannot be created: {error.strerror}") from None
+            raise FormatError(f"{self.path}: cannot be created: {error.strerror}") from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(self._descriptor), self.path.stat()):
@@ -192,6 +192,10 @@ def replaced_whole(path: Path) -> Iterator[Path]:
         if isinstance(error, RuntimeError) and not _SYSTEM_SAID.search(str(error)):
             raise
         raise FormatError(f"cannot write {path}: {reason(error)}") from error
+    except VrlprobeError as error:  # a run's writer has advice on a file that goes now
+        if temporary.name not in str(error) or error.__cause__ is None:
+            raise
+        raise FormatError(f"cannot write {path}: {reason(error.__cause__)}") from error
     finally:
         _let_go(temporary)
         temporary.unlink(missing_ok=True)

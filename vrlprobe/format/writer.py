@@ -208,7 +208,7 @@ class RunWriter:
                 f"{self.path}: the checkpoint at frame {frame} was not written "
                 f"({reason(error)}); the {self._count} before it are safe: "
                 "salvage the run to go on"
-            ) from None
+            ) from error
         self.last_frame = frame
 
     def _write(self, pieces: Mapping[str, rows.Pieces]) -> None:
