@@ -90,6 +90,26 @@ def test_salvage_refuses_a_growing_run(tmp_path):
         full_run.commit(writer, 1)
 
 
+def test_a_growing_run_under_another_name_is_no_killed_one(tmp_path):
+    """Its sidecar has the name that it was begun under; what ends the writer lets go of both."""
+    path, moved, linked = (tmp_path / name for name in ("run.h5", "moved.h5", "linked.h5"))
+    with full_run.create(path) as writer:
+        full_run.commit(writer, 0)
+        linked.hardlink_to(path)
+        path.rename(moved)
+        for name in (moved, linked):
+            assert run_state(name) == "growing"
+            with open_run(name) as run:  # whose closing must not let go of the writer's lock
+                assert run.state == "growing"
+            with pytest.raises(FormatError, match="still being written"):
+                salvage_run(name)
+        moved.rename(path)
+    assert run_state(linked) == "sealed"
+    path.unlink()
+    _killed_writer(path, 0)
+    assert run_state(path) == "killed"
+
+
 def test_salvage_leaves_a_damaged_run_as_it_is(tmp_path):
     """A checkpoint that cannot be read stops it before anything is replaced."""
     path = tmp_path / "run.h5"

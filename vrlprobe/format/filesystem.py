@@ -7,6 +7,7 @@ import glob
 import os
 import re
 import secrets
+import struct
 import time
 import warnings
 from collections.abc import Iterator
@@ -69,7 +70,7 @@ def consistency_flags(path: Path) -> int:
 
 def run_state(path: Path) -> State:
     """Whether a run file is growing (a live writer), killed (unsealed, no writer) or sealed."""
-    held = is_locked(path)
+    held = is_locked(path) or is_held(path)
     flags = consistency_flags(path)
     if not flags & OPEN_FOR_WRITING:
         return "sealed"
@@ -88,6 +89,33 @@ def is_half_made(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(len(SIGNATURE))
     return not any(start) or (start == SIGNATURE and consistency_flags(path) == OPEN_FOR_WRITING)
+
+
+def hold(descriptor: int) -> None:
+    """Show that a file is being written, under whatever name, until it is closed."""
+    with contextlib.suppress(OSError, AttributeError):  # no such locks there, or on this system
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _lock(fcntl.F_RDLCK))
+
+
+def is_held(path: Path) -> bool:
+    """Whether a writer holds the file itself, perhaps under another name; unknown is no."""
+    with contextlib.suppress(OSError, AttributeError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            found = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _lock(fcntl.F_WRLCK))
+        finally:
+            os.close(descriptor)
+        return bool(struct.unpack(_LOCK, found)[0] != fcntl.F_UNLCK)
+    return False
+
+
+_LOCK = "hhqqi4x"
+"""What fcntl is asked with: kind, origin, first byte, number of bytes, process."""
+
+
+def _lock(kind: int) -> bytes:
+    """A byte that no file has: locks of its content, which HDF5 may take, do not meet it."""
+    return struct.pack(_LOCK, kind, os.SEEK_SET, 2**62, 1, 0)
 
 
 def lock_path(path: Path) -> Path:

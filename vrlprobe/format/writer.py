@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vrlprobe.errors import FormatError, IntegrityError
 from vrlprobe.format import build, rows
 from vrlprobe.format.episode import Episode
-from vrlprobe.format.filesystem import RunLock, reason, run_state, warn_if_network
+from vrlprobe.format.filesystem import RunLock, hold, reason, run_state, warn_if_network
 from vrlprobe.format.guard import stat
 from vrlprobe.format.provenance import with_versions
 from vrlprobe.format.reader import open_run
@@ -44,6 +44,7 @@ class RunWriter:
         self.path, self._location = path, path.absolute()
         self.layout = layout
         self._file, self._lock, self._closed = file, lock, False
+        hold(file.id.get_vfd_handle())
         self._datasets = {name: file[name] for name in layout.datasets()}
         self._committed = file[COMMITTED]
         self._count = int(self._committed[0])
