@@ -95,11 +95,13 @@ def resume(path: Path, device: str | None, scratch: Path | None) -> None:
     """Continue a run that was stopped or killed from its last checkpoint, as if unbroken."""
     from trainers.process import keep_freed_memory
     from trainers.progress import progress_of
+    from trainers.resume import followed
     from trainers.run import config_of, last_result, record_path
     from trainers.run import resume as go_on
     from trainers.scratch import deliver, place_to_resume
     from vrlprobe.format.reader import open_run
 
+    path = followed(path)
     place = place_to_resume(path, scratch)
     with open_run(place) as opened:
         config = config_of(opened)

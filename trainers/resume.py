@@ -25,7 +25,12 @@ REPLAY = "replay.bin"
 
 def resume_folder(run: Path) -> Path:
     """The folder of a run's resume state."""
-    return run.with_suffix(".resume")
+    return followed(run).with_suffix(".resume")
+
+
+def followed(run: Path) -> Path:
+    """The file of a run that is named by a link: beside it is what belongs to it."""
+    return run.resolve() if run.is_symlink() else run
 
 
 def _random_states(training: Training) -> dict[str, Any]:

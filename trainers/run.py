@@ -15,6 +15,7 @@ from trainers.inits import Init, check_fit
 from trainers.profiles import TrainConfig
 from trainers.resume import (
     REPLAY,
+    followed,
     prune_states,
     remove_folder,
     restore_state,
@@ -275,7 +276,7 @@ def _finish(path: Path, folder: Path) -> None:
 
 def record_path(path: Path) -> Path:
     """The record that a finished run leaves: `seed3.json` for `seed3.h5`."""
-    return path.with_suffix(".json")
+    return followed(path).with_suffix(".json")
 
 
 def _refuse_growing(path: Path) -> None:
