@@ -185,6 +185,7 @@ def test_what_is_refused_before_anything_is_written(tmp_path, snapshots):
         ([*snapshots, again], {}, "are both at frame 50000"),
         (unnumbered, {}, "give `frames`, one for each"),
         (snapshots, {"frames": [1, 2]}, "2 frames for 3 files"),
+        (snapshots, {"frames": [1, 2, 1]}, "frame 1 is given twice, for "),
         (snapshots, {"frames": [1, 2, 10**20]}, "is beyond any training"),
         (snapshots, {"task": "walker_walk"}, "the agent has 1 actions, walker_walk takes 6"),
         ([tmp_path / "none.pt"], {}, "no such file"),

@@ -105,8 +105,8 @@ def import_checkpoints(
     where = Path(output)
     check_new(where)
     at = None if frames is None else _numbers(frames)
-    if at is not None and len(at) != len(files):
-        raise FormatError(f"{len(at)} frames for {len(files)} files: give each its own")
+    if at is not None:
+        _check_each(at, files)
 
     def read(path: Path) -> Checkpoint:
         found = read_checkpoint(
@@ -145,6 +145,19 @@ def _numbers(frames: int | Iterable[int]) -> list[int]:
         return [operator.index(frame) for frame in given]
     except TypeError:
         raise FormatError(f"frames are whole numbers, one a file, not {frames!r}") from None
+
+
+def _check_each(frames: Sequence[int], files: Sequence[Path]) -> None:
+    if len(frames) != len(files):
+        raise FormatError(f"{len(frames)} frames for {len(files)} files: give each its own")
+    taken: dict[int, Path] = {}
+    for frame, path in zip(frames, files, strict=True):
+        if frame in taken:
+            raise FormatError(
+                f"frame {frame} is given twice, for {taken[frame]} and {path}: a run has one "
+                "checkpoint a frame"
+            )
+        taken[frame] = path
 
 
 def _in_order(
