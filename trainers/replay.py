@@ -7,6 +7,7 @@ the process's own, 12 GB of them in a paper-size run. The page cache makes them 
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ import numpy as np
 from torch import Tensor
 
 from vrlprobe.errors import ResumeError, VrlprobeError
+
+GO_ON = "; make room, then go on (vrltrain resume)"
 
 
 class Batch(NamedTuple):
@@ -150,7 +153,8 @@ class Replay:
                 raise ResumeError(
                     f"{path} has {found} bytes, needed {self.nbytes}: it is not whole"
                 )
-            os.ftruncate(self._fd, self.nbytes)
+            with self._named():
+                os.ftruncate(self._fd, self.nbytes)
         except BaseException:
             self.close()
             raise
@@ -226,23 +230,33 @@ class Replay:
     def _write(self, records: np.ndarray, at: int) -> None:
         view, offset = memoryview(records.tobytes()), at * self.record.itemsize
         while view:
-            try:
+            with self._named(GO_ON):
                 written = os.pwrite(self._fd, view, offset)
-            except OSError as error:
-                raise VrlprobeError(
-                    f"cannot write the replay {self.path}: {error.strerror}; make room, then go on "
-                    "(vrltrain resume)"
-                ) from error
             view, offset = view[written:], offset + written
+
+    @contextmanager
+    def _named(self, advice: str = "") -> Iterator[None]:
+        """An error of a descriptor lacks the file's name."""
+        try:
+            yield
+        except OSError as error:
+            raise VrlprobeError(
+                f"cannot write the replay {self.path}: {error.strerror}{advice}"
+            ) from error
 
     def _read(self, first: int, records: np.ndarray) -> None:
         """Fill `records` from record `first` on, round the end of the ring."""
-        got = sum(
-            os.preadv(self._fd, [piece.data], at * self.record.itemsize)
-            for piece, at in self._pieces(records, first)
-        )
+        try:
+            got = sum(
+                os.preadv(self._fd, [piece.data], at * self.record.itemsize)
+                for piece, at in self._pieces(records, first)
+            )
+        except OSError as error:
+            raise VrlprobeError(f"cannot read the replay {self.path}: {error.strerror}") from error
         if got != records.nbytes:
-            raise OSError(f"the replay gave {got} bytes, needed {records.nbytes}")
+            raise VrlprobeError(
+                f"the replay {self.path} gave {got} bytes, needed {records.nbytes}: it was cut off"
+            )
 
     def sample(
         self, size: int, n_step: int, discount: float, rng: np.random.Generator, pad: int = 0
@@ -287,7 +301,8 @@ class Replay:
 
     def sync(self) -> None:
         """Have everything that was added reach the disk, to stay there until the next `sync`."""
-        os.fsync(self._fd)
+        with self._named(GO_ON):
+            os.fsync(self._fd)
         self._room = self.n_records - self._live()
 
     def close(self) -> None:

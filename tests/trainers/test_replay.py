@@ -1,5 +1,6 @@
 """The replay against straightforward numpy: padding, returns, stacks, and the ring."""
 
+import errno
 import os
 import sys
 from dataclasses import replace
@@ -245,3 +246,36 @@ def test_a_gpu_has_as_many_runs_as_it_has_room_for(monkeypatch, free_gb: int, ru
     assert at_once(config) == 16
     assert at_once(replace(config, device="cuda:1")) == runs
     assert at_once(replace(config, device="mps")) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ("ftruncate", "cannot write the replay {path}: Input/output error"),
+        ("pwrite", "cannot write the replay {path}: Input/output error; make room, then go on"),
+        ("fsync", "cannot write the replay {path}: Input/output error; make room, then go on"),
+        ("preadv", "cannot read the replay {path}: Input/output error"),
+    ],
+)
+def test_what_the_disk_refuses_is_told_with_the_files_name(tmp_path, monkeypatch, call, words):
+    def refuse(*_) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def use() -> None:
+        replay = make(tmp_path)
+        replay.add(*episode(10, first=0))
+        replay.sync()
+        replay.sample(5, 3, 0.9, np.random.default_rng(0))
+
+    monkeypatch.setattr(os, call, refuse)
+    with pytest.raises(VrlprobeError) as error:
+        use()
+    assert str(error.value).startswith(words.format(path=tmp_path / "replay.bin"))
+
+
+def test_a_replay_that_is_cut_off_meanwhile(tmp_path) -> None:
+    replay = make(tmp_path)
+    replay.add(*episode(10, first=0))
+    os.truncate(replay.path, 100)
+    with pytest.raises(VrlprobeError, match=r"replay\.bin gave \d+ bytes, needed \d+: it was cut"):
+        replay.sample(50, 3, 0.9, np.random.default_rng(0))
