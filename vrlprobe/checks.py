@@ -4,6 +4,8 @@ import math
 import operator
 from typing import Any
 
+import numpy as np
+
 
 def check_at_least(least: int, **arguments: Any) -> None:
     """Raise ValueError for an argument that is no whole number, or below the least."""
@@ -26,3 +28,13 @@ def check_finite(**arguments: float) -> None:
     for name, value in arguments.items():
         if not math.isfinite(value):
             raise ValueError(f"{name} must be a finite number, not {value:g}")
+
+
+def as_number(value: Any) -> float | None:
+    """A number, also one that is an array's only element without a dimension; else None."""
+    if isinstance(value, str) or np.ndim(value):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None

@@ -1,5 +1,6 @@
 """Reading runs: lazily, while they grow, and what is asked for wrongly."""
 
+import shutil
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 import xarray as xr
 
-from vrlprobe.errors import FormatError, UnknownFrameError
+from vrlprobe.errors import FormatError, IntegrityError, UnknownFrameError
 from vrlprobe.format import guard, reader
 from vrlprobe.format.reader import open_run
 from vrlprobe.format.writer import RunWriter
@@ -94,6 +95,43 @@ def test_what_is_gone_leaves_what_was_shown(sealed, tmp_path):
             run.refresh()
         assert run.digest(1000) == kept
         run.parameters(2000)
+
+
+def _spoil(path, name, number=0):
+    with h5py.File(path, "r") as file:
+        place = file[name].id.get_chunk_info(number).byte_offset
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(b"damaged!")
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+@pytest.mark.parametrize("name", ["run/config", "run/committed", "log/frame"])
+def test_what_is_damaged_leaves_what_was_shown(sealed, tmp_path, name, replaced):
+    spoilt = tmp_path / "spoilt.h5"
+    shutil.copy(sealed, spoilt)
+    _spoil(spoilt, name)
+    with open_run(sealed) as run:
+        kept = run.digest(1000)
+        if replaced:
+            spoilt.replace(sealed)
+        else:
+            shutil.copyfile(spoilt, sealed)
+        with pytest.raises((FormatError, IntegrityError), match=r"run\.h5"):
+            run.refresh()
+        assert run.digest(1000) == kept
+        run.parameters(2000)
+
+
+def test_a_run_of_which_nothing_can_be_read_any_more_is_closed(sealed):
+    with open_run(sealed) as run:
+        with sealed.open("r+b") as file:
+            file.seek(48)
+            file.write(bytes(8192))
+        with pytest.raises(IntegrityError, match=r"run\.h5"):
+            run.refresh()
+        with pytest.raises(FormatError, match="is closed: open it again"):
+            run.parameters(2000)
 
 
 @pytest.mark.parametrize("kind", [int, float, np.int64, np.array, xr.DataArray, torch.tensor])

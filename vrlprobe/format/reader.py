@@ -12,7 +12,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from vrlprobe.errors import FormatError, IntegrityError, UnknownFrameError
+from vrlprobe.checks import as_number
+from vrlprobe.errors import FormatError, IntegrityError, UnknownFrameError, VrlprobeError
 from vrlprobe.format import guard
 from vrlprobe.format.architectures import architecture
 from vrlprobe.format.filesystem import State, as_path, run_state
@@ -108,11 +109,22 @@ class Run:
     def refresh(self) -> None:
         """Look again: more checkpoints, another state, or a file put in this one's place.
 
-        Where the file is gone, or no run any more, this raises and the run stays as it is.
+        Where the file is gone, damaged or no run any more, this raises and the run stays as it is;
+        it is closed if even that cannot be read.
         """
         run_state(self.location)
+        same = self.is_open(self.location)
+        if same:  # what HDF5 remembers of the file would be shared
+            self._file.close()
+        try:
+            fresh = open_run(self.location)
+        except VrlprobeError:
+            if same:
+                with contextlib.suppress(VrlprobeError):
+                    self.open_again()
+            raise
         self._file.close()
-        vars(self).update(vars(open_run(self.location)) | {"path": self.path})
+        vars(self).update(vars(fresh) | {"path": self.path})
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -241,7 +253,7 @@ class Run:
 
     def row(self, frame: int) -> int:
         """The position of a frame's checkpoint; raises UnknownFrameError."""
-        at = _number(frame)
+        at = as_number(frame)
         if at is None:
             raise UnknownFrameError(f"{self.path}: a frame is a number, not {str(frame)[:40]!r}")
         row = int(np.searchsorted(self.frames, at))
@@ -272,16 +284,6 @@ class Run:
     def _check_open(self) -> None:
         if not self._file:
             raise FormatError(f"{self.path} is closed: open it again (vrlprobe.open_run)")
-
-
-def _number(value: Any) -> float | None:
-    """A number, also one that is an array's only element without a dimension; else None."""
-    if isinstance(value, str) or np.ndim(value):
-        return None
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
 
 
 READERS: dict[int, Callable[[Path, h5py.File, State], Run]] = {1: Run}
