@@ -113,32 +113,45 @@ def run_labels(runs: Sequence[Run | Record]) -> list[str]:
 
 def samples_for(
     runs: Sequence[Run], samples: SampleSet | Runs | None, keep_own: bool
-) -> tuple[SampleSet, bool]:
-    """The set to work on, and whether the runs' own episodes stay in its test set."""
+) -> tuple[SampleSet, bool, list[str]]:
+    """The set to work on, and whether the runs' own episodes stay in its test set.
+
+    And what is to be told of where it comes from, by `warn_of_samples`.
+    """
     if isinstance(samples, SampleSet):
-        return samples, keep_own
+        return samples, keep_own, []
     if samples is not None:
         sources = run_list(samples)
-        for phrase in weak_runs(sources):
-            _warn(f"the samples come from a run that does not perform well: {phrase}")
-        return make_samples(sources), keep_own
+        weak = "the samples come from a run that does not perform well"
+        notes = [f"{weak}: {phrase}" for phrase in weak_runs(sources)]
+        return make_samples(sources), keep_own, notes
     if len(runs) > 1:
         raise SampleError(
             "several runs are compared on one sample set: give `samples`, a set "
             "(vrlprobe.make_samples, `vrlprobe samples RUN… -o set.h5`) or well-performing runs"
         )
-    found = make_samples(runs)
-    for phrase in weak_runs(runs):
-        _warn(f"its own rollouts are not those of a well-performing agent: {phrase}")
-    _warn(
+    weak = "its own rollouts are not those of a well-performing agent"
+    notes = [f"{weak}: {phrase}" for phrase in weak_runs(runs)]
+    notes.append(
         f"no sample set: the figures of {runs[0].path.name} are of its own rollouts, so not "
         "comparable with other runs' (`samples` takes a set or well-performing runs)"
     )
-    return found, True
+    return make_samples(runs), True, notes
+
+
+def warn_of_samples(runs: Sequence[Run], samples: SampleSet, notes: Sequence[str]) -> None:
+    """Tell what figures of runs on samples are worth: once all is well, as errors stand alone."""
+    for note in notes:
+        _warn(note)
+    for key in ("precision", "render") if runs else ():
+        there = {str(run.config.get(key, "unknown")) for run in runs}
+        there |= {str(getattr(source, key)) for source in samples.sources}
+        if len(there) > 1:
+            _warn(f"runs and samples of different {key} are mixed: {', '.join(sorted(there))}")
 
 
 def check_runs(runs: Sequence[Run], samples: SampleSet) -> None:
-    """Runs of another task or image size are refused; other precision or rendering is told."""
+    """Raise SampleError for runs of another task or image size."""
     for run in runs:
         if (task := str(run.config.get("task", "unknown"))) != samples.task:
             raise SampleError(f"{run.path.name} is of {task}, the samples are of {samples.task}")
@@ -148,11 +161,6 @@ def check_runs(runs: Sequence[Run], samples: SampleSet) -> None:
                 f"{run.path.name} sees images of {size} x {size} pixels, the samples have "
                 f"{shown} x {shown}"
             )
-    for key in ("precision", "render"):
-        there = {str(run.config.get(key, "unknown")) for run in runs}
-        there |= {str(getattr(source, key)) for source in samples.sources}
-        if len(there) > 1:
-            _warn(f"runs and samples of different {key} are mixed: {', '.join(sorted(there))}")
 
 
 def _warn(message: str) -> None:

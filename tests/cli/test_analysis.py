@@ -224,3 +224,26 @@ class TestProbe:
     def test_a_run_without_images_and_no_set(self, call, make_run):
         make_run("blind.h5", images=False)
         failed(call("probe", "blind.h5"), "at least 3 episodes with images", "--images last")
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "value"),
+    [
+        ("probe", "--layers", "cnn44"),
+        ("probe", "--components", "heigth"),
+        ("probe", "--frames", "7"),
+        ("probe", "--min-active", "100000"),
+        ("metrics", "--layers", "cnn44"),
+        ("activations", "--layers", "cnn44"),
+        ("activations", "--frame", "7"),
+        ("plot atoms", "--layers", "cnn44"),
+        ("plot atoms", "--components", "heigth"),
+    ],
+)
+def test_an_error_stands_alone(call, make_run, command, option, value):
+    """What the samples are worth is told when there is something to come of them."""
+    make_run("a.h5", frames=(0, 1000))
+    output = "a.pdf" if "plot" in command else "a.nc"
+    told = call(*command.split(), "a.h5", option, value, "-o", output)
+    failed(told)
+    assert told.stderr.count("\n") == 1, told.stderr

@@ -28,7 +28,7 @@ from vrlprobe.format.opening import Logged, Runs, logged_list, refuse_twice
 from vrlprobe.format.record import Record
 from vrlprobe.format.settings import whole
 from vrlprobe.samples import SampleSet
-from vrlprobe.selection import run_labels, samples_for
+from vrlprobe.selection import run_labels, samples_for, warn_of_samples
 from vrlprobe.studies.common import run_attributes, shared
 from vrlprobe.studies.readings import Floats, Readings, attempt_begins, readings
 
@@ -108,7 +108,10 @@ def collapse(
         ValueError: a window below 1, or signs that are none.
     """
     check_signs(signs)
-    given = None if samples is None else samples_for([], samples, keep_own=True)[0]
+    given = None
+    if samples is not None:
+        given, _, notes = samples_for([], samples, keep_own=True)
+        warn_of_samples([], given, notes)
     found = [judged(run, given, window, signs)[1] for run in logged_list(runs)]
     return found if isinstance(runs, Iterable) else found[0]
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from vrlprobe.activations import BATCH_SIZE, extract_activations
+from vrlprobe.activations import BATCH_SIZE, extract_activations, known_layers
 from vrlprobe.format.opening import Runs, one_run
 from vrlprobe.samples import SPLITS, SampleSet
-from vrlprobe.selection import check_runs, resolve_frame, samples_for
+from vrlprobe.selection import check_runs, resolve_frame, samples_for, warn_of_samples
 from vrlprobe.studies.common import run_attributes, sample_attributes
 
 if TYPE_CHECKING:
@@ -39,11 +39,14 @@ def activations(
     Raises:
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.
     """
-    samples, _ = samples_for([one_run(run)], samples, keep_own=True)
+    samples, _, notes = samples_for([one_run(run)], samples, keep_own=True)
     check_runs([run], samples)
     at = resolve_frame(run, frame)
+    agent = run.agent(at)
+    names = known_layers(agent, layers)
+    warn_of_samples([run], samples, notes)
     rows = np.arange(len(samples))
-    found = extract_activations(run.agent(at), samples.observations(rows), layers, batch_size)
+    found = extract_activations(agent, samples.observations(rows), names, batch_size)
     split = np.array(SPLITS)[samples.split[samples.episodes]]
     return xr.Dataset(
         {

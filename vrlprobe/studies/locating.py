@@ -13,7 +13,7 @@ from vrlprobe.format.opening import Runs, one_run
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
 from vrlprobe.receptive import ReceptiveFields, receptive_fields
 from vrlprobe.samples import SampleSet
-from vrlprobe.selection import check_runs, resolve_frame, run_labels, samples_for
+from vrlprobe.selection import check_runs, resolve_frame, run_labels, samples_for, warn_of_samples
 from vrlprobe.studies.common import Variables, blank, run_attributes, sample_attributes
 from vrlprobe.studies.fitting import ProbeSettings, Sets, r_squared, sparse_path
 from vrlprobe.studies.jobs import Rows, refuse_diverged
@@ -64,13 +64,14 @@ def atoms(
     Raises:
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.
     """
-    samples, keep_own = samples_for([one_run(run)], samples, keep_own)
+    samples, keep_own, notes = samples_for([one_run(run)], samples, keep_own)
     check_runs([run], samples)
     at = resolve_frame(run, frame)
     agent, settings = run.agent(at), ProbeSettings("omp", max_atoms, min_active)
     names = known_layers(agent, _last_convolution(run, agent) if layers is None else layers)
     fields = {name: receptive_fields(agent, name) for name in names}
     rows = Rows(samples, run, samples.columns(components), keep_own)
+    warn_of_samples([run], samples, notes)
     states = rows.states()
     found = feature_major_activations(agent, rows.observations(), names)
     height, width = agent.image_shape[1:]

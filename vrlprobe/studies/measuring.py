@@ -22,7 +22,14 @@ from vrlprobe.errors import SampleError
 from vrlprobe.format.opening import Runs, refuse_twice, run_list
 from vrlprobe.metrics import AGENT, LAYERED
 from vrlprobe.samples import SampleSet
-from vrlprobe.selection import Frames, check_runs, resolve_frames, run_labels, samples_for
+from vrlprobe.selection import (
+    Frames,
+    check_runs,
+    resolve_frames,
+    run_labels,
+    samples_for,
+    warn_of_samples,
+)
 from vrlprobe.studies.common import (
     Track,
     Variables,
@@ -99,13 +106,14 @@ def metrics(
     runs = run_list(runs)
     refuse_twice(runs)
     chosen = [resolve_frames(run, frames) for run in runs]
+    names = measured_layers(runs[0].agent(chosen[0][0]), layers)
     if isinstance(samples, str) and samples == "own":
         source: _Shared | _Own = _Own(runs, chosen, n_samples)
     else:
-        seen, _ = samples_for(runs, samples, keep_own=True)
+        seen, _, notes = samples_for(runs, samples, keep_own=True)
         check_runs(runs, seen)
+        warn_of_samples(runs, seen, notes)
         source = _Shared(seen, n_samples)
-    names = measured_layers(runs[0].agent(chosen[0][0]), layers)
     labels = run_labels(runs)
     result = blank({"run": labels, "frame": all_frames(chosen), "layer": names}, VARIABLES)
     for label, run, found in zip(labels, runs, chosen, strict=True):

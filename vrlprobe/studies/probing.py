@@ -15,7 +15,14 @@ from vrlprobe.errors import SampleError, UnknownLayerError
 from vrlprobe.format.opening import Runs, refuse_twice, run_list
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
 from vrlprobe.samples import SampleSet
-from vrlprobe.selection import Frames, check_runs, resolve_frames, run_labels, samples_for
+from vrlprobe.selection import (
+    Frames,
+    check_runs,
+    resolve_frames,
+    run_labels,
+    samples_for,
+    warn_of_samples,
+)
 from vrlprobe.studies.cache import Parts, Scores
 from vrlprobe.studies.common import (
     Track,
@@ -128,24 +135,25 @@ def probe(
     device = str(device)
     runs = run_list(runs)
     refuse_twice(runs)
-    samples, keep_own = samples_for(runs, samples, keep_own)
+    samples, keep_own, notes = samples_for(runs, samples, keep_own)
     check_runs(runs, samples)
     wanted = samples.columns(components)
     chosen = [resolve_frames(run, frames) for run in runs]
     names = _shared_layers(runs, chosen, layers)
     labels = run_labels(runs)
     rows = [Rows(samples, run, wanted, keep_own) for run in runs]
-    if len({part.without for part in rows}) > 1:
-        warnings.warn(
-            "the runs are tested on different episodes, as each one's own are left out: take a set "
-            "to which none of them contributed, or keep their own (`keep_own=True`)",
-            stacklevel=2,
-        )
     settings = ProbeSettings(kind, max_atoms, min_active, device)
     if (least := min_active or 0) > (n_train := len(samples.rows("train"))):
         raise SampleError(
             f"min_active is {least}, but there are {n_train} training samples: no unit can be an "
             "atom"
+        )
+    warn_of_samples(runs, samples, notes)
+    if len({part.without for part in rows}) > 1:
+        warnings.warn(
+            "the runs are tested on different episodes, as each one's own are left out: take a set "
+            "to which none of them contributed, or keep their own (`keep_own=True`)",
+            stacklevel=2,
         )
     planners = [Planner(run, part, settings) for run, part in zip(runs, rows, strict=True)]
     fits = _fits(planners, labels, chosen, names, controls)
