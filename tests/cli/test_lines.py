@@ -7,12 +7,15 @@ import sys
 import h5py
 import pytest
 
+from vrlprobe.agents import drqv2, nature
+from vrlprobe.checkpoints import choices
 from vrlprobe.cli import grid as transplanting
 from vrlprobe.cli import importing
 from vrlprobe.cli import probe as probing
 from vrlprobe.cli.group import as_options
 from vrlprobe.errors import TransplantError
-from vrlprobe.studies import transplant
+from vrlprobe.results import PROBES
+from vrlprobe.studies import fitting, transplant
 
 
 def vrlprobe(*arguments, **environment):
@@ -61,6 +64,29 @@ sys.exit("numpy" in sys.modules or "torch" in sys.modules)
     command = [sys.executable, "-c", code]
     told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert "probe        Which layers linearly hold" in told.stdout
+
+
+@pytest.mark.parametrize("place", ["vrlprobe.cli.main", "trainers.cli"])
+def test_no_help_waits_for_torch(place):
+    code = f"""
+import sys
+from {place} import main
+for name in main.list_commands(None):
+    try:
+        main([name, "--help"], standalone_mode=False)
+    finally:
+        slow = {{"torch", "sklearn"}} & sys.modules.keys()
+        assert not slow, (name, slow)
+"""
+    command = [sys.executable, "-c", code]
+    told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (told.returncode, told.stderr) == (0, "")
+
+
+def test_what_help_offers_is_what_there_is():
+    """It names kinds of networks and probes without importing them."""
+    assert list(PROBES) == list(fitting.PROBES)
+    assert list(choices.ACTIVATIONS) == list({**drqv2.ACTIVATIONS, **nature.ACTIVATIONS})
 
 
 def test_a_typo_of_a_metric_is_told_the_nearest(call):

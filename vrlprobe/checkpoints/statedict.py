@@ -9,16 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vrlprobe.agents import drqv2, nature
 from vrlprobe.checkpoints.checkpoint import Checkpoint, check_fit
+from vrlprobe.checkpoints.choices import ARCHITECTURES
 from vrlprobe.checkpoints.drqv2 import ACTION_REPEAT, drqv2_config
 from vrlprobe.checkpoints.nature import find_names, nature_checkpoint
 from vrlprobe.checkpoints.torchfile import check_numbers, is_tensor, mapping, tensor_array
 from vrlprobe.errors import FormatError
 from vrlprobe.format.architectures import architecture as find_architecture
 
-ARCHITECTURES = ("drqv2", "nature")
-ACTIVATIONS = tuple({**drqv2.ACTIVATIONS, **nature.ACTIVATIONS})
 DRQV2_PARTS = ("encoder", "actor", "critic", "critic_target")
 DRQV2_FIRST = "encoder.convnet.0.weight"
 MODULES = ("module", "_orig_mod")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from vrlprobe import studies
 from vrlprobe.cli.common import (
     FILE,
     Session,
@@ -14,7 +15,6 @@ from vrlprobe.cli.common import (
 )
 from vrlprobe.cli.table import aligned
 from vrlprobe.results import save_result
-from vrlprobe.studies import activations as study
 
 
 @click.command()
@@ -32,7 +32,7 @@ def activations(
         raise click.BadParameter("one checkpoint: last, best or a frame", param_hint="--frame")
     with Session() as session:
         check_writable(output)
-        result = study(
+        result = studies.activations(
             session.runs([run])[0],
             session.samples(sample_paths),
             frame=parsed if isinstance(parsed, str) else parsed[0],

@@ -8,7 +8,6 @@ import click
 from vrlprobe.cli.common import FILE, Session, check_writable, progress
 from vrlprobe.cli.table import aligned
 from vrlprobe.selection import resolve_frames
-from vrlprobe.studies.exporting import check_export, export_checkpoint
 from vrlprobe.studies.minari import ALL, check_dataset, distinct, export_dataset
 from vrlprobe.studies.naming import frame_at, parse_at, split_name
 
@@ -44,6 +43,8 @@ def export(checkpoints: tuple[str, ...], output: Path | None, minari: str | None
 
 
 def _state_dict(checkpoint: str, output: Path) -> None:
+    from vrlprobe.studies.exporting import check_export, export_checkpoint
+
     name, at = split_name(checkpoint)
     wanted = parse_at(at)
     check_export(output)

@@ -4,14 +4,19 @@ import json
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
 
-from vrlprobe.checkpoints.statedict import ACTIVATIONS, ARCHITECTURES
+from vrlprobe import studies
+from vrlprobe.checkpoints.choices import ACTIVATIONS, ARCHITECTURES
 from vrlprobe.cli.common import FILE, Session, check_writable, parse_frames, progress
 from vrlprobe.cli.table import aligned
-from vrlprobe.studies.importing import EPISODES, Imported, import_checkpoints
+from vrlprobe.studies.defaults import EPISODES
+
+if TYPE_CHECKING:
+    from vrlprobe.studies.importing import Imported
 
 
 @click.command("import")
@@ -86,7 +91,7 @@ def import_(
     """
     check_writable(output)
     with Session():
-        done = import_checkpoints(
+        done = studies.import_checkpoints(
             snapshots,
             output,
             task=task,
@@ -113,7 +118,7 @@ def _frames(text: str | None) -> list[int] | None:
     return found
 
 
-def _plain(one: Imported) -> dict[str, object]:
+def _plain(one: "Imported") -> dict[str, object]:
     known = np.isfinite(one.episode_return)
     return asdict(one) | {
         "path": str(one.path),
@@ -121,7 +126,7 @@ def _plain(one: Imported) -> dict[str, object]:
     }
 
 
-def _table(done: list[Imported]) -> str:
+def _table(done: "list[Imported]") -> str:
     return aligned(
         [
             {

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 import xarray as xr
 
+from vrlprobe import studies
 from vrlprobe.cli.common import (
     FILE,
     Session,
@@ -19,8 +20,7 @@ from vrlprobe.cli.common import (
 from vrlprobe.cli.table import aligned
 from vrlprobe.metrics import DORMANT_DRM
 from vrlprobe.results import save_result
-from vrlprobe.studies import metrics as study
-from vrlprobe.studies.measuring import DEFAULT_OBSERVATIONS
+from vrlprobe.studies.defaults import OBSERVATIONS
 
 OWN = (Path("own"),)
 SHOWN = {
@@ -38,7 +38,7 @@ SHOWN = {
 @click.option("--layers", help="Comma-separated layers.  [default: mlp0 to mlp2]")
 @samples_option
 @click.option(
-    "-n", "--n-samples", type=click.IntRange(min=2), default=DEFAULT_OBSERVATIONS,
+    "-n", "--n-samples", type=click.IntRange(min=2), default=OBSERVATIONS,
     show_default=True, help="Observations, at most.",
 )  # fmt: skip
 @click.option(
@@ -64,7 +64,7 @@ def metrics(
     with Session() as session:
         opened = session.runs(runs)
         check_writable(output)
-        result = study(
+        result = studies.metrics(
             opened,
             "own" if sample_paths == OWN else session.samples(sample_paths),
             frames=parse_frames(frames),

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from joblib import cpu_count
 
+from vrlprobe import studies
 from vrlprobe.cli.common import (
     FILE,
     Session,
@@ -25,11 +26,9 @@ from vrlprobe.cli.common import (
     warnings_on_stderr,
 )
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
-from vrlprobe.results import last_checkpoint, save_result
-from vrlprobe.studies import probe as study
+from vrlprobe.results import PROBES, last_checkpoint, save_result
 from vrlprobe.studies.cache import default_folder
-from vrlprobe.studies.fitting import PROBES
-from vrlprobe.studies.jobs import CONTROLS
+from vrlprobe.studies.defaults import CONTROLS
 
 LOWEST = -9.99
 EDGES = {
@@ -141,7 +140,7 @@ def probe(
             check_kind(plot)
             check_writable(plot)
         try:
-            result = study(
+            result = studies.probe(
                 opened,
                 session.samples(sample_paths),
                 frames=parse_frames(frames),

@@ -22,10 +22,10 @@ from vrlprobe.format.episode import Episode
 from vrlprobe.format.filesystem import as_path, check_new, replaced_whole
 from vrlprobe.format.writer import RunWriter
 from vrlprobe.studies.common import Track
+from vrlprobe.studies.defaults import EPISODES
 from vrlprobe.studies.playing import Given, Nothing, Played, Source
 
 PathLike = str | os.PathLike[str]
-EPISODES = 10
 NUMBERED = re.compile(r"(?:snapshot|checkpoint|ckpt|model|frame|step)s?[-_]?(\d+)")
 
 

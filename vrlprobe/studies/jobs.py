@@ -28,8 +28,6 @@ from vrlprobe.samples import SPLITS, SampleSet, Stacked
 from vrlprobe.studies.cache import Parts, Scores, part_key
 from vrlprobe.studies.fitting import Floats, ProbeSettings, fit_layer
 
-CONTROLS = ("shuffled", "blank")
-"""Baselines: the states of other episodes, and an untrained network of the same architecture."""
 GROUP_BYTES = 600 << 20
 """Layers are read together up to this many bytes of activations."""
 

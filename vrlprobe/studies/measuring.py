@@ -39,13 +39,13 @@ from vrlprobe.studies.common import (
     sample_attributes,
     shared,
 )
+from vrlprobe.studies.defaults import OBSERVATIONS
 from vrlprobe.studies.readings import gradient_norms, logged_norms, readings, staged
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
 
 MLP_LAYERS = ("mlp0", "mlp1", "mlp2")
-DEFAULT_OBSERVATIONS = 1000
 ZEROS = ("dead_units", "zero_fraction")
 """Metrics that mean something only behind a ReLU: tanh and leaky units are never exactly 0."""
 
@@ -66,7 +66,7 @@ def metrics(
     *,
     frames: Frames = "all",
     layers: str | Sequence[str] | None = None,
-    n_samples: int = DEFAULT_OBSERVATIONS,
+    n_samples: int = OBSERVATIONS,
     dormant_threshold: float = measure.DORMANT_DRM,
     batch_size: int = BATCH_SIZE,
     track: Track = iter,

@@ -32,8 +32,9 @@ from vrlprobe.studies.common import (
     run_attributes,
     sample_attributes,
 )
+from vrlprobe.studies.defaults import CONTROLS
 from vrlprobe.studies.fitting import ProbeSettings
-from vrlprobe.studies.jobs import CONTROLS, Fit, Job, Planner, Rows, run_jobs
+from vrlprobe.studies.jobs import Fit, Job, Planner, Rows, run_jobs
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
