@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import struct
+import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -22,6 +23,10 @@ State = Literal["growing", "killed", "sealed"]
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 OPEN_FOR_WRITING, OPEN_FOR_SWMR = 1, 4
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs"}
+LOCKS_OF_FILES = sys.platform == "linux" and hasattr(fcntl, "F_OFD_SETLK")
+"""Whether a lock can be an open file's, asked for as below; macOS orders `LOCK` otherwise."""
+LOCK = "hhqqi4x"
+"""What fcntl is asked with: kind, origin, first byte, number of bytes, process."""
 
 
 class NetworkFileSystemWarning(UserWarning):
@@ -93,29 +98,29 @@ def is_half_made(path: Path) -> bool:
 
 def hold(descriptor: int) -> None:
     """Show that a file is being written, under whatever name, until it is closed."""
-    with contextlib.suppress(OSError, AttributeError):  # no such locks there, or on this system
+    if not LOCKS_OF_FILES:
+        return
+    with contextlib.suppress(OSError):  # a file system that has no such locks
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _lock(fcntl.F_RDLCK))
 
 
 def is_held(path: Path) -> bool:
     """Whether a writer holds the file itself, perhaps under another name; unknown is no."""
-    with contextlib.suppress(OSError, AttributeError):
+    if not LOCKS_OF_FILES:
+        return False
+    with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             found = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _lock(fcntl.F_WRLCK))
         finally:
             os.close(descriptor)
-        return bool(struct.unpack(_LOCK, found)[0] != fcntl.F_UNLCK)
+        return bool(struct.unpack(LOCK, found)[0] != fcntl.F_UNLCK)
     return False
-
-
-_LOCK = "hhqqi4x"
-"""What fcntl is asked with: kind, origin, first byte, number of bytes, process."""
 
 
 def _lock(kind: int) -> bytes:
     """A byte that no file has: locks of its content, which HDF5 may take, do not meet it."""
-    return struct.pack(_LOCK, kind, os.SEEK_SET, 2**62, 1, 0)
+    return struct.pack(LOCK, kind, os.SEEK_SET, 2**62, 1, 0)
 
 
 def lock_path(path: Path) -> Path:
