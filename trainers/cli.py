@@ -41,7 +41,7 @@ def main() -> None:
 )  # fmt: skip
 @click.option(
     "--init", "init_path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-    help="Begin with a transplant's networks, or those of a run's last checkpoint.",
+    help="Start from the networks of a transplant, or of a run's last checkpoint.",
 )  # fmt: skip
 @scratch_option
 @override_options
@@ -56,13 +56,13 @@ def run(
 ) -> None:
     """Train one agent into a run file.
 
-    Every evaluation is a checkpoint with a rollout and a row of logs. A run that was stopped goes
-    on with `vrltrain resume`. Options from --image-size on override the profile; each shows what
-    the profiles have for walker_walk.
+    Every evaluation writes a checkpoint with a rollout and a row of logs. A stopped run is
+    continued by `vrltrain resume`. Options from --image-size on override the profile; each shows
+    the profiles' values for walker_walk.
 
-    With --init, task and settings are those of its file unless given, the optimizers, the replay
-    and the noise schedule start afresh, and the networks that the file has as blank are drawn with
-    the seed.
+    With --init, task and settings are those of its file unless given; the optimizers, the replay
+    and the noise schedule start afresh, and networks that are blank in the file are drawn with the
+    seed.
     """
     from trainers.inits import read_init
     from trainers.process import keep_freed_memory
@@ -84,15 +84,15 @@ def run(
     click.echo(f"{path}: {last_result(path)}")
 
 
-@main.command(short_help="Go on with a run from its last checkpoint.")
+@main.command(short_help="Continue a run from its last checkpoint.")
 @click.argument("path", metavar="RUN", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--device",
-    help="Go on on another device: no longer the same bit for bit.  [default: the run's]",
+    help="Continue on another device: no longer the same bit for bit.  [default: the run's]",
 )
 @scratch_option
 def resume(path: Path, device: str | None, scratch: Path | None) -> None:
-    """Continue a run that was stopped or killed from its last checkpoint, as if unbroken."""
+    """Continue a stopped or killed run from its last checkpoint, as if never interrupted."""
     from trainers.process import keep_freed_memory
     from trainers.progress import progress_of
     from trainers.resume import followed
@@ -120,22 +120,22 @@ def resume(path: Path, device: str | None, scratch: Path | None) -> None:
 @profile_option
 @click.option(
     "-o", "--output", "folder", type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the run files, seedN.h5, or INIT-seedN.h5.  [default: runs, or with inits "
-    "their folder's name and -runs]",
+    help="Folder for the run files, seedN.h5 or INIT-seedN.h5.  [default: runs; with INITS, their "
+    "folder's name and -runs]",
 )  # fmt: skip
 @click.option(
     "-j", "--workers", type=click.IntRange(1),
-    help="Runs side by side.  [default: one a processor core; with --device cuda as many as the "
-    "GPU has room for with their replays]",
+    help="Runs side by side.  [default: one per processor core; with --device cuda, as many as "
+    "the GPU has room for with their replays]",
 )  # fmt: skip
 @click.option(
     "--scheduler", metavar="ADDRESS",
-    help="Dask scheduler of a cluster, each of whose workers takes one run at a time; they need "
+    help="Dask scheduler of a cluster; each of its workers takes one run at a time, and needs "
     "this package and the folder.",
 )  # fmt: skip
 @click.option(
     "--records", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR",
-    help="Skip what a record in DIR shows as done, under whatever name.",
+    help="Skip runs that a record in DIR shows as done, under whatever name.",
 )  # fmt: skip
 @scratch_option
 @override_options
@@ -153,11 +153,11 @@ def sweep(
 ) -> None:
     """Train many seeds side by side into one folder, from scratch or from each of INITS.
 
-    Runs that are done are skipped, runs that were stopped go on, a run that fails does not stop
+    Finished runs are skipped, stopped ones are continued, and a run that fails does not stop
     the others. Each finished run leaves a small record, seedN.json, beside its file.
 
-    INITS are transplants (`vrlprobe transplant`, `vrlprobe grid`) or runs, which bring their task
-    and settings, as for `vrltrain run --init`.
+    INITS are transplants (`vrlprobe transplant`, `vrlprobe grid`) or runs; they bring their task
+    and settings, as with `vrltrain run --init`.
     """
     from trainers.inits import read_init
     from trainers.jobs import jobs_from, jobs_of, parse_seeds, recorded
@@ -190,18 +190,18 @@ def sweep(
         sys.exit(1)
 
 
-@main.command(short_help="Where the time of a training goes, and the floors.")
+@main.command(short_help="Where training time goes, and how low it could be.")
 @task_option
 @profile_option
 @click.option(
     "--updates", type=click.IntRange(1),
-    help="Updates to time by phase, and as many again as a whole.  [default: what half a minute "
-    "allows]",
+    help="Updates to time by phase, and as many again as a whole.  [default: as many as half a "
+    "minute allows]",
 )  # fmt: skip
 @click.option(
     "--folder", default=gettempdir(), show_default=True,
     type=click.Path(path_type=Path, exists=True, file_okay=False, writable=True),
-    help="Disk to write to; all is removed at the end.",
+    help="Folder to write to; everything is removed at the end.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @override_options
@@ -213,11 +213,11 @@ def profile(
     as_json: bool,
     **overrides: Any,
 ) -> None:
-    """Show where the time of 1,000 frames goes, and how near that is to what must be done.
+    """Show where the time of 1,000 frames goes, and how close that is to the least possible.
 
     Trains for about a minute with real images, updates, evaluations and checkpoints. The floor of a
     phase is its operations at the speed of matrix products in its precision, or its bytes at the
-    speed of a copy, whichever takes longer, both measured here.
+    speed of a copy, whichever takes longer; both speeds are measured here.
     """
     from trainers.breakdown import describe
     from trainers.process import keep_freed_memory

@@ -29,7 +29,7 @@ profile_option = click.option(
 
 scratch_option = click.option(
     "--scratch", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-    help="Write here, on a local disk, and move what is finished to its place: for outputs on a "
+    help="Write to DIR, on a local disk, and move finished files to their place: for outputs on a "
     "network file system.",
 )  # fmt: skip
 

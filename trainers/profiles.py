@@ -77,43 +77,46 @@ class TrainConfig:
 
     image_size: int = _setting(84, "height and width of the images, pixels")
     frame_stack: int = _setting(3, "images in an observation")
-    action_repeat: int = _setting(2, "environment frames an agent step lasts")
+    action_repeat: int = _setting(2, "environment frames in an agent step")
     render: str = _setting("full", "full quality, or fast: no shadows")
 
     channels: int = _setting(32, "width of the convolutions")
     feature_dim: int = _setting(50, "outputs of the trunks")
     hidden_dim: int = _setting(1024, "width of the MLP layers")
-    activation: str = _setting("relu", "of every hidden layer")
+    activation: str = _setting("relu", "activation of every hidden layer")
 
-    learning_rate: float = _setting(1e-4, "of the three Adam optimizers")
+    learning_rate: float = _setting(1e-4, "learning rate of the three Adam optimizers")
     batch_size: int = _setting(256, "transitions in an update")
     n_step: int = _setting(3, "agent steps in a return")
-    discount: float = _setting(0.99, "of one agent step")
+    discount: float = _setting(0.99, "discount of one agent step")
     target_tau: float = _setting(
-        0.01, "share of the critic that its target takes over in an update"
+        0.01, "share of the critic that its target takes over in each update"
     )
     update_every_steps: int = _setting(2, "agent steps between updates")
     shift_pad: int = _setting(4, "largest random shift of the images, pixels")
     precision: str = _setting(
         "auto",
-        "of the convolutions in updates; auto: bfloat16 where the processor or GPU is faster in it",
+        "precision of the convolutions in updates; auto: bfloat16 where the processor or GPU is "
+        "faster with it",
     )
 
     device: str = _setting("cpu", "where networks are kept and updated: cpu, cuda, cuda:1 …")
     cuda_graph: bool = _setting(
-        True, "on a GPU, record an update's kernels once and start them together from then on"
+        True, "on a GPU, record an update's kernels once and launch them together from then on"
     )
-    threads: int = _setting(1, "processor threads; runs side by side beat one run on several")
+    threads: int = _setting(
+        1, "processor threads; several runs side by side beat one run on several threads"
+    )
 
     exploration_steps: int = _setting(2_000, "agent steps of uniform actions at the start")
     seed_frames: int = _setting(4_000, "frames before the first update")
     noise_start: float = _setting(1.0, "std of the exploration noise at the start")
     noise_end: float = _setting(0.1, "std of the exploration noise at the end")
     noise_steps: int = _setting(100_000, "agent steps over which the noise decays")
-    noise_clip: float = _setting(0.3, "bound of the noise in updates")
+    noise_clip: float = _setting(0.3, "bound on the noise in updates")
 
     total_frames: int = _setting(
-        1_100_000, "length of the run; its last evaluation is the last before this"
+        1_100_000, "length of the run, frames; its last evaluation is the last one due before that"
     )
     replay_capacity: int = _setting(1_000_000, "transitions that the replay holds")
     eval_every_frames: int = _setting(
@@ -123,38 +126,42 @@ class TrainConfig:
     final_episodes: int = _setting(10, "episodes in the last evaluation")
     eval_processes: int = _setting(
         0,
-        "processes that play evaluation episodes side by side, on the processor; 0: none, beside a "
-        "GPU up to 4",
+        "processes that play evaluation episodes side by side, on the processor; 0: none, or up to "
+        "4 with a GPU",
     )
-    norm_batch_size: int = _setting(256, "observations behind the logged gradient norm")
+    norm_batch_size: int = _setting(256, "observations used for the logged gradient norm")
     images: str = _setting(
-        "one", "episodes that keep their images: one and all at the last, all, last or none"
+        "one",
+        "evaluation episodes that keep their images: one, and all at the last checkpoint; all; "
+        "only those of the last checkpoint (last); or none",
     )
 
-    reset_rule: bool = _setting(False, "start again where an attempt is stuck (paper, 5.2)")
+    reset_rule: bool = _setting(False, "start over when an attempt is stuck (paper, 5.2)")
     reset_window: int = _setting(
-        0, "frames after which the rule decides; 0: those in which the noise decays, if it does"
+        0, "frames after which the rule decides; 0: as many as the noise takes to decay, if it does"
     )
     reset_metric: str = _setting("grad_norm[mlp1]", "what the rule reads")
     reset_threshold: float = _setting(
         GRADIENT.threshold,
-        f"value that the metric must exceed; where --reset-metric is given, {SPREAD.threshold:g} "
-        f"for {SPREAD.name} and as here for gradient norms",
+        f"value that the metric must exceed; with --reset-metric, {SPREAD.threshold:g} by default "
+        f"for {SPREAD.name}, and as shown here for gradient norms",
     )
-    reset_consecutive: int = _setting(CONSECUTIVE, "evaluations in a row in which it must")
-    reset_parts: str = _setting("all", "networks that start again: all, actor and critic, encoder")
-    reset_replay: str = _setting("clear", "whether the replay starts again, too")
-    reset_noise: str = _setting("restart", "whether the noise schedule starts again, too")
+    reset_consecutive: int = _setting(CONSECUTIVE, "evaluations in a row in which it must do so")
+    reset_parts: str = _setting(
+        "all", "networks to reset: all, actor and critic (mlp), encoder (cnn)"
+    )
+    reset_replay: str = _setting("clear", "whether the replay starts over, too")
+    reset_noise: str = _setting("restart", "whether the noise schedule starts over, too")
 
     init_blanks: str = _setting(
-        "redraw", "blank pieces of --init: drawn anew with the seed, or as in the file"
+        "redraw", "blank pieces of --init: redrawn with the seed, or taken as they are in the file"
     )
 
     perturb_steps: int = _setting(
         0, "agent steps between DrM's perturbations of the weights; 0: none (Xu et al., 2023)"
     )
     perturb_rate: float = _setting(2.0, "weights given up per share of dormant units")
-    perturb_min: float = _setting(0.2, "least share of the weights that a perturbation keeps")
+    perturb_min: float = _setting(0.2, "smallest share of the weights that a perturbation keeps")
     perturb_max: float = _setting(0.9, "largest share of the weights that it keeps")
 
     good_return: float = _setting(900.0, "return from which an agent counts as good")

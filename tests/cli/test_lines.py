@@ -63,7 +63,7 @@ sys.exit("numpy" in sys.modules or "torch" in sys.modules)
 """
     command = [sys.executable, "-c", code]
     told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    assert "probe        Which layers linearly hold" in told.stdout
+    assert "probe        Which layers linearly encode" in told.stdout
 
 
 @pytest.mark.parametrize("place", ["vrlprobe.cli.main", "trainers.cli"])

@@ -20,13 +20,13 @@ from vrlprobe.results import save_result
 @click.command()
 @click.argument("run", type=FILE)
 @click.option("-o", "--output", required=True, type=FILE, help="The NetCDF file to write.")
-@click.option("--frame", default="last", show_default=True, help="last, best or a frame.")
+@click.option("--frame", default="last", show_default=True, help="Checkpoint: last, best, F.")
 @click.option("--layers", help="Comma-separated layers, for instance cnn4,mlp1.  [default: all]")
 @samples_option
 def activations(
     run: Path, output: Path, frame: str, layers: str | None, sample_paths: tuple[Path, ...]
 ) -> None:
-    """Write what the layers of one checkpoint of RUN hold for each sample, and the states."""
+    """Write the activations of one checkpoint of RUN for each sample, along with the states."""
     parsed = parse_frames(frame)
     if parsed == "all" or (not isinstance(parsed, str) and len(parsed) != 1):
         raise click.BadParameter("one checkpoint: last, best or a frame", param_hint="--frame")

@@ -18,7 +18,7 @@ from vrlprobe.probes import DEFAULT_MAX_ATOMS
 @click.option("--layers", help="Comma-separated layers.  [default: the last convolution]")
 @click.option("--frame", default="last", show_default=True, help="Checkpoint: last, best, F.")
 @samples_option
-@click.option("--keep-own", is_flag=True, help="Test the run on episodes of its own too.")
+@click.option("--keep-own", is_flag=True, help="Keep the run's own episodes in its test set.")
 @click.option(
     "--max-atoms", type=click.IntRange(min=1), default=DEFAULT_MAX_ATOMS, show_default=True,
     help="Largest number of activations in a probe.",
@@ -34,9 +34,9 @@ def atoms(
     keep_own: bool,
     max_atoms: int,
 ) -> None:
-    """Where in the image the activations look that a probe chose, component by component.
+    """Where in the image the activations chosen by a probe look, component by component.
 
-    INPUTS is one run, which is probed at once, or what --data kept of an earlier call.
+    INPUTS is one run, which is probed on the spot, or the numbers that --data saved earlier.
     """
     check_output(output, data)
     if len(inputs) > 1:

@@ -28,16 +28,16 @@ from vrlprobe.studies import cohort as study
 @window_option
 @click.option(
     "--by", metavar="SETTING",
-    help="Count by a setting of the runs: init (the transplant they began with), hidden_dim, …",
+    help="Count by a setting of the runs: init (the transplant they started from), hidden_dim, …",
 )  # fmt: skip
-@click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--seed", default=0, show_default=True, help="Random seed of the bootstrap.")
 @click.option("-o", "--output", type=FILE, help="Result file (NetCDF).")
 @click.option(
     "--record", "folder", type=FILE, metavar="DIR",
-    help="Keep each finished run's settings, log and returns in DIR, a few kB each.",
+    help="Save each finished run's settings, log and returns in DIR, a few kB each.",
 )  # fmt: skip
 @samples_option
-@click.option("--keep-own", is_flag=True, help="Probe runs on episodes of their own too.")
+@click.option("--keep-own", is_flag=True, help="Keep the runs' own episodes in their test sets.")
 def cohort(
     runs: tuple[Path, ...],
     good: float | None,
@@ -50,10 +50,10 @@ def cohort(
     sample_paths: tuple[Path, ...],
     keep_own: bool,
 ) -> None:
-    """Count good, middle and bad RUNS, and stuck ones, and average their returns.
+    """Count good, middle, bad and stuck RUNS, and average their returns.
 
-    RUNS are run files or records (.json) of finished ones. With --record and --samples,
-    the records hold the last checkpoint's metrics and probes on these samples, too.
+    RUNS are run files, or records (.json) of finished runs. With --record and --samples,
+    the records also hold metrics and probes of the last checkpoint on these samples.
     """
     if sample_paths and not folder:
         raise click.UsageError("--samples is for the records: name their folder with --record")

@@ -30,26 +30,28 @@ Logged = Run | Record
 @samples_option
 @click.option(
     "--window", type=click.IntRange(min=1),
-    help="Frames in which the noise decays, after which a collapsed run is stuck; with --rule, "
-    "also those after which it decides.  [default: as the run records]",
+    help="Frames over which the noise decays, after which a collapsed run counts as stuck; with "
+    "--rule, also the frames after which the rule decides.  [default: as recorded in the run]",
 )  # fmt: skip
 @click.option(
     "--threshold", "thresholds", multiple=True, metavar="METRIC=VALUE",
-    help="Of a metric: " + ", ".join(f"{sign.name}={sign.threshold:g}" for sign in SIGNS),
+    help="Threshold of a metric: " + ", ".join(f"{sign.name}={sign.threshold:g}" for sign in SIGNS),
 )  # fmt: skip
-@click.option("--rule", is_flag=True, help="What the reset rule would have done, and how well.")
+@click.option(
+    "--rule", is_flag=True, help="Show what the reset rule would have done, and how well."
+)
 @click.option(
     "--metric", metavar="METRIC",
-    help="With --rule: any logged metric, which keeps a run where it is over --threshold.  "
+    help="With --rule: any logged metric; the rule keeps a run where it exceeds --threshold.  "
     f"[default: {GRADIENT.name}]",
 )  # fmt: skip
 @click.option(
     "--consecutive", type=click.IntRange(min=1),
-    help="With --rule: readings in a row beyond the threshold that keep a run.  "
+    help="With --rule: how many readings in a row must pass the threshold to keep a run.  "
     f"[default: {CONSECUTIVE}]",
 )  # fmt: skip
-@click.option("--follow", is_flag=True, help="Judge growing runs again at each checkpoint.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a run.")
+@click.option("--follow", is_flag=True, help="Judge growing runs again at every new checkpoint.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per run.")
 def collapse(
     runs: tuple[Path, ...],
     sample_paths: tuple[Path, ...],
@@ -61,11 +63,11 @@ def collapse(
     follow: bool,
     as_json: bool,
 ) -> None:
-    """Say of RUNS whether they are in action collapse, since when, or when they came out.
+    """Say whether RUNS are in action collapse, since when, or when they came out of it.
 
     Healthy: never collapsed. Escaped: it came out. Stuck: collapsed, no gradient, and
     the exploration noise has decayed. Undecided: too early to say, or the metrics
-    disagree. The logs are enough; with --samples the last networks are asked, too.
+    disagree. The logs are enough; with --samples, the last networks are examined, too.
     """
     if rule and (follow or sample_paths):
         raise click.UsageError("--rule reads the logs once: it takes no --follow and no --samples")

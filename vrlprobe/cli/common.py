@@ -29,25 +29,25 @@ samples_option = click.option(
     multiple=True,
     type=FILE,
     metavar="SET|RUN",
-    help="A sample set, or a well-performing run; give it once for each run.",
+    help="A sample set, or a well-performing run; repeat it for several runs.",
 )
 
 
 window_option = click.option(
     "--window",
     type=click.IntRange(min=1),
-    help="Frames in which the noise decays, after which a collapsed run is stuck.  [default: as "
-    "the run records]",
+    help="Frames over which the noise decays, after which a collapsed run counts as stuck.  "
+    "[default: as recorded in the run]",
 )
 
 
 def class_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """From which returns a run is good or bad."""
     for name, text in (
-        ("--bad", "up to which a run is bad"),
-        ("--good", "from which a run is good"),
+        ("--bad", "at or below which a run counts as bad"),
+        ("--good", "from which a run counts as good"),
     ):
-        decorate = click.option(name, type=float, help=f"Return {text}.  [default: its profile's]")
+        decorate = click.option(name, type=float, help=f"Return {text}.  [default: the profile's]")
         command = decorate(command)
     return command
 

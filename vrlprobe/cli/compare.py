@@ -26,16 +26,16 @@ WORDS = {
 @names_option
 @click.option(
     "--frame", type=click.IntRange(0),
-    help="Compare at this one.  [default: the last at which all runs were evaluated]",
+    help="Frame to compare at.  [default: the last at which all runs were evaluated]",
 )  # fmt: skip
 @click.option(
     "--evaluations", default=1, show_default=True, type=click.IntRange(1),
-    help="Evaluations up to the frame that are averaged to a run's return.",
+    help="Average each run's return over this many evaluations up to that frame.",
 )  # fmt: skip
 @click.option(
-    "--good", type=float, help="Return from which a run is good.  [default: its profile's]"
+    "--good", type=float, help="Return from which a run counts as good.  [default: the profile's]"
 )
-@click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--seed", default=0, show_default=True, help="Random seed of the bootstrap.")
 @click.option("-o", "--output", type=FILE, help="Result file (NetCDF).")
 def compare(
     inputs: tuple[Path, ...],
@@ -46,11 +46,11 @@ def compare(
     seed: int,
     output: Path | None,
 ) -> None:
-    """Hold cohorts against the first one: returns, good runs, and time in collapse.
+    """Compare cohorts with the first one: returns, good runs, and time in collapse.
 
     INPUTS are results of `vrlprobe cohort RUN… -o NAME.nc`: first the one without the change, then
-    those with it. Cohorts of exactly the same seeds are compared in pairs, others as independent
-    runs; a run that is in both needs pairs.
+    those with it. Cohorts with exactly the same seeds are compared in pairs, others as independent
+    runs; two cohorts that share a run must have the same seeds.
     """
     if output:
         check_writable(output)

@@ -10,22 +10,24 @@ from vrlprobe.cli.common import FILE
 OPTIONS = (
     click.option(
         "--runs", type=FILE, default="runs", show_default=True,
-        help="Folder whose finished runs good, middle and bad donors are drawn from.",
+        help="Folder of the finished runs from which good, middle and bad donors are drawn.",
     ),
-    click.option("--task", help="Of those runs, where there are several tasks."),
+    click.option("--task", help="Task of those runs, if there are several."),
     click.option(
         "--seed", type=click.IntRange(0), default=0, show_default=True,
-        help="Of the draw and of blank networks.",
+        help="Random seed of the draw and of blank networks.",
     ),
     click.option(
         "--pair", type=click.Choice(["same", "different"]), default="same", show_default=True,
-        help="Whether CNN and MLP of one class come from one agent or from two.",
+        help="Whether a CNN and an MLP of one class come from one agent or from two.",
     ),
     click.option(
-        "--good-return", "good", type=float, help="Good from here on.  [default: its profile's]"
+        "--good-return", "good", type=float,
+        help="Return from which a donor counts as good.  [default: the profile's]",
     ),
     click.option(
-        "--bad-return", "bad", type=float, help="Bad up to here.  [default: its profile's]"
+        "--bad-return", "bad", type=float,
+        help="Return at or below which a donor counts as bad.  [default: the profile's]",
     ),
 )  # fmt: skip
 

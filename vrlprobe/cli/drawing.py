@@ -16,8 +16,10 @@ Command = Callable[..., Any]
 def figure_options(command: Command) -> Command:
     """The input and output that every figure has."""
     for decorate in (
-        click.option("-o", "--output", type=FILE, required=True, help="Figure: .pdf, .png, .svg."),
-        click.option("--data", type=FILE, help="Also keep the numbers drawn (NetCDF)."),
+        click.option(
+            "-o", "--output", type=FILE, required=True, help="Figure: .pdf, .png or .svg."
+        ),
+        click.option("--data", type=FILE, help="Also save the plotted numbers (NetCDF)."),
         click.argument("inputs", nargs=-1, required=True, type=FILE),
     ):
         command = decorate(command)

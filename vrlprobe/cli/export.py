@@ -14,18 +14,20 @@ from vrlprobe.studies.naming import frame_at, parse_at, split_name
 
 @click.command()
 @click.argument("checkpoints", metavar="RUN[@FRAME]...", nargs=-1, required=True)
-@click.option("-o", "--output", type=FILE, help="State dict: .pt or .safetensors.")
-@click.option("--minari", metavar="ID", help="Dataset of the episodes: [NAMESPACE/]NAME-v0.")
+@click.option("-o", "--output", type=FILE, help="State dict to write: .pt or .safetensors.")
+@click.option(
+    "--minari", metavar="ID", help="Dataset to make of the episodes: [NAMESPACE/]NAME-v0."
+)
 def export(checkpoints: tuple[str, ...], output: Path | None, minari: str | None) -> None:
     """Write a run's checkpoint as a plain state dict, under the published names.
 
-    Behind the @ stands a frame, or last (as without), best or collapsed. The tensors' names are
-    those of the reference behind their part: encoder.convnet.0.weight, actor.trunk.0.weight …
-    `vrlprobe import` reads the file again; docs/import.md loads it into the reference's agent.
+    The @ is followed by a frame, last (the default), best or collapsed. Tensors have the
+    reference's names after that of their part: encoder.convnet.0.weight, actor.trunk.0.weight …
+    `vrlprobe import` reads the file back; docs/import.md loads it into the reference's agent.
 
-    With --minari, the episodes recorded at the checkpoints become a dataset that
-    `minari.load_dataset(ID)` finds, several runs or @all checkpoints of one together. Needs the
-    extra [minari].
+    With --minari, the episodes recorded at the checkpoints, of several runs or of all checkpoints
+    of a run (@all), become one dataset that `minari.load_dataset(ID)` finds. Needs the extra
+    [minari].
 
     \b
     vrlprobe export runs/seed3.h5 -o seed3.safetensors

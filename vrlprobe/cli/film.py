@@ -12,31 +12,29 @@ from vrlprobe.studies.filming import film as study
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=FILE)
-@click.option("-o", "--output", type=FILE, help="Strip: .pdf, .png or .svg.")
+@click.option("-o", "--output", type=FILE, help="Film strip: .pdf, .png or .svg.")
 @click.option("--video", type=FILE, help="Whole episodes side by side: .mp4 or .gif.")
-@click.option(
-    "--frame", default="last", show_default=True, help="Of the checkpoint: last, best, F."
-)
+@click.option("--frame", default="last", show_default=True, help="Checkpoint: last, best, F.")
 @click.option(
     "--episodes",
     default="0",
     show_default=True,
-    help="Comma-separated, of each rollout, from 0 on.",
+    help="Comma-separated episodes of each rollout, counted from 0.",
 )
 @click.option(
     "--count", type=click.IntRange(min=2), default=DEFAULT_COUNT, show_default=True,
-    help="Images in a row of the strip.",
+    help="Images in each row of the strip.",
 )  # fmt: skip
 @click.option(
     "--until", type=click.IntRange(min=1), default=DEFAULT_UNTIL, show_default=True,
-    help="Last frame of the episode in the strip.",
+    help="Last frame of the episode that the strip shows.",
 )  # fmt: skip
 @click.option(
     "--size",
     type=click.IntRange(8, 1024),
-    help="Render anew with so many pixels.  [default: as recorded]",
+    help="Render again at this size in pixels.  [default: as recorded]",
 )
-@click.option("--data", type=FILE, help="Also keep the strip's images (NetCDF).")
+@click.option("--data", type=FILE, help="Also save the strip's images (NetCDF).")
 def film(
     runs: tuple[Path, ...],
     output: Path | None,
@@ -50,8 +48,8 @@ def film(
 ) -> None:
     """Show evaluation episodes of RUNS as a film strip (the paper's Figures 6 and 7).
 
-    A row an episode, all at the same frames of the episode. Episodes recorded without
-    images are rendered anew from their physics. Videos need the extra [video] and ffmpeg.
+    One row per episode, all at the same frames of the episode. Episodes recorded without
+    images are rendered again from their physics. Videos need the extra [video] and ffmpeg.
     """
     from vrlprobe import plotting
     from vrlprobe.figures.style import check_kind

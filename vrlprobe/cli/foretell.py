@@ -1,4 +1,4 @@
-"""`vrlprobe foretell`: how early a run's end can be told, and from which metric."""
+"""`vrlprobe foretell`: how early a run's outcome can be predicted, and from which metric."""
 
 from pathlib import Path
 
@@ -22,13 +22,18 @@ ROWS = 16
 @click.argument("runs", nargs=-1, required=True, type=FILE)
 @click.option(
     "--outcome", type=click.Choice(OUTCOMES), default=OUTCOMES[0], show_default=True,
-    help="The end that is foretold.",
+    help="The outcome to predict.",
 )  # fmt: skip
 @click.option(
     "--metrics", "measured", type=FILE, metavar="FILE",
-    help="Result of `vrlprobe metrics` on the same runs: try its metrics, too.",
+    help="Result of `vrlprobe metrics` on the same runs: try its metrics as well.",
 )  # fmt: skip
-@click.option("--show", "metric", metavar="METRIC", help="At each frame, not the best one.")
+@click.option(
+    "--show",
+    "metric",
+    metavar="METRIC",
+    help="Show this metric at each frame instead of the best one.",
+)
 @class_options
 @window_option
 @click.option("-o", "--output", type=FILE, help="Result file (NetCDF).")
@@ -42,10 +47,10 @@ def foretell(
     window: int | None,
     output: Path | None,
 ) -> None:
-    """Show how early, and from which metric, it can be told which runs will end stuck.
+    """Show how early, and from which metric, one can predict which runs will end stuck.
 
     RUNS are finished run files or records of one task, trained without the reset rule. Every logged
-    metric is tried at every frame: each run is told by the threshold that is best for the others.
+    metric is tried at every frame: each run is judged by the threshold that is best for the others.
     """
     if outcome == OUTCOMES[0] and (good is not None or bad is not None):
         raise click.UsageError("--good and --bad are of returns: give --outcome, too")

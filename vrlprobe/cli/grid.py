@@ -17,10 +17,10 @@ from vrlprobe.studies.transplanting import grid as study
 @click.command()
 @click.option(
     "--good", "good_runs", type=FILE, multiple=True, metavar="RUN",
-    help="A run to draw good donors from, instead of --runs; give it once for each.",
+    help="A run to draw good donors from, instead of --runs; repeat it for several.",
 )  # fmt: skip
 @click.option(
-    "--bad", "bad_runs", type=FILE, multiple=True, metavar="RUN", help="The same for bad."
+    "--bad", "bad_runs", type=FILE, multiple=True, metavar="RUN", help="The same for bad donors."
 )
 @click.option(
     "--donors", default="blank,good,bad", show_default=True, metavar="DONOR,…",
@@ -29,10 +29,10 @@ from vrlprobe.studies.transplanting import grid as study
 @click.option(
     "--critic", "critics", multiple=True, default=["mlp"], show_default=True,
     metavar="mlp|cnn|DONOR",
-    help="Where the critic comes from; given again, further cells where that makes a difference.",
+    help="Where the critic comes from; repeat it to add cells where that makes a difference.",
 )  # fmt: skip
 @donor_options
-@click.option("-o", "--output", type=FILE, default="grid", show_default=True, help="Folder.")
+@click.option("-o", "--output", type=FILE, default="grid", show_default=True, help="Output folder.")
 def grid(
     good_runs: tuple[Path, ...],
     bad_runs: tuple[Path, ...],
@@ -46,10 +46,10 @@ def grid(
     bad: float | None,
     output: Path,
 ) -> None:
-    """Assemble an agent of every CNN with every MLP (paper, Figure 3).
+    """Assemble an agent from every CNN and every MLP (paper, Figure 3).
 
     The files are OUTPUT/CNN-MLP.h5: train them with `vrltrain sweep OUTPUT/*.h5 --seeds 0-19`,
-    count with `vrlprobe cohort --by init`. Cells that are there already stay as they are.
+    count with `vrlprobe cohort --by init`. Existing cells are left as they are.
 
     \b
     vrlprobe grid --good runs/seed1.h5 --bad runs/seed3.h5 -o grid/

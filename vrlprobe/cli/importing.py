@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", required=True, type=FILE, help="The run file to write.")
 @click.option(
     "--frame", "frames", metavar="N,…",
-    help="Environment frames of each snapshot, action repeat included.  [default: as it says]",
+    help="Environment frames of each snapshot, action repeat included.  [default: as recorded]",
 )  # fmt: skip
 @click.option(
     "--episodes", type=click.IntRange(min=0), default=EPISODES, show_default=True,
-    help="Played with each snapshot's mean action and recorded, for probing; 0 records none.",
+    help="Episodes to play with each snapshot's mean action and record for probing; may be 0.",
 )  # fmt: skip
 @click.option(
     "--observations", type=FILE, metavar="NPZ",
-    help="Episodes to take instead of playing the task, see above.",
+    help="Episodes to use instead of playing the task, see above.",
 )  # fmt: skip
 @click.option(
     "--architecture", type=click.Choice(ARCHITECTURES),
-    help="Of a plain state dict, where its names do not tell.",
+    help="Architecture of a plain state dict whose names do not reveal it.",
 )  # fmt: skip
 @click.option(
     "--action-repeat", type=click.IntRange(min=1),
@@ -47,15 +47,19 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--image-size", type=click.IntRange(min=1),
-    help="Height and width of its images.  [default: the even one that its shapes allow]",
+    help="Height and width of its images.  [default: the even size that its shapes allow]",
 )  # fmt: skip
 @click.option(
     "--activation", type=click.Choice(ACTIVATIONS),
-    help="Between the layers of a plain state dict that does not say it.  [default: relu, or tanh "
-    "for PPO and A2C]",
+    help="Activation between the layers of a plain state dict that does not name one.  [default: "
+    "relu, or tanh for PPO and A2C]",
 )  # fmt: skip
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the played episodes."
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Random seed of the episodes.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the checkpoints as a JSON list.")
 def import_(
@@ -72,17 +76,18 @@ def import_(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Make a run of SNAPSHOTs that other programs saved, one or several of one training.
+    """Make a run from SNAPSHOTs saved by other programs, one or several of the same training.
 
     SNAPSHOTs are the pickled agents of DrQ-v2 and its descendants (snapshot.pt), zip files of
     Stable-Baselines3 with CnnPolicy, CleanRL's models and plain state dicts (.pt, .safetensors).
     No code in a file is run: a pickle is read as a description, and one that names anything
-    but the parts of such an agent is refused. docs/import.md says what is read.
+    but the parts of such an agent is refused. docs/import.md lists what is read.
 
-    The agent plays its task as DrQ-v2 is evaluated. For a task that is none of the Control Suite's,
-    --observations takes an npz file with `images` (n, channels, height, width) uint8 in the order
-    of time, `lengths` (images in each episode) or `episode` (a number for each image), an array
-    (n,) or (n, k) for each component of the state, and perhaps `rewards` (n,), `actions` (n, a).
+    The agent plays its task as in an evaluation of DrQ-v2. For a task outside the Control Suite,
+    --observations takes an npz file with `images` (n, channels, height, width) uint8 in order of
+    time, `lengths` (images in each episode) or `episode` (a number for each image), an array
+    (n,) or (n, k) for each component of the state, and optionally `rewards` (n,) and
+    `actions` (n, a).
 
     \b
     vrlprobe import snapshot.pt --task walker_walk -o runs/mine.h5

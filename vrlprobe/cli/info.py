@@ -14,11 +14,11 @@ from vrlprobe.format.summary import summarise
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, one object a run.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, one object per run.")
 def info(runs: tuple[str, ...], as_json: bool) -> None:
-    """Show what is inside runs: one as a list, several as the rows of a table.
+    """Show what is inside runs: one run as a list, several as the rows of a table.
 
-    A run may be growing, killed or sealed; a growing one shows what is committed so far.
+    A run may be growing, killed or sealed; of a growing one, what is committed so far is shown.
     """
     found = [summary for path in runs if (summary := _summary(path)) is not None]
     if as_json:

@@ -39,7 +39,7 @@ def results(paths: Sequence[Path], kind: str) -> dict[str, xr.Dataset]:
 
 
 names_option = click.option(
-    "--names", help="Comma-separated labels, one an input.  [default: the files']"
+    "--names", help="Comma-separated labels, one per input.  [default: the file names]"
 )
 
 

@@ -39,11 +39,11 @@ SHOWN = {
 @samples_option
 @click.option(
     "-n", "--n-samples", type=click.IntRange(min=2), default=OBSERVATIONS,
-    show_default=True, help="Observations, at most.",
+    show_default=True, help="Largest number of observations.",
 )  # fmt: skip
 @click.option(
     "--dormant-threshold", type=click.FloatRange(min=0), default=DORMANT_DRM, show_default=True,
-    help="Of the dormant ratio; 0.1 as in ReDo.",
+    help="Threshold of the dormant ratio; ReDo's is 0.1.",
 )  # fmt: skip
 @click.option("-o", "--output", type=FILE, help="Result file.  [default: RUN.metrics.nc]")
 def metrics(
@@ -57,8 +57,8 @@ def metrics(
 ) -> None:
     """Measure how collapsed the MLP layers of RUNS are at every checkpoint.
 
-    Every checkpoint sees the same observations; `--samples own` takes each one's own
-    rollout instead, in which a collapsed agent may stand still, so that all looks alike.
+    Every checkpoint sees the same observations; `--samples own` uses each one's own rollout
+    instead, in which a collapsed agent may stand still, so that everything looks alike.
     """
     output = result_path(output, runs, "metrics")
     with Session() as session:

@@ -15,14 +15,14 @@ from vrlprobe.studies.waiting import outlook as study
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=FILE)
-@click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--seed", default=0, show_default=True, help="Random seed of the bootstrap.")
 @click.option("-o", "--output", type=FILE, help="Result file (NetCDF).")
 def outlook(runs: tuple[Path, ...], seed: int, output: Path | None) -> None:
     """Show how long RUNS stay in action collapse, when to give up, and whether to wait.
 
     RUNS are run files or records of one task and the same settings, finished or still training,
-    with or without the reset rule. For each that stands in collapse now, waiting is held against a
-    new attempt in the frames that it has left.
+    with or without the reset rule. For each run that is in collapse now, waiting is compared
+    with a new attempt in the frames that it has left.
     """
     if output:
         check_writable(output)

@@ -40,12 +40,12 @@ def plot() -> None:
     """
 
 
-@plot.command(short_help="Error over training, a line a layer (Figure 2).")
+@plot.command(short_help="Error over training, one line per layer (Figure 2).")
 @figure_options
 @components_option
 @layers_option
 @runs_option
-@click.option("--by", type=by_choice, help="A row each.  [default: class]")
+@click.option("--by", type=by_choice, help="One row for each of these.  [default: class]")
 @class_options
 def probe(
     inputs: tuple[Path, ...],
@@ -58,11 +58,11 @@ def probe(
     good: float | None,
     bad: float | None,
 ) -> None:
-    """Test error over training, a line a layer (the paper's Figure 2).
+    """Test error over training, one line per layer (the paper's Figure 2).
 
-    INPUTS are results of `vrlprobe probe RUN… --frames all`. A row a class of agents,
-    good, middle and bad by their last return, with the 95% interval of the mean; or a row
-    a run.
+    INPUTS are results of `vrlprobe probe RUN… --frames all`. There is one row per class of
+    agents, good, middle and bad by their last return, with the 95% interval of the mean; or
+    one row per run.
     """
     check_output(output, data)
     if by == "run":
@@ -85,8 +85,8 @@ def probe_result(inputs: tuple[Path, ...], runs: str | None, layers: str | None)
 @components_option
 @layers_option
 @runs_option
-@click.option("--frame", help="Of the checkpoints drawn.  [default: each run's last]")
-@click.option("--by", type=by_choice, help="A panel each.  [default: run]")
+@click.option("--frame", help="Frame of the checkpoints drawn.  [default: each run's last]")
+@click.option("--by", type=by_choice, help="One panel for each of these.  [default: run]")
 @class_options
 def layers(
     inputs: tuple[Path, ...],
@@ -102,8 +102,9 @@ def layers(
 ) -> None:
     """Where each component is: R² by layer and component, with the chosen sparsity.
 
-    INPUTS are results of `vrlprobe probe`. A panel a run, or a class of agents, good, middle and
-    bad by their last return, with the medians over its runs; the best layer is framed.
+    INPUTS are results of `vrlprobe probe`. There is one panel per run, or per class of agents,
+    good, middle and bad by their last return, with the medians over its runs; the best layer is
+    framed.
     """
     check_output(output, data)
     if by != "class":
@@ -122,12 +123,12 @@ def layers(
     finish(drawn, output, data)
 
 
-@plot.command(short_help="Rank, correlation, zeros … of runs (Figure 4).")
+@plot.command(short_help="Rank, correlation, zeros and gradient norm (Figure 4).")
 @figure_options
 @runs_option
 @click.option("--layers", help="Comma-separated layers.  [default: mlp1,mlp2]")
 @click.option(
-    "--metrics", "names", help="Comma-separated variables, a column each.  [default: the paper's]"
+    "--metrics", "names", help="Comma-separated variables, one per column.  [default: the paper's]"
 )
 def metrics(
     inputs: tuple[Path, ...],
@@ -139,7 +140,7 @@ def metrics(
 ) -> None:
     """Return, rank, correlation, zeros and gradient norm (the paper's Figures 4, 8, 9).
 
-    INPUTS are results of `vrlprobe metrics`. A row a run, collapse shaded.
+    INPUTS are results of `vrlprobe metrics`. There is one row per run; collapse is shaded.
     """
     check_output(output, data)
     found = result(inputs, "metrics", split_list(runs))
@@ -154,8 +155,8 @@ def metrics(
 def escape(inputs: tuple[Path, ...], output: Path, data: Path | None, runs: str | None) -> None:
     """Which metrics switch when runs come out of collapse, and when (the paper's section 5.1).
 
-    INPUTS are results of `vrlprobe metrics` on one sample set; runs that stay stuck help to tell
-    collapsed checkpoints from healthy ones.
+    INPUTS are results of `vrlprobe metrics` on one sample set; runs that stay stuck help to
+    separate collapsed checkpoints from healthy ones.
     """
     check_output(output, data)
     finish(plotting.escape(result(inputs, "metrics", split_list(runs))), output, data)
@@ -167,8 +168,8 @@ def escape(inputs: tuple[Path, ...], output: Path, data: Path | None, runs: str 
 def cohort(inputs: tuple[Path, ...], output: Path, data: Path | None, names: str | None) -> None:
     """Returns of cohorts over training (the paper's Figure 5).
 
-    INPUTS are results of `vrlprobe cohort RUN… -o NAME.nc`, a line each: mean, 5th to 95th
-    percentile over runs as the band, the mean's 95% interval apart.
+    INPUTS are results of `vrlprobe cohort RUN… -o NAME.nc`, one line each: the mean, with the 5th
+    to 95th percentile over runs as the light band and the mean's 95% interval as the dark one.
     """
     check_output(output, data)
     with warnings_on_stderr():
@@ -180,7 +181,7 @@ def cohort(inputs: tuple[Path, ...], output: Path, data: Path | None, names: str
 @components_option
 @layers_option
 @runs_option
-@click.option("--only", type=click.Choice(CLASSES), help="Runs of this class.")
+@click.option("--only", type=click.Choice(CLASSES), help="Use only runs of this class.")
 @class_options
 def order(
     inputs: tuple[Path, ...],
@@ -220,11 +221,11 @@ def transplant(inputs: tuple[Path, ...], output: Path, data: Path | None) -> Non
     finish(plotting.transplant(found), output, data)
 
 
-@plot.command(short_help="How early a run's end can be told.")
+@plot.command(short_help="How early a run's outcome can be predicted.")
 @figure_options
 @click.option("--metrics", "names", help="Comma-separated metrics.  [default: the best four]")
 def foretell(inputs: tuple[Path, ...], output: Path, data: Path | None, names: str | None) -> None:
-    """How early a run's end can be told from which metric, and what stopping on it saves.
+    """How early, and from which metric, a run's outcome can be predicted, and what that saves.
 
     INPUTS is one result of `vrlprobe foretell RUN… -o foretell.nc`.
     """
@@ -238,7 +239,7 @@ def foretell(inputs: tuple[Path, ...], output: Path, data: Path | None, names: s
 @plot.command(short_help="How long collapse lasts, and when to give up.")
 @figure_options
 def outlook(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:
-    """How long attempts stay in collapse, and how many frames an escape takes if all are given up.
+    """How long attempts stay in collapse, and what an escape costs by the frame of giving up.
 
     INPUTS is one result of `vrlprobe outlook RUN… -o outlook.nc`.
     """

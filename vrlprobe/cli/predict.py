@@ -1,4 +1,4 @@
-"""`vrlprobe predict`: does the probe's error before a training tell how it ends?"""
+"""`vrlprobe predict`: does the probe's error before a training predict how it ends?"""
 
 from pathlib import Path
 
@@ -24,9 +24,11 @@ CAUTION = (
 @click.argument("runs", nargs=-1, required=True, type=FILE)
 @class_options
 @click.option(
-    "--component", default=MEAN, show_default=True, help="Of the state, or the mean over all."
+    "--component", default=MEAN, show_default=True, help="Component of the state, or the mean."
 )
-@click.option("--seed", default=0, show_default=True, help="Of bootstrap and permutations.")
+@click.option(
+    "--seed", default=0, show_default=True, help="Random seed of bootstrap and permutations."
+)
 @click.option("-o", "--output", type=FILE, help="Result file (NetCDF).")
 def predict(
     probed: Path,
@@ -37,10 +39,10 @@ def predict(
     seed: int,
     output: Path | None,
 ) -> None:
-    """Correlate the probe error of inits before their training with the success of RUNS after it.
+    """Correlate the probe error of inits before training with the success of RUNS after it.
 
     PROBED is the result of `vrlprobe probe` on the inits; RUNS are the run files or records of
-    trainings from them.
+    the trainings from them.
 
     \b
     vrlprobe grid -o grid/

@@ -57,7 +57,8 @@ CONTROL_NOTES = {
 @click.option(
     "--min-active",
     type=click.IntRange(min=1),
-    help="Training samples on which an activation is not 0 to be chosen.  [default: 1 in 100]",
+    help="Training samples on which an activation must be nonzero to be chosen.  "
+    "[default: 1 in 100]",
 )
 @click.option(
     "--probe",
@@ -72,10 +73,10 @@ CONTROL_NOTES = {
     "controls",
     multiple=True,
     type=click.Choice(CONTROLS),
-    help="A baseline beside: other episodes' states, or an untrained network.",
+    help="Also fit a baseline: other episodes' states, or an untrained network.",
 )
 @samples_option
-@click.option("--keep-own", is_flag=True, help="Test runs on episodes of their own too.")
+@click.option("--keep-own", is_flag=True, help="Keep the runs' own episodes in their test sets.")
 @click.option(
     "-o", "--output", type=FILE,
     help="Result file.  [default: RUN.probe.nc; RUN.probe-ridge.nc, RUN.probe-mlp.nc]",
@@ -85,7 +86,7 @@ CONTROL_NOTES = {
     "--jobs",
     type=click.IntRange(min=1),
     default=None,
-    help="Processes, each with up to 1.3 GB at the published size.  [default: one a core]",
+    help="Processes, each of up to 1.3 GB at the published size.  [default: one per core]",
 )
 @click.option(
     "--device",
@@ -96,9 +97,9 @@ CONTROL_NOTES = {
 @click.option(
     "--cache",
     type=FILE,
-    help="Where fits are kept, so that none is made twice.  [default: ~/.cache/vrlprobe]",
+    help="Folder where fits are kept, so that none is repeated.  [default: ~/.cache/vrlprobe]",
 )
-@click.option("--no-cache", is_flag=True, help="Neither read nor keep fits.")
+@click.option("--no-cache", is_flag=True, help="Neither read nor save fits.")
 @click.option("--plot", type=FILE, help="Draw the result: .pdf, .png or .svg.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def probe(
@@ -120,11 +121,11 @@ def probe(
     plot: Path | None,
     as_json: bool,
 ) -> None:
-    """Probe which layers of RUNS linearly hold which components of the state.
+    """Probe which layers of RUNS linearly encode which components of the state.
 
-    The table shows R² on test episodes: 1 is exact, 0 as good as the test samples'
+    The table shows R² on test episodes: 1 is exact, 0 no better than the test samples'
     own mean. Several RUNS are probed on the same samples into one result, named by -o.
-    An interrupted call goes on where it stopped; a second one finds everything fitted.
+    An interrupted call continues where it stopped; a second one finds everything fitted.
     """
     if kind != "omp":
         refuse_idle(["max_atoms", "min_active"], f"is for omp, --probe {kind} is not sparse")

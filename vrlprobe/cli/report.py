@@ -27,10 +27,10 @@ from vrlprobe.studies.common import part_of
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=FILE)
-@click.option("-o", "--output", type=FILE, required=True, help="Page (.html).")
+@click.option("-o", "--output", type=FILE, required=True, help="Page to write (.html).")
 @click.option(
     "--probe", "probe_paths", multiple=True, type=FILE, metavar="RESULT",
-    help="Result of `vrlprobe probe`; give it once for each.  [default: RUN.probe.nc]",
+    help="Result of `vrlprobe probe`; repeat it for several.  [default: RUN.probe.nc]",
 )  # fmt: skip
 @class_options
 @window_option
@@ -42,11 +42,11 @@ def report(
     bad: float | None,
     window: int | None,
 ) -> None:
-    """Write one self-contained HTML page about RUNS, to be opened offline.
+    """Write one self-contained HTML page about RUNS that opens offline.
 
-    The cohort with verdicts, each run's curves, film strips at the start, middle and end,
-    where the state is, and a slider over the checkpoints. Nothing is probed: results of
-    `vrlprobe probe` are shown, those beside the runs (RUN.probe.nc) if none are named.
+    It shows the cohort with verdicts, each run's curves, film strips at the start, middle and
+    end, where the state is, and a slider over the checkpoints. Nothing is probed: results of
+    `vrlprobe probe` are shown, by default those beside the runs (RUN.probe.nc).
     """
     check_page(output)
     check_writable(output)

@@ -12,11 +12,11 @@ from vrlprobe.format.salvage import salvage_run
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, one object a run.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, one object per run.")
 def salvage(runs: tuple[str, ...], as_json: bool) -> None:
-    """Turn killed runs into sealed ones with every committed checkpoint.
+    """Turn killed runs into sealed ones that keep every committed checkpoint.
 
-    A sealed run is left alone; a growing one is refused. Needs free space for a copy.
+    A sealed run is left alone; a growing one is refused. Needs free disk space for a copy.
     """
     results = [_salvage(path) for path in runs]
     if as_json:

@@ -22,17 +22,21 @@ from vrlprobe.sampling import DEFAULT_SAMPLES, make_samples, weak_runs
     type=click.IntRange(min=0),
     default=DEFAULT_SAMPLES,
     show_default=True,
-    help="Samples in all, evenly spaced in each episode; 0 takes every one.",
+    help="Total number of samples, evenly spaced in each episode; 0 takes all.",
 )
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the split by episode."
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Random seed of the split by episode.",
 )
-@click.option("--insist", is_flag=True, help="Take runs below their profile's good_return too.")
+@click.option("--insist", is_flag=True, help="Accept runs below their profile's good_return, too.")
 def samples(runs: tuple[Path, ...], output: Path, number: int, seed: int, insist: bool) -> None:
     """Make a sample set from the final episodes of several well-performing RUNS.
 
-    Every probe that is to be compared is fitted and tested on one set. Its episodes are split into
-    training, validation and test set, about 60, 20 and 20 %, never within an episode.
+    Probes that are to be compared are fitted and tested on one set. It is split into training,
+    validation and test sets of about 60, 20 and 20%, never within an episode.
     """
     with Session() as session:
         opened = session.runs(runs)

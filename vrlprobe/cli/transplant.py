@@ -14,11 +14,11 @@ from vrlprobe.studies.transplanting import transplant as study
 
 
 @click.command()
-@click.option("--cnn", required=True, metavar="DONOR", help="Of the encoder.")
-@click.option("--mlp", required=True, metavar="DONOR", help="Of the actor, trunk and policy.")
+@click.option("--cnn", required=True, metavar="DONOR", help="Donor of the encoder.")
+@click.option("--mlp", required=True, metavar="DONOR", help="Donor of the actor: trunk and policy.")
 @click.option(
     "--critic", default="mlp", show_default=True, metavar="mlp|cnn|DONOR",
-    help="Of the critic and its target: with the MLP, with the CNN, or a donor of its own.",
+    help="Donor of the critic and its target: the MLP's, the CNN's, or one of its own.",
 )  # fmt: skip
 @click.option(
     "--layers", metavar="PIECE=DONOR,…",
@@ -28,7 +28,7 @@ from vrlprobe.studies.transplanting import transplant as study
 @click.option(
     "-o", "--output", type=FILE, help="The assembled run file.  [default: transplant-CNN-MLP.h5]"
 )
-@click.option("--json", "as_json", is_flag=True, help="Print where each piece is from as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the origin of each piece as JSON.")
 def transplant(
     cnn: str,
     mlp: str,
@@ -46,8 +46,8 @@ def transplant(
     """Assemble an agent from donors into a run file, to be trained with `vrltrain run --init`.
 
     A DONOR is good, middle or bad: drawn from the finished runs under --runs by their final
-    return; blank: freshly initialised; self: the other part's donor; or a run file. Behind an @
-    stands which checkpoint: last, best, collapsed (the last one in action collapse) or a frame.
+    return; blank: freshly initialised; self: the other part's donor; or a run file. After an @
+    comes the checkpoint: last, best, collapsed (the last one in action collapse) or a frame.
 
     \b
     vrlprobe transplant --cnn good --mlp bad

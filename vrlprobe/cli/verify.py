@@ -11,7 +11,7 @@ from vrlprobe.format.verify import Report, verify_run
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, one object a run.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list, one object per run.")
 def verify(runs: tuple[str, ...], as_json: bool) -> None:
     """Check every checksum, digest and shape in runs; exit 1 if anything is wrong."""
     reports = [verify_run(path) for path in runs]
