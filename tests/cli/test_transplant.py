@@ -30,6 +30,13 @@ def test_an_agent_of_two(call, pool):
     failed(call("transplant", "--cnn", "good", "--mlp", "bad"), "transplant-good-bad.h5 exists")
 
 
+def test_an_agent_is_no_training_that_stopped(call, make_run):
+    config = {"total_frames": 2001, "eval_every_frames": 2000}
+    make_run("a.h5", frames=(0, 2000), config=config)
+    assert call("transplant", "--cnn", "a.h5", "--mlp", "self", "-o", "x.h5").exit_code == 0
+    assert "state         sealed\n" in call("info", "x.h5").stdout
+
+
 def test_where_each_piece_is_from_as_json(call, pool):
     cut = ("--layers", "mlp1=bad,head=blank", "--critic", "blank", "-o", "x.h5")
     done = call("transplant", "--cnn", "good", "--mlp", "self", *cut, "--json")

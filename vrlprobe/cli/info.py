@@ -55,7 +55,7 @@ def _row(summary: dict[str, Any]) -> dict[str, str]:
 
 def _state(summary: dict[str, Any]) -> str:
     """Sealed, growing or killed, and where a training stopped that is not at its end."""
-    if summary["finished"] or summary["state"] == "growing":
+    if summary["finished"] or summary["last_due"] is None or summary["state"] == "growing":
         return str(summary["state"])
     return f"{summary['state']}, stopped before {summary['last_due']}"
 

@@ -24,7 +24,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "path": str(run.path),
         "state": run.state,
         "finished": is_finished(run),
-        "last_due": last_due(run),
+        "last_due": None if "transplant" in run.provenance else last_due(run),  # not trained
         **{key: run.config.get(key) for key in ("task", "seed", "profile", "architecture")},
         "checkpoints": len(run.frames),
         "first_frame": int(run.frames[0]) if len(run.frames) else None,
