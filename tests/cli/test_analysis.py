@@ -39,7 +39,7 @@ class TestSamples:
     def test_weak_runs_need_to_be_insisted_on(self, call, runs, make_run):
         make_run("weak.h5", reward=0.1)
         result = call("samples", *runs, "weak.h5", "-o", "set.h5")
-        failed(result, "weak.h5 returns 4 (good: 20)", "--insist")
+        failed(result, "weak.h5 returns 4 (good: 20): leave these out", "--insist")
         result = call("samples", *runs, "weak.h5", "-o", "set.h5", "--insist")
         assert result.exit_code == 0
         assert "warning: not well-performing: weak.h5" in result.stderr

@@ -44,7 +44,7 @@ def samples(runs: tuple[Path, ...], output: Path, number: int, seed: int, insist
         weak = weak_runs(opened)
         if weak and not insist:
             raise SampleError(
-                f"not well-performing: {'; '.join(weak)}: leave out what is, or --insist"
+                f"not well-performing: {'; '.join(weak)}: leave these out, or --insist"
             )
         for phrase in weak:
             click.echo(f"warning: not well-performing: {phrase}", err=True)
