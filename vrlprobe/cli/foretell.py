@@ -70,7 +70,7 @@ def foretell(
 
 
 def describe(found: xr.Dataset, outcome: str, metric: str | None = None) -> str:
-    """A row a frame: the best metric there, or one, and what telling by it would have done."""
+    """A row a frame: the best metric there, or one, and what judging by it would have done."""
     badly = int(found["ends_badly"].sum())
     counts = [f"{badly} of {found.sizes['run']} runs end {outcome}"]
     last = found.sizes["frame"] - 1
@@ -79,10 +79,10 @@ def describe(found: xr.Dataset, outcome: str, metric: str | None = None) -> str:
         for at in np.unique(np.linspace(0, last, min(ROWS, last + 1)).round().astype(int))
     ]
     notes = [
-        f"told: of the runs that end {outcome}; false: of the others. Each run is told by the",
+        f"found: of the runs that end {outcome}; false: of the others. Each run is judged by the",
         f"threshold that is best for the others; {BLIND}: by the metric best for them, too.",
         "The best of many metrics is partly luck: trust a metric that you named beforehand",
-        f"(--show), or {BLIND}. saved: share of all frames, had those told rightly been stopped.",
+        f"(--show), or {BLIND}. saved: share of all frames, had the runs found been stopped.",
     ]
     return "\n\n".join([*counts, aligned(rows), "\n".join(notes)])
 
@@ -94,18 +94,18 @@ def _row(here: xr.Dataset, outcome: str, metric: str | None) -> dict[str, str]:
     one, blind = here.sel(metric=name), here.sel(metric=BLIND)
     return {
         "frame": f"{here['frame'].item():,}",
-        f"{BLIND}: told": _told(blind),
+        f"{BLIND}: found": _found(blind),
         f"{BLIND}: false": _false(blind),
         f"{BLIND}: saved": _number(blind["saved"].item(), ".0%"),
         "metric" if metric else "best": name if one["n_runs"].item() else "too few runs",
         f"{outcome} if": _threshold(one),
-        "told": _told(one),
+        "found": _found(one),
         "false": _false(one),
         "saved": _number(one["saved"].item(), ".0%"),
     }
 
 
-def _told(one: xr.Dataset) -> str:
+def _found(one: xr.Dataset) -> str:
     return f"{one['found'].item()} of {one['n_bad'].item()}" if one["n_runs"].item() else ""
 
 

@@ -1,4 +1,4 @@
-"""How early a run's end can be told, metric by metric."""
+"""How early a run's outcome can be predicted, metric by metric."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from vrlprobe.studies.foretelling import BLIND
 
 
 def draw(found: xr.Dataset, metrics: Sequence[str]) -> Figure:
-    """Left: how often the end is told right, by frame; right: what stopping on it would save.
+    """Left: how often the outcome is predicted, by frame; right: what stopping on it would save.
 
     Black is the metric that is best on the other runs, chosen anew for each, where the result has
     it; dotted is chance.
@@ -37,15 +37,15 @@ def draw(found: xr.Dataset, metrics: Sequence[str]) -> Figure:
         told.axhline(0.5, color=FAINT, ls=":", lw=1)
         told.set_ylim(0, 1.04)
         told.set_ylabel("balanced accuracy")
-        told.set_title(f"told which runs end {outcome}", loc="left")
+        told.set_title(f"predicting which runs end {outcome}", loc="left")
         saved.set_ylim(bottom=0)
         saved.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         saved.set_ylabel("share of all frames")
         saved.set_title("saved by stopping them there", loc="left")
         told.legend(loc="lower right", frameon=False)
         figure.supxlabel(
-            f"{badly} of {found.sizes['run']} runs end {outcome}; each is told by thresholds that "
-            f"the others give{f'; {BLIND}: by the metric that is best on the others' * blind}",
+            f"{badly} of {found.sizes['run']} runs end {outcome}; each is judged by thresholds "
+            f"that the others give{f'; {BLIND}: by the metric that is best on the others' * blind}",
             fontsize=6.5,
         )
     return figure
