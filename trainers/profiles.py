@@ -160,12 +160,12 @@ class TrainConfig:
     perturb_steps: int = _setting(
         0, "agent steps between DrM's perturbations of the weights; 0: none (Xu et al., 2023)"
     )
-    perturb_rate: float = _setting(2.0, "weights given up per share of dormant units")
+    perturb_rate: float = _setting(2.0, "share of the weights given up per share of dormant units")
     perturb_min: float = _setting(0.2, "smallest share of the weights that a perturbation keeps")
     perturb_max: float = _setting(0.9, "largest share of the weights that it keeps")
 
     good_return: float = _setting(900.0, "return from which an agent counts as good")
-    bad_return: float = _setting(30.0, "return up to which an agent counts as bad")
+    bad_return: float = _setting(30.0, "return at or below which an agent counts as bad")
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
