@@ -27,7 +27,7 @@ def test_a_table_by_measure(call, cohorts, tmp_path) -> None:
     result = call("compare", *cohorts, "-o", "found.nc")
     assert result.exit_code == 0
     head, *rows = result.stdout.splitlines()
-    assert head == "walker_walk at frame 11,000: 5 runs of plain, 5 of new, pairs of a seed"
+    assert head == "walker_walk at frame 11,000: 5 runs of plain, 5 of new, paired by seed"
     assert rows[0].split() == ["plain", "new", "difference", "p"]
     good = next(row for row in rows if row.startswith("good"))
     assert good.split()[1] == "40%"

@@ -72,9 +72,9 @@ def describe(found: xr.Dataset) -> str:
     ]
     parts = [_table(cell, str(found.attrs["first"])) for cell in cells if cell["frame"] >= 0]
     parts += [
-        "in brackets 95% intervals; frames until out of collapse: at most the frame;\n"
-        "p, two-sided: Wilcoxon's signed ranks and McNemar's exact test for pairs, else Mann and\n"
-        "Whitney's and Fisher's exact test"
+        "in brackets 95% intervals; frames until out of collapse are cut off at the frame;\n"
+        "p, two-sided: Wilcoxon signed-rank and McNemar's exact test for pairs, otherwise\n"
+        "Mann-Whitney and Fisher's exact test"
     ]
     return "\n\n".join(parts)
 
@@ -82,7 +82,7 @@ def describe(found: xr.Dataset) -> str:
 def _table(cell: xr.Dataset, first: str) -> str:
     name = str(cell["cohort"].item())
     counts = f"{cell['n_base'].item()} runs of {first}, {cell['n_other'].item()} of {name}"
-    how = "pairs of a seed" if cell["paired"] else "independent"
+    how = "paired by seed" if cell["paired"] else "independent"
     head = f"{cell['task'].item()} at frame {cell['frame'].item():,}: {counts}, {how}"
     rows = []
     for measure in MEASURES:
