@@ -37,7 +37,7 @@ def main() -> None:
 @profile_option
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
-    help="The run file  [default: runs/TASK-seedSEED.h5]",
+    help="The run file to write.  [default: runs/TASK-seedSEED.h5]",
 )  # fmt: skip
 @click.option(
     "--init", "init_path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
@@ -201,7 +201,7 @@ def sweep(
 @click.option(
     "--folder", default=gettempdir(), show_default=True,
     type=click.Path(path_type=Path, exists=True, file_okay=False, writable=True),
-    help="Folder to write to; everything is removed at the end.",
+    help="Folder for temporary files, which are removed at the end.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @override_options

@@ -33,7 +33,7 @@ def components_option(command: Command) -> Command:
 
 def runs_option(command: Command) -> Command:
     """Which runs to draw, in this order."""
-    return click.option("--runs", help="Comma-separated runs, in this order.  [default: all]")(
+    return click.option("--runs", help="Comma-separated runs, in drawing order.  [default: all]")(
         command
     )
 

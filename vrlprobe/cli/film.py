@@ -10,7 +10,7 @@ from vrlprobe.studies.filming import DEFAULT_COUNT, DEFAULT_UNTIL
 from vrlprobe.studies.filming import film as study
 
 
-@click.command()
+@click.command(short_help="Film strips and videos of episodes (Figures 6, 7).")
 @click.argument("runs", nargs=-1, required=True, type=FILE)
 @click.option("-o", "--output", type=FILE, help="Film strip: .pdf, .png or .svg.")
 @click.option("--video", type=FILE, help="Whole episodes side by side: .mp4 or .gif.")
