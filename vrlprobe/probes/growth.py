@@ -84,15 +84,29 @@ class Growth:
         return torch.where(best > EXACT, rows[first], -1)
 
     def _extend(self, going: Tensor, rows: Tensor, at: int) -> None:
-        """Give each target its atom; one whose atom the chosen columns span stops without it.
-
-        Two passes of Gram-Schmidt on the training rows; the held-out rows take the same
-        coefficients, so their residual is that of the refitted model.
-        """
-        n_train = self.lengths[0]
+        """Give each target its atom; one whose atom the chosen columns span stops without it."""
         going, rows = going[rows >= 0], rows[rows >= 0]
         self.going &= torch.zeros_like(self.going).index_fill_(0, going, True)
         new, mean, norm = self._columns(rows)
+        parts = self._take_out_the_chosen(new, going, at)
+        length = torch.linalg.vector_norm(new[:, : self.lengths[0]], dim=1)
+        free = length > DEPENDENT
+        self.going[going[~free]] = False
+        going, length = going[free], length[free]
+        self.chosen[going, at] = rows[free]
+        self.n_atoms[going] += 1
+        self.atom_mean[going, at], self.atom_norm[going, at] = mean[free], norm[free]
+        self.triangle[going, :at, at] = parts[free]
+        self.triangle[going, at, at] = length
+        self._explain(going, new[free] / length[:, None], at)
+
+    def _take_out_the_chosen(self, new: Tensor, going: Tensor, at: int) -> Tensor:
+        """Leave of each column, in place, what is orthogonal to its target's basis of ``at``.
+
+        Two passes of Gram-Schmidt on the training rows; the held-out rows take the same
+        coefficients, so their residual is that of the refitted model. Returns these (n_going, at).
+        """
+        n_train = self.lengths[0]
         train, rest = new[:, :n_train], new[:, n_train:]
         basis = self.basis[going, :at] if len(going) < len(self.going) else self.basis[:, :at]
         parts = torch.zeros_like(train[:, :at])
@@ -101,19 +115,15 @@ class Growth:
             train -= torch.bmm(part[:, None], basis[:, :, :n_train])[:, 0]
             parts += part
         rest -= torch.bmm(parts[:, None], basis[:, :, n_train:])[:, 0]
-        length = torch.linalg.vector_norm(train, dim=1)
-        free = length > DEPENDENT
-        self.going[going[~free]] = False
-        going, new, length = going[free], new[free] / length[free, None], length[free]
-        amount = (new[:, :n_train] * self.residual[going, :n_train]).sum(dim=1)
-        self.residual[going] -= amount[:, None] * new
-        self.basis[going, at] = new
-        self.triangle[going, :at, at] = parts[free]
-        self.triangle[going, at, at] = length
+        return parts
+
+    def _explain(self, going: Tensor, unit: Tensor, at: int) -> None:
+        """Take each target's new basis vector out of its residual; one that is met stops."""
+        n_train = self.lengths[0]
+        amount = (unit[:, :n_train] * self.residual[going, :n_train]).sum(dim=1)
+        self.residual[going] -= amount[:, None] * unit
+        self.basis[going, at] = unit
         self.projection[going, at] = amount * self.scale[going]
-        self.chosen[going, at] = rows[free]
-        self.atom_mean[going, at], self.atom_norm[going, at] = mean[free], norm[free]
-        self.n_atoms[going] += 1
         left = torch.linalg.vector_norm(self.residual[going, :n_train], dim=1)
         self.going[going[left <= EXACT]] = False
 
