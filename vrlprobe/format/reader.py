@@ -3,9 +3,8 @@
 import contextlib
 import os
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 import h5py
@@ -16,17 +15,10 @@ from vrlprobe.checks import as_number
 from vrlprobe.errors import FormatError, IntegrityError, UnknownFrameError, VrlprobeError
 from vrlprobe.format import guard
 from vrlprobe.format.architectures import architecture
+from vrlprobe.format.contents import READERS, Contents, first_rows, growing
 from vrlprobe.format.filesystem import State, as_path, run_state
 from vrlprobe.format.rollout import Rollout as Rollout
-from vrlprobe.format.schema import (
-    COMMITTED,
-    CONFIG,
-    DIGEST,
-    FRAME,
-    PROVENANCE,
-    Layout,
-    parameters_digest,
-)
+from vrlprobe.format.schema import DIGEST, parameters_digest
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,7 +28,7 @@ _OPEN: weakref.WeakSet["Run"] = weakref.WeakSet()
 
 
 class Run:
-    """A run file of version 1, opened for reading. Nothing large is read before it is asked for.
+    """A run file opened for reading. Nothing large is read before it is asked for.
 
     A growing run shows the checkpoints committed when it was opened or last refreshed.
 
@@ -50,39 +42,18 @@ class Run:
         frames: int64 (n_checkpoints,), environment frames, action repeat included, ascending.
     """
 
-    def __init__(self, path: Path, file: h5py.File, state: State) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.location = path.absolute()
-        self.state = state
-        self._load(file)
+        self._show(_look(path))
         _OPEN.add(self)
 
-    def _load(self, file: h5py.File) -> None:
-        committed = guard.open_dataset(file, COMMITTED, "<i8")
-        if committed.shape != (1,):
-            raise FormatError(f"{self.path}: {COMMITTED!r} has shape {committed.shape}, not (1,)")
-        count = int(guard.read_region(committed, (slice(0, 1),))[0])  # before any other dataset
-        if count < 0:
-            raise IntegrityError(f"{self.path}: {count} checkpoints are committed")
-        self.layout: Layout = guard.read_layout(file)
-        guard.check_names(file, self.layout)
-        self._attach(file, count)
-        for name, labels in self.layout.coords.items():
-            guard.read_coordinate(file, name, labels)
-        self.config: Mapping[str, Any] = MappingProxyType(guard.read_json(file, CONFIG))
-        self.provenance: Mapping[str, Any] = MappingProxyType(guard.read_json(file, PROVENANCE))
-        self.frames: NDArray[np.int64] = self._rows(FRAME, count)
-        if np.any(np.diff(self.frames) <= 0):
-            raise IntegrityError(f"{self.path}: the checkpoints' frames are not ascending")
-        self.frames.setflags(write=False)
+    def _show(self, contents: Contents) -> None:
+        self._file, self._datasets = contents.file, contents.datasets
+        self.state, self.layout = contents.state, contents.layout
+        self.config, self.provenance = contents.config, contents.provenance
+        self.frames = contents.frames
         self._returns: NDArray[np.float64] | None = None
-
-    def _attach(self, file: h5py.File, count: int) -> None:
-        self._file = file
-        self._datasets = {
-            path: guard.open_growing(file, path, spec, count)
-            for path, spec in self.layout.datasets().items()
-        }
 
     def __enter__(self) -> Self:
         return self
@@ -104,7 +75,8 @@ class Run:
 
     def open_again(self) -> None:
         """Open a closed run as it was, at the same checkpoints. (For this package.)"""
-        self._attach(_open(self.location)[1], len(self.frames))
+        self._file = _open(self.location)[1]
+        self._datasets = growing(self._file, self.layout, len(self.frames))
 
     def refresh(self) -> None:
         """Look again: more checkpoints, another state, or a file put in this one's place.
@@ -117,14 +89,14 @@ class Run:
         if same:  # what HDF5 remembers of the file would be shared
             self._file.close()
         try:
-            fresh = open_run(self.location)
+            contents = _look(self.location)
         except VrlprobeError:
             if same:
                 with contextlib.suppress(VrlprobeError):
                     self.open_again()
             raise
         self._file.close()
-        vars(self).update(vars(fresh) | {"path": self.path})
+        self._show(contents)
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -214,7 +186,7 @@ class Run:
 
         count = len(self.frames)
         variables = {
-            name: (("frame", *dims), self._rows(f"log/{name}", count))
+            name: (("frame", *dims), first_rows(self.dataset(f"log/{name}"), count))
             for name, dims in self.layout.log.items()
         }
         coords = {name: (name, list(labels)) for name, labels in self.layout.coords.items()}
@@ -269,13 +241,6 @@ class Run:
         rest = [slice(0, size) for size in dataset.shape[1 + len(parts) :]]
         return guard.read_region(dataset, (slice(row, row + 1), *parts, *rest))[0]  # type: ignore[no-any-return]
 
-    def _rows(self, path: str, count: int) -> NDArray[Any]:
-        dataset = self.dataset(path)
-        if not count:
-            return np.empty((0, *dataset.shape[1:]), dataset.dtype)
-        whole = [slice(0, size) for size in dataset.shape[1:]]
-        return guard.read_region(dataset, (slice(0, count), *whole))
-
     def dataset(self, path: str) -> h5py.Dataset:
         """The checked HDF5 dataset at one of `dataset_paths`; raises FormatError once closed."""
         self._check_open()
@@ -284,9 +249,6 @@ class Run:
     def _check_open(self) -> None:
         if not self._file:
             raise FormatError(f"{self.path} is closed: open it again (vrlprobe.open_run)")
-
-
-READERS: dict[int, Callable[[Path, h5py.File, State], Run]] = {1: Run}
 
 
 def open_run(path: str | os.PathLike[str]) -> Run:
@@ -299,12 +261,16 @@ def open_run(path: str | os.PathLike[str]) -> Run:
         IntegrityError: damaged bytes.
         UnsafeFileError: links, external storage, filters or sizes that no run has.
     """
-    where = as_path(path)
+    return Run(as_path(path))
+
+
+def _look(path: Path) -> Contents:
+    """What a file holds now; raises as `open_run`."""
     try:
-        return _open_run(where)
+        return _read(path)
     except IntegrityError:  # perhaps met a writer at work, or what HDF5 remembers of the file
-        with _others_closed(where):
-            return _open_run(where)
+        with _others_closed(path):
+            return _read(path)
 
 
 @contextlib.contextmanager
@@ -324,7 +290,7 @@ def _others_closed(path: Path) -> Iterator[None]:
             run.open_again()
 
 
-def _open_run(path: Path) -> Run:
+def _read(path: Path) -> Contents:
     state, file = _open(path)
     try:
         with guard.hdf5_errors(str(path)):
