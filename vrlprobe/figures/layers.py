@@ -42,41 +42,43 @@ def draw(result: xr.Dataset, components: Sequence[str] | None = None) -> Figure:
     names = list(components or result["component"].values)
     kind = probe_kind(result)
     panels = _panels(result.sel(component=names))
-    layers = result["layer"].values
     columns = min(len(panels), ACROSS)
     rows = -(-len(panels) // columns)
-    width = max(1.5 + columns * (CELL * len(layers) + 0.2) + 0.6, FULL_WIDTH / 2)
+    width = max(1.5 + columns * (CELL * result.sizes["layer"] + 0.2) + 0.6, FULL_WIDTH / 2)
     titles = [wrapped(title, round((width - 2.1) / columns * LETTERS)) for title, _ in panels]
     lines = max(title.count("\n") for title in titles)
     above = rows > MOST or rows * len(names) < LOW
+    rest = 0.8 if above and rows <= MOST else 0.4
+    height = rest + rows * (0.6 + LINE * lines + 0.185 * len(names))
+    told = "small: number of atoms" if kind == "omp" else f"{PROBES[kind]} probe"
+    joint = "; " if above or rows * len(names) >= TALL else "\n"
     with mpl.rc_context(OPTIONS):
-        tall = 0.4 + 0.4 * (above and rows <= MOST)
-        size = (width, tall + rows * (0.6 + LINE * lines + 0.185 * len(names)))
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
         for ax in grid[len(panels) :]:
             ax.set_axis_off()
         for ax, title, (_, cells) in zip(grid, titles, panels, strict=False):
-            cells = cells.transpose("component", "layer", ...)
-            atoms = cells["sparsity"].values if kind == "omp" else None
-            mesh = _heat(ax, cells["test_r2"].values, atoms)
-            ax.set_title(title, loc="left")
-            ax.set_xticks(range(len(layers)), layers)
-            ax.set_yticks(range(len(names)), names)
-        where: dict[str, Any] = {"aspect": 30, "pad": 0.015, "fraction": 0.05}
-        if above:  # beside many it would be out of sight, beside few its label cut off
-            where = {
-                "location": "top",
-                "aspect": 50,
-                "pad": 0.2 / size[1],
-                "fraction": 0.3 / size[1],
-            }
-        bar = figure.colorbar(mesh, ax=list(grid), **where)
-        told = "small: number of atoms" if kind == "omp" else f"{PROBES[kind]} probe"
-        joint = "; " if above or rows * len(names) >= TALL else "\n"
+            mesh = _panel(ax, title, cells.transpose("component", "layer", ...), kind)
+        bar = figure.colorbar(mesh, ax=list(grid), **_bar_place(above, height))
         bar.set_label(f"R² on test episodes{joint}{told}")
         bar.outline.set_visible(False)
     return figure
+
+
+def _bar_place(above: bool, height: float) -> dict[str, Any]:
+    """Where the colour bar is: beside many panels it would be out of sight, beside few cut off."""
+    if above:
+        return {"location": "top", "aspect": 50, "pad": 0.2 / height, "fraction": 0.3 / height}
+    return {"aspect": 30, "pad": 0.015, "fraction": 0.05}
+
+
+def _panel(ax: Axes, title: str, cells: xr.Dataset, kind: str) -> Any:
+    """Draw one panel's scores (component, layer), with what they are of; returns the cells."""
+    mesh = _heat(ax, cells["test_r2"].values, cells["sparsity"].values if kind == "omp" else None)
+    ax.set_title(title, loc="left")
+    ax.set_xticks(range(cells.sizes["layer"]), cells["layer"].values)
+    ax.set_yticks(range(cells.sizes["component"]), cells["component"].values)
+    return mesh
 
 
 def _heat(ax: Axes, values: np.ndarray, atoms: np.ndarray | None) -> Any:
@@ -84,24 +86,34 @@ def _heat(ax: Axes, values: np.ndarray, atoms: np.ndarray | None) -> Any:
     values = np.where((values < 0) & (values > -0.005), 0.0, values)  # what rounds to 0 is 0
     mesh = ax.imshow(values, cmap=cmap, norm=Normalize(0, 1), aspect="auto", interpolation="none")
     for row, col in np.ndindex(*values.shape):
-        value = values[row, col]
-        ink = "w" if 0 <= value < 0.55 else "k"
-        text = "-" if np.isnan(value) else "<0" if value < 0 else f"{value:.2f}"
-        numbered = atoms is not None and text != "-"
-        at = -0.13 if numbered else 0.0
-        ax.text(col + at, row, text, ha="center", va="center_baseline", fontsize=6.5, color=ink)
-        if atoms is not None and numbered:
-            count = f"{atoms[row, col]:.0f}"
-            ax.text(col + 0.43, row + 0.06, count, ha="right", va="center", fontsize=4.2, color=ink)
+        chosen = None if atoms is None else float(atoms[row, col])
+        _number(ax, row, col, float(values[row, col]), chosen)
+    _frame_best(ax, values)
+    ax.tick_params(length=0)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    return mesh
+
+
+def _number(ax: Axes, row: int, col: int, value: float, atoms: float | None) -> None:
+    """Write a cell's score, and small beside it the number of atoms, if there is one."""
+    ink = "w" if 0 <= value < 0.55 else "k"
+    text = "-" if np.isnan(value) else "<0" if value < 0 else f"{value:.2f}"
+    numbered = atoms is not None and text != "-"
+    at = -0.13 if numbered else 0.0
+    ax.text(col + at, row, text, ha="center", va="center_baseline", fontsize=6.5, color=ink)
+    if numbered:
+        count = f"{atoms:.0f}"
+        ax.text(col + 0.43, row + 0.06, count, ha="right", va="center", fontsize=4.2, color=ink)
+
+
+def _frame_best(ax: Axes, values: np.ndarray) -> None:
+    """Frame the best layer of each component that some layer holds."""
     for row, line in enumerate(values):
         if np.isfinite(line).any() and np.nanmax(line) >= 0.005:
             best = int(np.nanargmax(line))
             frame = Rectangle((best - 0.46, row - 0.44), 0.92, 0.88, fill=False, ec=BEST, lw=1.1)
             ax.add_patch(frame)
-    ax.tick_params(length=0)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-    return mesh
 
 
 def _panels(result: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
