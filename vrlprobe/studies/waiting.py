@@ -113,14 +113,8 @@ def outlook(runs: Logged, *, seed: int = 0) -> xr.Dataset:
     shared([run.config.get("task") for run in runs], runs, "task", "an outlook")
     logs = [readings(run) for run in runs]
     attempts = [item for place, log in enumerate(logs) for item in _attempts(place, log)]
-    out = np.array([item.out for item in attempts], bool)
-    if len(attempts) < 2 or not out.any():
-        raise SampleError(
-            f"{int(out.sum())} of {len(attempts)} attempts with readings came out of collapse: at "
-            "least two attempts are needed, one of them out"
-        )
+    _check_out(attempts)
     durations = np.array([item.duration for item in attempts])
-    curve = Curve(durations, out)
     windows = [whole(run, "rule_window") for run in runs]
     frames = np.unique([*durations, *(w for w in windows if 0 < w <= durations.max())])
     if differing := _unlike(runs):
@@ -136,16 +130,38 @@ def outlook(runs: Logged, *, seed: int = 0) -> xr.Dataset:
         "waiting": np.array([labels[item.place] for item, _ in waiting], str),
     }  # fmt: skip
     found = blank(coords, {**PER_ATTEMPT, **PER_FRAME, **PER_RUN})
+    _describe(found, attempts, waiting, labels)
+    curve = Curve(durations, found["out"].values)
+    found["in_collapse"][:] = [curve.share(frames), *curve.interval(frames)]
+    _estimate(found, curve, seed)
+    return found.assign_attrs(run_attributes("outlook", runs, {"seed": seed}))
+
+
+def _check_out(attempts: Sequence[_Attempt]) -> None:
+    """Raise SampleError where there is nothing to learn from."""
+    count = sum(item.out for item in attempts)
+    if len(attempts) < 2 or not count:
+        raise SampleError(
+            f"{count} of {len(attempts)} attempts with readings came out of collapse: at "
+            "least two attempts are needed, one of them out"
+        )
+
+
+def _describe(
+    found: xr.Dataset,
+    attempts: Sequence[_Attempt],
+    waiting: Sequence[tuple[_Attempt, int]],
+    labels: Sequence[str],
+) -> None:
+    """Fill in what is seen of the attempts, and of the runs that wait."""
     found["run"][:] = [labels[item.place] for item in attempts]
     found["number"][:] = [item.number for item in attempts]
-    found["duration"][:], found["out"][:] = durations, out
-    found["at_risk"][:] = [(durations >= frame).sum() for frame in frames]
-    found["in_collapse"][:] = [curve.share(frames), *curve.interval(frames)]
+    found["duration"][:] = durations = np.array([item.duration for item in attempts])
+    found["out"][:] = [item.out for item in attempts]
+    found["at_risk"][:] = [(durations >= frame).sum() for frame in found["frame"].values]
     found["waited"][:] = [item.duration for item, _ in waiting]
     found["left"][:] = [left for _, left in waiting]
     found["longer"][:] = [(durations > item.duration).sum() for item, _ in waiting]
-    _estimate(found, curve, seed)
-    return found.assign_attrs(run_attributes("outlook", runs, {"seed": seed}))
 
 
 def _unlike(runs: "Sequence[Run | Record]") -> list[str]:
@@ -213,10 +229,13 @@ def _estimate(found: xr.Dataset, curve: Curve, seed: int) -> None:
     for at, name in enumerate(CHANCES):
         found[name][:] = chances[:, at :: len(CHANCES)]
     if several:
-        drawn = draws[:, len(frames) + 1 :].reshape(len(draws), -1, len(CHANCES))
-        gain = (
-            drawn[..., CHANCES.index("frames_again")] - drawn[..., CHANCES.index("frames_waiting")]
-        )
-        known = np.isfinite(gain).sum(axis=0)
-        for name, better in (("again_better", gain > 0), ("waiting_better", gain < 0)):
-            found[name][known > 0] = better.sum(axis=0)[known > 0] / known[known > 0]
+        _hold_against(found, draws[:, len(frames) + 1 :].reshape(len(draws), -1, len(CHANCES)))
+
+
+def _hold_against(found: xr.Dataset, drawn: Floats) -> None:
+    """Fill in how often waiting or a new attempt is better in `drawn` (sample, run, `CHANCES`)."""
+    again, wait = (drawn[..., CHANCES.index(f"frames_{name}")] for name in ("again", "waiting"))
+    gain = again - wait
+    known = np.isfinite(gain).sum(axis=0)
+    for name, better in (("again_better", gain > 0), ("waiting_better", gain < 0)):
+        found[name][known > 0] = better.sum(axis=0)[known > 0] / known[known > 0]
