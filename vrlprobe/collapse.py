@@ -146,10 +146,10 @@ def stages(frames: Ints, collapsed: npt.NDArray[np.bool_]) -> tuple[Stage, ...]:
         if length >= CONFIRMED and (not begins or begins[-1][1] != state):
             begins.append((at if begins else 0, state))
         at += length
-    ends = [begin for begin, _ in begins[1:]] + [len(frames)] * bool(begins)
+    marks = [*begins, (len(frames), False)]
     return tuple(
         Stage(state, int(frames[begin]), int(frames[end - 1]))
-        for (begin, state), end in zip(begins, ends, strict=True)
+        for (begin, state), (end, _) in itertools.pairwise(marks)
     )
 
 

@@ -11,7 +11,7 @@ def summary(found: xr.Dataset) -> str:
     count = found.sizes["run"]
     classes = ", ".join(f"{int((found['class'] == name).sum())} {name}" for name in CLASSES)
     words = ", ".join(f"{int((found['verdict'] == word).sum())} {word}" for word in WORDS)
-    lines = [f"{count} run{'s' * (count > 1)}: {classes}; {words}"]
+    lines = [f"{count} {'run' if count == 1 else 'runs'}: {classes}; {words}"]
     for name, text in (("mean", "mean"), ("interquartile_mean", "interquartile mean")):
         value, low, high = found["final"].sel(statistic=name).values
         interval = (

@@ -247,7 +247,7 @@ class Pool:
         found = self.members(word)
         order = np.random.default_rng([self.seed, CLASSES.index(word)]).permutation(len(found))
         at = place % len(found) if self._pair == "different" else 0
-        many = f"{len(found)} {word} run{'s' * (len(found) > 1)}"
+        many = f"{len(found)} {word} {'run' if len(found) == 1 else 'runs'}"
         return found[int(order[at])], f"drawn from {many} with seed {self.seed}"
 
     def blank(self, like: Run) -> Donor:

@@ -233,7 +233,7 @@ class _Assembly:
     def _extras(self, found: Mapping[str, Donor]) -> list[str]:
         """What a label says beyond the two parts: `critic_blank`, `mlp1_bad`."""
         names = [f"{name}_{found[name].label}" for name in self._others]
-        return [f"critic_{self._critic}"] * (self._critic == "cnn") + names
+        return [f"critic_{self._critic}", *names] if self._critic == "cnn" else names
 
 
 def _like(donors: Mapping[str, Donor | None], pool: Pool) -> Run:
