@@ -117,12 +117,7 @@ def metrics(
     labels = run_labels(runs)
     result = blank({"run": labels, "frame": all_frames(chosen), "layer": names}, VARIABLES)
     for label, run, found in zip(labels, runs, chosen, strict=True):
-        whole = readings(run)
-        stages = dict(zip(run.frames.tolist(), staged(whole), strict=True))
-        for name, part in (("stage", "word"), ("stage_begin", "begin"), ("stage_end", "end")):
-            result[name].loc[label, found] = [getattr(stages[frame], part) for frame in found]
-        attempts = dict(zip(run.frames.tolist(), whole.attempts.tolist(), strict=True))
-        result["attempt"].loc[label, found] = [attempts[frame] for frame in found]
+        _tell_stages(result, label, run, found)
     jobs = [(place, frame) for place, found in enumerate(chosen) for frame in found]
     diverged = []
     for place, frame in track(jobs):
@@ -140,6 +135,21 @@ def metrics(
         )
     arguments = {"frames": frames, "dormant_threshold": dormant_threshold}
     return result.assign_attrs({**source.attributes(runs, arguments), "n_samples": source.count})
+
+
+def _tell_stages(result: xr.Dataset, label: str, run: "Run", frames: Sequence[int]) -> None:
+    """Fill in which stage and attempt of a run its checkpoints belong to."""
+    whole = readings(run)
+    rows = [run.row(frame) for frame in frames]
+    stages = staged(whole)
+    columns = {
+        "stage": [stages[row].word for row in rows],
+        "stage_begin": [stages[row].begin for row in rows],
+        "stage_end": [stages[row].end for row in rows],
+        "attempt": whole.attempts[rows],
+    }
+    for name, values in columns.items():
+        result[name].loc[label, frames] = values
 
 
 def measured_layers(agent: Any, layers: Sequence[str] | None = None) -> tuple[str, ...]:
