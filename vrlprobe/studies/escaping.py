@@ -1,5 +1,8 @@
 """Which metrics switch when a run comes out of action collapse (paper, section 5.1)."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
@@ -28,6 +31,17 @@ VARIABLES: Variables = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class _Out:
+    """How the run at a place came out of collapse."""
+
+    place: int
+    begin: int
+    """First frame of the collapse that it came out of."""
+    escape: int
+    """First frame after it."""
+
+
 def escapes(measured: xr.Dataset) -> xr.Dataset:
     """Hold every metric's switch against the escape that the spread of actions shows.
 
@@ -52,34 +66,27 @@ def escapes(measured: xr.Dataset) -> xr.Dataset:
             "measured on each checkpoint's own rollout: measure all of them on one sample set"
         )
     stage = _stages(measured)
-    columns = _columns(measured)
-    known, collapsed = stage != "", stage == "collapsed"
-    own = [np.flatnonzero(row) for row in known]
-    outs = {
-        at: place
-        for at, places in enumerate(own)
-        if (place := _escape(stage[at][places])) is not None
-    }
+    frames, labels = measured["frame"].values, measured["run"].values.tolist()
+    outs = list(_outs(stage, frames))
     if not outs:
         raise SampleError("none of these runs comes out of action collapse: nothing switches")
-    frames, labels = measured["frame"].values, measured["run"].values.tolist()
-    result = blank({"metric": list(columns), "run": [labels[at] for at in outs]}, VARIABLES)
-    result["escape"][:] = [frames[own[at][place]] for at, place in outs.items()]
+    columns = _columns(measured)
+    came_out = [labels[out.place] for out in outs]
+    result = blank({"metric": list(columns), "run": came_out}, VARIABLES)
+    result["escape"][:] = [out.escape for out in outs]
     _check_measured(measured, result["escape"])
+    known, collapsed = stage != "", stage == "collapsed"
     for name, values in columns.items():
         there = known & np.isfinite(values)
         cut = best_cut(values[there], collapsed[there])
-        scores = (separation(values[there], collapsed[there]), cut.threshold, cut.above)
-        for variable, value in zip(VARIABLES, scores, strict=False):
-            result[variable].loc[name] = value
-        for at, place in outs.items():
-            begin = frames[own[at][_begin(stage[at][own[at]], place)]]
-            mine = np.flatnonzero(there[at])
-            switch = _switch(values[at][mine], cut, frames[mine] >= begin)
-            if switch is not None:
-                lag = frames[mine[switch]] - frames[own[at][place]]
-                result["lag"].loc[name, labels[at]] = lag
-    steps = np.concatenate([np.diff(frames[places]) for places in own])
+        result["separation"].loc[name] = separation(values[there], collapsed[there])
+        result["threshold"].loc[name] = cut.threshold
+        result["collapsed_above"].loc[name] = cut.above
+        for out in outs:
+            mine = there[out.place]
+            lag = _lag(frames[mine], values[out.place, mine], cut, out)
+            result["lag"].loc[name, labels[out.place]] = lag
+    steps = np.concatenate([np.diff(frames[row]) for row in known])
     return result.assign_attrs(
         {
             **{key: measured.attrs[key] for key in ("samples", "configs") if key in measured.attrs},
@@ -124,6 +131,14 @@ def _columns(measured: xr.Dataset) -> dict[str, Floats]:
     return {name: values for name, values in found.items() if np.isfinite(values).any()}
 
 
+def _outs(stage: npt.NDArray[np.object_], frames: npt.NDArray[np.int64]) -> Iterator[_Out]:
+    """The runs that came out of collapse, of stages (run, frame) that are empty where unknown."""
+    for place, row in enumerate(stage):
+        known, mine = row[row != ""], frames[row != ""]
+        if (escape := _escape(known)) is not None:
+            yield _Out(place, int(mine[_begin(known, escape)]), int(mine[escape]))
+
+
 def _escape(stage: npt.NDArray[np.object_]) -> int | None:
     """Place of the first healthy checkpoint after the last collapse; None where there is none."""
     inside = np.flatnonzero(stage == "collapsed")
@@ -134,6 +149,12 @@ def _begin(stage: npt.NDArray[np.object_], escape: int) -> int:
     """Place of the first checkpoint of the collapse that ends at `escape`."""
     healthy = np.flatnonzero((stage != "collapsed")[:escape])
     return int(healthy[-1]) + 1 if len(healthy) else 0
+
+
+def _lag(frames: npt.NDArray[np.int64], values: Floats, cut: Cut, out: _Out) -> float:
+    """Frames from a run's escape to the switch of its metric; NaN where that never switches."""
+    switch = _switch(values, cut, frames >= out.begin)
+    return float("nan") if switch is None else float(frames[switch] - out.escape)
 
 
 def _switch(values: Floats, cut: Cut, eligible: Bools) -> int | None:
