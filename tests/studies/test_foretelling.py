@@ -164,7 +164,7 @@ def test_what_teaches_nothing_is_refused_or_left_out(runs, make_run) -> None:
         foretell([*runs, half])
     with (
         another("finger.h5", task="finger_spin") as other,
-        pytest.raises(SampleError, match=r"seed0\.h5 is of walker_walk, finger\.h5 of"),
+        pytest.raises(SampleError, match=r"their task: seed0\.h5 has walker_walk, finger"),
     ):
         foretell([*runs, other])
     moving = {**log_of(STUCK), "grad_norm": [[0.5, 0.5, 0.5]] * N}

@@ -15,7 +15,7 @@ from vrlprobe.format.record import Record, is_finished
 from vrlprobe.results import check_kind, last_checkpoint
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.collapsing import judged
-from vrlprobe.studies.common import Variables, all_frames, blank, place_in, run_attributes
+from vrlprobe.studies.common import Variables, all_frames, blank, place_in, run_attributes, shared
 from vrlprobe.studies.gathering import run_class
 from vrlprobe.studies.readings import Readings, readings
 
@@ -114,13 +114,7 @@ def foretell(
     if outcome == "stuck":
         runs, words = _decided(runs, words)
     labels = run_labels(runs)
-    ends = blank({"run": labels}, PER_RUN)
-    for label, run, word in zip(labels, runs, words, strict=True):
-        final = float(run.returns[-1])
-        kind = word if outcome == "stuck" else run_class(run, final, good, bad)
-        row = (_badly(kind, outcome), word, final, run.frames[-1])
-        for name, value in zip(PER_RUN, row, strict=True):
-            ends[name].loc[label] = value
+    ends = _ends(labels, runs, words, outcome, good, bad)
     _check_ends(ends["ends_badly"].values, outcome)
     values = _logged(labels, [readings(run) for run in runs])
     if measured is not None:
@@ -156,12 +150,8 @@ def _check_runs(runs: "Sequence[Run | Record]") -> None:
     """Raise SampleError for what teaches nothing: unfinished or reset runs, several tasks."""
     refuse_twice(runs)
     tasks = [str(run.config.get("task", "unknown")) for run in runs]
-    for run, task in zip(runs, tasks, strict=True):
-        if task != tasks[0]:
-            raise SampleError(
-                f"thresholds are learned on one task: {runs[0].path.name} is of {tasks[0]}, "
-                f"{run.path.name} of {task}"
-            )
+    shared(tasks, runs, "task", "a foretelling")
+    for run in runs:
         if not isinstance(run, Record) and not is_finished(run):
             raise SampleError(
                 f"{run.path.name} is not finished, so its end is not known: leave it out, or go on "
@@ -192,6 +182,25 @@ def _decided(
         )
     kept = [(run, word) for run, word in pairs if word != "undecided"]
     return [run for run, _ in kept], [word for _, word in kept]
+
+
+def _ends(
+    labels: Sequence[str],
+    runs: "Sequence[Run | Record]",
+    words: Sequence[str],
+    outcome: Outcome,
+    good: float | None,
+    bad: float | None,
+) -> xr.Dataset:
+    """How the runs end, see `PER_RUN`."""
+    ends = blank({"run": labels}, PER_RUN)
+    for label, run, word in zip(labels, runs, words, strict=True):
+        final = float(run.returns[-1])
+        kind = word if outcome == "stuck" else run_class(run, final, good, bad)
+        row = (_badly(kind, outcome), word, final, run.frames[-1])
+        for name, value in zip(PER_RUN, row, strict=True):
+            ends[name].loc[label] = value
+    return ends
 
 
 def _badly(kind: str, outcome: Outcome) -> bool:
