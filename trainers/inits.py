@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.profiles import CHOICES, TrainConfig
+from trainers.limits import CHOICES
+from trainers.profiles import TrainConfig
 from vrlprobe.agents.drqv2 import DrQV2Agent
 from vrlprobe.errors import TransplantError
 from vrlprobe.format.reader import open_run

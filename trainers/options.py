@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trainers.profiles import CHOICES, PROFILES, TrainConfig
+from trainers.limits import CHOICES
+from trainers.profiles import PROFILES, TrainConfig
 
 if TYPE_CHECKING:
     from trainers.inits import Init

@@ -1,10 +1,10 @@
 """What a training run is made of: every setting, and the two profiles they start from."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
+from trainers.limits import check_each, check_together
 from vrlprobe.agents.sizes import feature_size
 from vrlprobe.collapse import CONSECUTIVE, GRADIENT, SPREAD, Rule, Sign
 
@@ -16,43 +16,6 @@ MEDIUM_TASKS = frozenset(
     )
 )
 """Tasks on the reference's medium schedule; humanoid is hard, every other task is easy."""
-
-CHOICES: Mapping[str, tuple[str, ...]] = {
-    "activation": ("relu", "leaky_relu"),
-    "render": ("full", "fast"),
-    "precision": ("auto", "float32", "bfloat16"),
-    "images": ("one", "all", "last", "none"),
-    "reset_metric": ("grad_norm[mlp0]", "grad_norm[mlp1]", "grad_norm[mlp2]", "action_spread"),
-    "reset_parts": ("all", "mlp", "cnn"),
-    "reset_replay": ("clear", "keep"),
-    "reset_noise": ("restart", "continue"),
-    "init_blanks": ("redraw", "file"),
-}
-"""Values of the settings that are names. `images` says which evaluation episodes keep theirs: one
-and all at the last checkpoint, all everywhere, all at the last one only, or none."""
-
-POSITIVE = (
-    *("image_size", "frame_stack", "action_repeat", "channels", "feature_dim", "hidden_dim"),
-    *("batch_size", "n_step", "update_every_steps", "total_frames", "replay_capacity"),
-    *("eval_every_frames", "eval_episodes", "final_episodes", "norm_batch_size", "threads"),
-    "reset_consecutive",
-)
-"""Settings that are at least 1; every other number is at least 0."""
-
-
-EVALUATIONS = 1_000_000
-"""Evaluations of a run, at most."""
-AT_MOST: Mapping[str, str | float] = {
-    "bad_return": "good_return",
-    "perturb_min": "perturb_max",
-    "perturb_max": 1.0,
-    "discount": 1.0,
-    "target_tau": 1.0,
-    "norm_batch_size": "replay_capacity",
-    "threads": 1024,
-    "seed": 2**63 - 1,
-}
-"""Settings that are at most another one, or a number."""
 
 
 def _setting(default: Any, meaning: str) -> Any:
@@ -168,40 +131,8 @@ class TrainConfig:
     bad_return: float = _setting(30.0, "return at or below which an agent counts as bad")
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if isinstance(value, int | float) and not 0 <= value < math.inf:
-                least = "1" if name in POSITIVE else "0"
-                raise ValueError(f"{name} is {value}, needed a number of {least} or more")
-        for name, values in CHOICES.items():
-            if getattr(self, name) not in values:
-                raise ValueError(f"{name} is {getattr(self, name)!r}, needed {', '.join(values)}")
-        for name in POSITIVE:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, needed 1 or more")
-        for name, most in AT_MOST.items():
-            limit = getattr(self, most) if isinstance(most, str) else most
-            if getattr(self, name) > limit:
-                called = f"{most} is {limit}" if isinstance(most, str) else f"at most {limit}"
-                raise ValueError(f"{name} is {getattr(self, name)}, but {called}")
-        if self.shift_pad >= self.image_size:
-            raise ValueError(f"shift_pad is {self.shift_pad}, but image_size is {self.image_size}")
-        steps = self.total_frames // self.action_repeat
-        if self.total_frames > self.seed_frames and self.batch_size > steps:
-            raise ValueError(
-                f"batch_size is {self.batch_size}, but the run has {steps} agent steps in all"
-            )
-        if self.perturb_steps % self.update_every_steps:
-            raise ValueError(
-                f"perturb_steps is {self.perturb_steps}, needed a multiple of update_every_steps, "
-                f"{self.update_every_steps}: weights are perturbed at updates"
-            )
-        evaluations = -(-self.total_frames // self.eval_every_frames)
-        if evaluations > EVALUATIONS:
-            raise ValueError(
-                f"total_frames is {self.total_frames} and eval_every_frames "
-                f"{self.eval_every_frames}, which makes {evaluations:,} evaluations, but at most "
-                f"{EVALUATIONS:,}"
-            )
+        check_each(self)
+        check_together(self)
         feature_size(self.image_size, self.channels)
         self.check_rule(1)  # again with the length of the task's episodes once it is known
 

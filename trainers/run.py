@@ -48,7 +48,7 @@ def images_kept(policy: str, episodes: int, last: bool) -> int:
     """How many of a rollout's episodes keep their images.
 
     Args:
-        policy: the setting `images`, see `trainers.profiles.CHOICES`.
+        policy: the setting `images`, see `trainers.limits.CHOICES`.
         episodes: number of episodes in the rollout.
         last: whether this is the run's last checkpoint.
     """
