@@ -18,7 +18,7 @@ from trainers.options import (
     task_option,
 )
 from trainers.profiles import TrainConfig
-from vrlprobe.cli.group import CleanGroup
+from vrlprobe.cli.group import CleanGroup, as_options
 from vrlprobe.cli.table import byte_size
 from vrlprobe.errors import VrlprobeError
 
@@ -266,7 +266,7 @@ def _ending(result: Any) -> str:
 
     path = result.job.path
     if result.outcome == "failed":
-        return f"failed: {result.message.removeprefix(f'{path}: ')}"
+        return f"failed: {as_options(result.message.removeprefix(f'{path}: '), sweep)}"
     try:
         text = last_result(path) if path.exists() else "only its record is left"
     except VrlprobeError as error:

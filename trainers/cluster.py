@@ -55,7 +55,7 @@ def _client(address: str) -> Iterator[Any]:
         from distributed import Client
     except ImportError as error:
         raise VrlprobeError(
-            "--scheduler needs dask.distributed: pip install 'vrlprobe[cluster]'"
+            "a sweep on a cluster needs dask.distributed: pip install 'vrlprobe[cluster]'"
         ) from error
     try:
         client = Client(address, timeout=CONNECT_SECONDS)

@@ -42,7 +42,7 @@ def cuda_graph(work: Callable[[], None], device: torch.device) -> Callable[[], N
             raise cause from None
         reason = str(cause).partition("\n")[0]
         raise VrlprobeError(
-            f"an update cannot be recorded on {device}: {reason}; train with --no-cuda-graph"
+            f"an update cannot be recorded on {device}: {reason}; train with `cuda_graph=False`"
         ) from error
     return graph.replay
 

@@ -205,7 +205,7 @@ class Replay:
             raise VrlprobeError(
                 f"the replay {self.path} has no room before the next checkpoint: {records} images "
                 f"came, {self._room} fit, since episodes are much shorter than the task's limit; "
-                "train with evaluations closer together (--eval-every-frames)"
+                "train with evaluations closer together (`eval_every_frames`)"
             )
         self._room -= records
 

@@ -96,7 +96,7 @@ def check_space(training: Training, folder: Path) -> int:
     if needed > free:
         raise VrlprobeError(
             f"the run needs about {byte_size(needed)} in {folder}, {byte_size(free)} are free: "
-            "choose another disk, --images none or a smaller --replay-capacity"
+            'choose another disk, `images="none"` or a smaller `replay_capacity`'
         )
     return needed
 

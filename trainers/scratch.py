@@ -22,7 +22,7 @@ def place_of(path: Path, scratch: Path | None) -> Path:
     if scratch is None:
         return path
     if not scratch.is_dir():
-        raise FormatError(f"there is no folder {scratch} to write in (--scratch)")
+        raise FormatError(f"there is no folder {scratch} to write in (`scratch`)")
     if scratch.resolve() == path.parent.resolve():
         return path
     return scratch / path.name
@@ -96,7 +96,7 @@ def _check_same(place: Path, path: Path) -> None:
     if place == path or not is_begun(path):
         return
     if path.samefile(place):
-        raise ResumeError(f"{place} and {path} are one file: leave out --scratch")
+        raise ResumeError(f"{place} and {path} are one file: leave out `scratch`")
     with open_run(place) as here, open_run(path) as there:
         frames = there.frames.tolist()
         same = here.config == there.config and frames == here.frames.tolist()

@@ -144,5 +144,5 @@ def test_a_recording_that_fails_says_what_to_do() -> None:
     def work() -> None:
         torch.zeros((), device="cuda" if here else "cpu").item()
 
-    with pytest.raises(VrlprobeError, match=r"cannot be recorded on cuda: .*--no-cuda-graph"):
+    with pytest.raises(VrlprobeError, match=r"cannot be recorded on cuda: .*`cuda_graph=False`"):
         cuda_graph.cuda_graph(work, torch.device("cuda"))

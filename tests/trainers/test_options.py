@@ -4,8 +4,10 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+from trainers import cli
 from trainers.cli import main
 from trainers.options import given_config
+from vrlprobe.cli.group import as_options
 
 
 def test_typos_get_a_line_each(tmp_path: Path) -> None:
@@ -50,3 +52,14 @@ def test_the_spread_has_a_threshold_of_its_own_in_the_rule() -> None:
     assert threshold(reset_metric="grad_norm[mlp2]") == 1e-3
     assert threshold(reset_metric="action_spread") == 0.1
     assert threshold(reset_metric="action_spread", reset_threshold=0.2) == 0.2
+
+
+def test_messages_of_the_library_name_a_command_s_options(tmp_path: Path) -> None:
+    """Those of `run` and `sweep`; resume has none of the settings, so that arguments stay."""
+    message = 'choose `images="none"`, `cuda_graph=False` or a smaller `replay_capacity`'
+    options = "choose --images none, --no-cuda-graph or a smaller --replay-capacity"
+    for command in (cli.run, cli.sweep):
+        assert as_options(message, command) == options
+    assert as_options(message, cli.resume) == message
+    told = CliRunner().invoke(main, ["run", "--scratch", str(tmp_path / "none")])
+    assert told.stderr.endswith("to write in (--scratch)\n")

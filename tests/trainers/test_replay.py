@@ -149,7 +149,7 @@ def test_what_a_checkpoint_needs_is_not_overwritten_but_refused(tmp_path, restor
     before = [numbers(replay, *each).tolist() for each in there]
     for _ in range((replay.n_records - replay._most_live) // 2):
         replay.add(*episode(1, 200))
-    with pytest.raises(VrlprobeError, match=r"no room before .*--eval-every-frames"):
+    with pytest.raises(VrlprobeError, match=r"no room before .*`eval_every_frames`"):
         replay.add(*episode(1, 200))
     assert [numbers(replay, *each).tolist() for each in there] == before
 

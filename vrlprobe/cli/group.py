@@ -65,7 +65,8 @@ def _told(ctx: click.Context, command: click.Command | None, error: Exception) -
 def as_options(message: str, command: click.Command | None) -> str:
     """A message of the library, in which arguments are named, with a command's options instead.
 
-    `frames="all"` becomes --frames all; what is none of the command's options stays as it is.
+    `frames="all"` becomes --frames all, `cuda_graph=False` --no-cuda-graph; what is none of the
+    command's options stays as it is.
     """
     options = _options(command)
 
@@ -73,8 +74,12 @@ def as_options(message: str, command: click.Command | None) -> str:
         name, value = found.groups()
         if name not in options:
             return found[0]
-        flag = max(options[name].opts, key=len)
-        return flag if value is None or options[name].is_flag else f"{flag} {value}"
+        option = options[name]
+        if option.is_flag:
+            names = option.secondary_opts if value == "False" else option.opts
+            return max(names, key=len, default=found[0])
+        flag = max(option.opts, key=len)
+        return flag if value is None else f"{flag} {value}"
 
     return ARGUMENT.sub(spelled, message)
 
