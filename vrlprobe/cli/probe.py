@@ -3,7 +3,8 @@
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -136,11 +137,8 @@ def probe(
         opened = session.runs(runs)
         check_writable(output)
         if plot:
-            from vrlprobe.figures.style import check_kind
-
-            check_kind(plot)
-            check_writable(plot)
-        try:
+            _check_plot(plot)
+        with _told_how_to_go_on(kept=not no_cache):
             result = studies.probe(
                 opened,
                 session.samples(sample_paths),
@@ -157,19 +155,38 @@ def probe(
                 device=device,
                 track=progress,
             )
-        except KeyboardInterrupt:
-            goes_on = "" if no_cache else "; the same command goes on where it stopped"
-            click.echo(f"stopped{goes_on}", err=True)
-            sys.exit(130)
         save_result(result, output)
     click.echo(to_json(result) if as_json else describe(result))
     click.echo(f"wrote {output}", err=True)
     if plot:
-        from vrlprobe import plotting
+        _draw(result, plot)
 
-        with warnings_on_stderr():
-            plotting.plot(result).save(plot)
-        click.echo(f"wrote {plot}", err=True)
+
+def _check_plot(plot: Path) -> None:
+    """Raise FormatError where the figure cannot be written, before the work is done."""
+    from vrlprobe.figures.style import check_kind
+
+    check_kind(plot)
+    check_writable(plot)
+
+
+def _draw(result: xr.Dataset, plot: Path) -> None:
+    from vrlprobe import plotting
+
+    with warnings_on_stderr():
+        plotting.plot(result).save(plot)
+    click.echo(f"wrote {plot}", err=True)
+
+
+@contextmanager
+def _told_how_to_go_on(*, kept: bool) -> Iterator[None]:
+    """End with 130 on an interrupt, and say that nothing is lost where fits are kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        goes_on = "; the same command goes on where it stopped" if kept else ""
+        click.echo(f"stopped{goes_on}", err=True)
+        sys.exit(130)
 
 
 def describe(result: xr.Dataset) -> str:
@@ -199,17 +216,21 @@ def _describe_run(last: xr.Dataset) -> str:
         ]
         rows.append([str(name), *cells])
     rows += _control_rows(last)
+    return f"{_head(last)}\n\n{_table(rows)}"
+
+
+def _head(last: xr.Dataset) -> str:
+    """The line above a run's table: what was probed, and on what."""
     own = ""
     if last["contributed"]:
         own = ", its own among them" if _kept_own(last) else ", its own left out"
     value = last["episode_return"].item()
     returned = "return unknown" if value != value else f"return {value:.0f}"
-    head = (
+    return (
         f"{last['run'].item()}: {last.attrs['task']}, frame {last['frame'].item()}, "
         f"{returned}; {last.attrs['n_train']} training, "
         f"{last.attrs['n_val']} validation, {last['n_test'].item()} test samples{own}"
     )
-    return f"{head}\n\n{_table(rows)}"
 
 
 def _control_rows(last: xr.Dataset) -> list[list[str]]:
