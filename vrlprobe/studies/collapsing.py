@@ -220,16 +220,24 @@ def rule(
         },
         coords={"run": run_labels(runs)},
     )
-    over = [row for row in rows if row["over"]]  # earlier ones are only ever kept
-    shortest = min(attempts)
-    if over and shortest:
-        fired = sum(row["fired"] >= 0 for row in over)
-        estimate = success_probability(fired, len(over), shortest)
-        for name, value in zip(("success", "success_low", "success_high"), estimate, strict=True):
-            result[name] = value
-        result["p"], result["n"] = fired / len(over), shortest
+    result = result.assign(_chance(rows, min(attempts)))
     arguments = {"window": window, "sign": asdict(sign), "consecutive": consecutive}
     return result.assign_attrs(run_attributes("rule", runs, arguments))
+
+
+def _chance(rows: Sequence[Mapping[str, Any]], attempts: int) -> dict[str, float]:
+    """That one of so many attempts passes the rule, with its interval; none where none is over."""
+    over = [row for row in rows if row["over"]]  # earlier ones are only ever kept
+    if not over or not attempts:
+        return {}
+    fired = sum(row["fired"] >= 0 for row in over)
+    estimate = success_probability(fired, len(over), attempts)
+    names = ("success", "success_low", "success_high")
+    return {
+        **dict(zip(names, estimate, strict=True)),
+        "p": fired / len(over),
+        "n": attempts,
+    }
 
 
 def _check_readings(run: "Run | Record", applied: Rule, first: Readings) -> None:

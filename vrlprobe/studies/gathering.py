@@ -91,24 +91,9 @@ def cohort(
     frames = all_frames([run.frames.tolist() for run in runs])
     result = blank({"run": labels, "frame": frames}, PER_RUN)
     for label, run in zip(labels, runs, strict=True):
-        read, verdict = judged(run, window=window)
-        returns = run.returns
-        values = {
-            "task": str(run.config.get("task", "unknown")),
-            "seed": whole(run, "seed", -1),
-            "final_return": float(returns[-1]),
-            "class": run_class(run, float(returns[-1]), good, bad),
-            "verdict": verdict.word,
-            "since": -1 if verdict.frame is None else verdict.frame,
-            "out": _out(read, verdict),
-            "read_from": _read_from(read),
-            "attempts": int(read.attempts[-1]),
-            "finished": isinstance(run, Record) or is_finished(run),
-            "last_checkpoint": last_digest(run),
-        }
-        for name, value in values.items():
+        for name, value in _member(run, good, bad, window).items():
             result[name].loc[label] = value
-        result["episode_return"].loc[label, run.frames] = returns
+        result["episode_return"].loc[label, run.frames] = run.returns
     if young := result["run"].values[~result["finished"].values].tolist():
         warnings.warn(
             f"not finished, and counted by the last checkpoint that there is: {', '.join(young)}",
@@ -118,6 +103,27 @@ def cohort(
     attributes = run_attributes("cohort", runs, arguments)
     result = result.assign(_aggregates(result, seed)).assign_attrs(attributes)
     return result if by is None else grouped(result, runs, by)
+
+
+def _member(
+    run: "Run | Record", good: float | None, bad: float | None, window: int | None
+) -> dict[str, Any]:
+    """What a cohort says of one run, see `PER_RUN`."""
+    read, verdict = judged(run, window=window)
+    final = float(run.returns[-1])
+    return {
+        "task": str(run.config.get("task", "unknown")),
+        "seed": whole(run, "seed", -1),
+        "final_return": final,
+        "class": run_class(run, final, good, bad),
+        "verdict": verdict.word,
+        "since": -1 if verdict.frame is None else verdict.frame,
+        "out": _out(read, verdict),
+        "read_from": _read_from(read),
+        "attempts": int(read.attempts[-1]),
+        "finished": isinstance(run, Record) or is_finished(run),
+        "last_checkpoint": last_digest(run),
+    }
 
 
 def run_class(
