@@ -21,6 +21,8 @@ from vrlprobe.studies.filming import Renderer
 ALL = "all"
 Episodes = Sequence[tuple[Run, int, int]]
 """Runs, the frames of checkpoints, and the places of episodes in their rollouts."""
+Groups = list[tuple[str, list[int]]]
+"""Names of vectors, and the places of their components."""
 
 
 def export_dataset(
@@ -168,48 +170,59 @@ def _write(
     track: Track,
     render: Renderer,
 ) -> None:
-    from gymnasium.spaces import Box, Dict, Space
-    from minari.data_collector import EpisodeBuffer
-    from minari.dataset.minari_storage import MinariStorage
-
-    first = where[0][0]
-    groups = component_groups(first.components)
+    groups = component_groups(where[0][0].components)
     storage = None
     for run, frame, i in track(where):
         episode = run.rollout(frame)[i]
         pixels = _pixels(run, episode, render)
         if storage is None:
-            vectors: dict[str, Space[Any]] = {
-                name: Box(-np.inf, np.inf, (len(at),), np.float64) for name, at in groups
-            }
-            storage = MinariStorage.new(
-                staged / "data",
-                Dict(pixels=Box(0, 255, pixels.shape[1:], np.uint8), state=Dict(vectors)),
-                Box(-bound, bound, episode.actions.shape[1:], np.float32),
-                jpeg_encoding=False,
-            )
+            storage = _storage(staged / "data", groups, pixels, episode.actions, bound)
             storage.update_metadata(_metadata(where, dataset_id))
-        ends = np.zeros(len(episode), bool)
-        ends[-1] = True
-        buffer = EpisodeBuffer(
-            observations={
-                "pixels": pixels,
-                "state": {name: episode.states[:, at] for name, at in groups},
-            },
-            actions=episode.actions,
-            rewards=episode.rewards.astype(np.float64),
-            terminations=np.zeros(len(episode), bool),
-            truncations=ends,
-            infos={"physics": episode.physics},
-        )
-        storage.update_episodes([buffer])
+        storage.update_episodes([_buffer(episode, pixels, groups)])
         told = {"run": run.path.name, "seed_of_run": run.config.get("seed"), "frame": frame}
         storage.update_episode_metadata(
             [{k: v for k, v in told.items() if v is not None}], [storage.total_episodes - 1]
         )
 
 
-def component_groups(components: Sequence[str]) -> list[tuple[str, list[int]]]:
+def _storage(
+    folder: Path, groups: Groups, pixels: NDArray[np.uint8], actions: NDArray[Any], bound: float
+) -> Any:
+    """Minari's storage for episodes whose images and actions are of these shapes."""
+    from gymnasium.spaces import Box, Dict, Space
+    from minari.dataset.minari_storage import MinariStorage
+
+    vectors: dict[str, Space[Any]] = {
+        name: Box(-np.inf, np.inf, (len(at),), np.float64) for name, at in groups
+    }
+    return MinariStorage.new(
+        folder,
+        Dict(pixels=Box(0, 255, pixels.shape[1:], np.uint8), state=Dict(vectors)),
+        Box(-bound, bound, actions.shape[1:], np.float32),
+        jpeg_encoding=False,
+    )
+
+
+def _buffer(episode: Episode, pixels: NDArray[np.uint8], groups: Groups) -> Any:
+    """An episode as Minari takes it: cut off at its end, by time alone."""
+    from minari.data_collector import EpisodeBuffer
+
+    ends = np.zeros(len(episode), bool)
+    ends[-1] = True
+    return EpisodeBuffer(
+        observations={
+            "pixels": pixels,
+            "state": {name: episode.states[:, at] for name, at in groups},
+        },
+        actions=episode.actions,
+        rewards=episode.rewards.astype(np.float64),
+        terminations=np.zeros(len(episode), bool),
+        truncations=ends,
+        infos={"physics": episode.physics},
+    )
+
+
+def component_groups(components: Sequence[str]) -> Groups:
     """Components by the vector that they are numbers of: `velocity[0]`, `velocity[1]` … as one.
 
     Returns:
