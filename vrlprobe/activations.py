@@ -158,17 +158,7 @@ def _forward(
                     f"layer {name!r}: its module runs more than once in a forward pass: give each "
                     "use a module of its own (torch.nn.Identity behind it will do)"
                 )
-            if not isinstance(value, Tensor):
-                raise UnknownLayerError(
-                    f"layer {name!r}: its module gives a {type(value).__name__}, needed a tensor"
-                )
-            count = rows.stop - rows.start
-            if value.shape[:1] != (count,):
-                raise UnknownLayerError(
-                    f"layer {name!r}: its module gives {tuple(value.shape)} for {count} "
-                    "observations, needed a row for each"
-                )
-            keep(name, rows, value.detach().float().reshape(len(value), -1))
+            keep(name, rows, _flat(name, value, rows.stop - rows.start))
             missing.discard(name)
             if not missing and rows.start:
                 raise _Enough
@@ -179,6 +169,24 @@ def _forward(
             raise UnknownLayerError(
                 f"layer {min(missing)!r}: its module does not run in a forward pass"
             )
+
+
+def _flat(name: str, value: Any, count: int) -> Tensor:
+    """What a layer gives for so many observations, float32 (count, n_features).
+
+    Raises:
+        UnknownLayerError: no tensor, or one without a row for each.
+    """
+    if not isinstance(value, Tensor):
+        raise UnknownLayerError(
+            f"layer {name!r}: its module gives a {type(value).__name__}, needed a tensor"
+        )
+    if value.shape[:1] != (count,):
+        raise UnknownLayerError(
+            f"layer {name!r}: its module gives {tuple(value.shape)} for {count} "
+            "observations, needed a row for each"
+        )
+    return value.detach().float().reshape(len(value), -1)
 
 
 @contextmanager
