@@ -146,14 +146,7 @@ def begin(
     if init:
         check_fit(config, init)
     folder = resume_folder(path)
-    refuse_to_replace_by_record(record_path(path))
-    _refuse_begun(path)
-    if path.is_symlink():
-        raise FormatError(f"{path} is a link: give the name of the file itself, {path.readlink()}")
-    if folder.exists() and not folder.is_dir():
-        raise FormatError(f"{folder} is where the run's resume state goes: move it")
-    if path.parent.exists() and not path.parent.is_dir():
-        raise FormatError(f"cannot write {path}: {path.parent} is no folder")
+    _check_place(path, folder)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _alone(path):
         _refuse_begun(path)  # by now
@@ -171,6 +164,18 @@ def begin(
                 _discard_unbegun(path, folder)
             raise
         _finish(path, folder)
+
+
+def _check_place(path: Path, folder: Path) -> None:
+    """Raise FormatError where a new run, its record or its resume state cannot lie."""
+    refuse_to_replace_by_record(record_path(path))
+    _refuse_begun(path)
+    if path.is_symlink():
+        raise FormatError(f"{path} is a link: give the name of the file itself, {path.readlink()}")
+    if folder.exists() and not folder.is_dir():
+        raise FormatError(f"{folder} is where the run's resume state goes: move it")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise FormatError(f"cannot write {path}: {path.parent} is no folder")
 
 
 @contextmanager
