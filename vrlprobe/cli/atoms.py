@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from vrlprobe import plotting
+from vrlprobe import plotting, studies
 from vrlprobe.cli.common import Session, refuse_idle, samples_option, split_list
 from vrlprobe.cli.drawing import check_output, components_option, figure_options, finish
 from vrlprobe.cli.film import one_frame
@@ -47,11 +47,9 @@ def atoms(
         kept = results(inputs, "atoms")[str(inputs[0])]
         finish(plotting.atoms(kept, components=split_list(components)), output, data)
         return
-    from vrlprobe.studies import atoms as study  # with networks: other figures do not wait for it
-
     with Session() as session:
         (run,) = session.runs(inputs)
-        found = study(
+        found = studies.atoms(
             run,
             session.samples(sample_paths),
             frame=one_frame(frame),
