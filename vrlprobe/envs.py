@@ -19,7 +19,7 @@ import numpy as np
 
 from vrlprobe.errors import RenderError, UnknownTaskError, VrlprobeError
 from vrlprobe.format.episode import Episode
-from vrlprobe.tasks import ALIASES, REWARD_COMPONENTS
+from vrlprobe.tasks import ALIASES, REWARD_COMPONENTS, by_task
 
 if sys.platform == "linux" and not os.environ.get("DISPLAY"):
     os.environ.setdefault("MUJOCO_GL", "egl")
@@ -135,9 +135,9 @@ class PixelEnv:
         self._observed = dict(self._env.reset().observation)
         if not self._observed:
             raise UnknownTaskError(f"{task} has no named state: its observation is empty")
-        self._extras = REWARD_COMPONENTS.get(task, REWARD_COMPONENTS.get(self._domain, {}))
+        self._extras = by_task(REWARD_COMPONENTS, task)
         self.components = (*_component_names(self._observed), *self._extras)
-        self.aliases = dict(ALIASES.get(self._domain, {}))
+        self.aliases = dict(by_task(ALIASES, task))
 
     def _make_camera(self, render: str) -> Any:
         from dm_control.mujoco import engine

@@ -1,6 +1,9 @@
 """What the reward of a Control Suite task reads, by name; nothing is simulated or drawn here."""
 
 from collections.abc import Mapping
+from typing import TypeVar
+
+Read = TypeVar("Read")
 
 _PEG = {
     "peg_grasp_to_grasp": ("site_distance", "peg_grasp", "grasp"),
@@ -48,16 +51,20 @@ ALIASES: Mapping[str, Mapping[str, str]] = {
     },
     "finger": {"hinge_velocity": "velocity[2]"},
     "humanoid": {"torso_upright": "torso_vertical[2]"},
+    "humanoid_CMU": {"thorax_upright": "torso_vertical[1]"},
     "pendulum": {"pole_vertical": "orientation[0]"},
     "walker": {"torso_upright": "orientations[0]", "torso_height": "height"},
 }
 """By domain: what the reward reads under a name of its own though the observation holds it."""
 
 
+def by_task(table: Mapping[str, Mapping[str, Read]], task: str) -> Mapping[str, Read]:
+    """A table's entry for a task, or else for its domain; empty where it has neither."""
+    words = task.split("_")
+    names = ("_".join(words[:count]) for count in range(len(words), 0, -1))
+    return next((table[name] for name in names if name in table), {})
+
+
 def reward_components(task: str) -> list[str]:
     """Components of the state that a task's reward reads; none where that is not known."""
-    parts = task.split("_")
-    names = ["_".join(parts[:count]) for count in range(len(parts), 0, -1)]
-    extras = next((REWARD_COMPONENTS[name] for name in names if name in REWARD_COMPONENTS), {})
-    aliases = next((ALIASES[name] for name in names if name in ALIASES), {})
-    return [*extras, *aliases.values()]
+    return [*by_task(REWARD_COMPONENTS, task), *by_task(ALIASES, task).values()]
