@@ -28,12 +28,12 @@ def start_child(serve: Callable[[Connection], None]) -> tuple[Connection, Child]
         This end of the pipe, and the process.
     """
     near, far = Pipe()
-    told = (serve.__module__, serve.__name__, str(far.fileno()))
+    arguments = (serve.__module__, serve.__name__, str(far.fileno()))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the process inherits it
     try:
         with far:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "trainers.children", *told],
+                [sys.executable, "-P", "-m", "trainers.children", *arguments],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 pass_fds=[far.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -49,8 +49,9 @@ def _end_with(pipe: Connection) -> None:
     A signal that Python handles would not do: an exception raised in a destructor is swallowed.
     """
     closed = select.poll()
-    closed.register(pipe.fileno(), 0)  # that the other end is closed is told unasked
-    closed.poll()
+    closed.register(pipe.fileno(), select.POLLHUP)  # only macOS has to be asked for it
+    while not closed.poll():  # and may wake for data that the other thread is about to read
+        pass
     os.kill(os.getpid(), signal.SIGKILL)
 
 
