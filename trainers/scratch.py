@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trainers.run import is_begun, record_path
 from vrlprobe.errors import FormatError, ResumeError, VrlprobeError
-from vrlprobe.format.filesystem import remove_parts, replaced_whole
+from vrlprobe.format.filesystem import no_such_file, remove_parts, replaced_whole
 from vrlprobe.format.reader import open_run
 from vrlprobe.format.record import refuse_to_replace_by_record
 
@@ -57,8 +57,9 @@ def place_to_resume(path: Path, scratch: Path | None) -> Path:
         _check_same(place, path)
         return place
     if not path.exists():
-        also = f" and none {path}" if place != path else ""
-        raise ResumeError(f"there is no run {place}{also}")
+        if place == path:
+            raise ResumeError(no_such_file(path))
+        raise ResumeError(f"there is no run {place} and none {path}")
     return path
 
 

@@ -15,7 +15,13 @@ from h5netcdf.utils import CompatibilityError
 
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.format import guard
-from vrlprobe.format.filesystem import as_path, check_room, refuse_special, replaced_whole
+from vrlprobe.format.filesystem import (
+    as_path,
+    check_room,
+    no_such_file,
+    refuse_special,
+    replaced_whole,
+)
 from vrlprobe.format.record import is_record
 from vrlprobe.format.schema import FORMAT, SAMPLES
 from vrlprobe.format.trailer import add_trailer, check_trailer
@@ -108,7 +114,7 @@ def load_result(path: str | Path) -> xr.Dataset:
     if path.is_dir():
         raise FormatError(f"{path}: a folder, needed is a result's file; all of them: {path}/*.nc")
     if not path.is_file():
-        raise FormatError(f"{path}: no such file")
+        raise FormatError(no_such_file(path))
     try:
         check_trailer(path)
         dataset = xr.load_dataset(path, engine="h5netcdf", phony_dims="access")

@@ -213,7 +213,8 @@ def test_a_healthy_run_has_no_collapsed_checkpoint(make_run, tmp_path):
     ("text", "message"),
     [
         ("godo", r"no donor 'godo': did you mean good\?"),
-        ("nothing.h5@3", "no donor 'nothing.h5'"),
+        ("nothing.h5@3", "nothing.h5: no such file"),
+        ("nothing", "no donor 'nothing': needed good"),
         ("good@bst", r"not 'bst' \(did you mean best\?\)"),
         ("good@1.5", "not '1.5'"),
         ("blank@3", "blank has no checkpoints"),

@@ -192,4 +192,4 @@ def test_mistakes(disks) -> None:
     assert lost.exit_code == 1
     assert f"there is no run {local}/run.h5 and none {home}/run.h5" in lost.stderr
     alone = call("resume", home / "run.h5")
-    assert (alone.exit_code, alone.stderr) == (1, f"main: there is no run {home}/run.h5\n")
+    assert (alone.exit_code, alone.stderr) == (1, f"main: {home}/run.h5: no such file\n")

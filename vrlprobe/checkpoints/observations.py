@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vrlprobe.errors import SampleError
 from vrlprobe.format.episode import Episode
+from vrlprobe.format.filesystem import no_such_file
 
 RESERVED = ("images", "lengths", "episode", "actions", "rewards")
 
@@ -79,7 +80,7 @@ def load_observations(path: Path, observed: tuple[int, ...]) -> Recorded:
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     if not path.is_file():
-        raise SampleError(f"{path}: no such file")
+        raise SampleError(no_such_file(path))
     try:
         file = np.load(path, allow_pickle=False)
         if not isinstance(file, np.lib.npyio.NpzFile):

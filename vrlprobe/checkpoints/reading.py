@@ -15,6 +15,7 @@ from vrlprobe.checkpoints.statedict import (
 )
 from vrlprobe.checkpoints.torchfile import beside, load_torch
 from vrlprobe.errors import FormatError, VrlprobeError
+from vrlprobe.format.filesystem import no_such_file
 
 
 def read_checkpoint(
@@ -41,7 +42,7 @@ def read_checkpoint(
     if path.is_dir():
         raise FormatError(f"{where}: a folder, needed one file of a checkpoint")
     if not path.is_file():
-        raise FormatError(f"{where}: no such file")
+        raise FormatError(no_such_file(path))
     try:
         found = _read(path, where, architecture, image_size, activation)
     except VrlprobeError:

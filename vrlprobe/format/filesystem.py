@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import mkstemp
 from typing import Literal
 
-from vrlprobe.errors import FormatError, IntegrityError, VrlprobeError
+from vrlprobe.errors import FormatError, IntegrityError, VrlprobeError, did_you_mean
 
 State = Literal["growing", "killed", "sealed"]
 
@@ -40,6 +40,19 @@ def as_path(path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
+def no_such_file(path: Path) -> str:
+    """A message for a missing path, with what is there under nearly that name."""
+    message, folder = f"{path}: no such file", path.parent
+    try:
+        if folder.is_dir():
+            there = (name for name in os.listdir(folder) if not name.endswith((".lock", ".part")))
+            return message + did_you_mean(path.name, there, "; {}")
+        near = did_you_mean(folder.name, os.listdir(folder.parent), "; {}")
+    except OSError:  # not ours to look at, or no folder either
+        near = ""
+    return f"{message}, as there is no folder {folder}{near}"
+
+
 def consistency_flags(path: Path) -> int:
     """The flags of an HDF5 superblock of version 3: 0 closed, 1 open for writing, 5 in SWMR mode.
 
@@ -49,7 +62,7 @@ def consistency_flags(path: Path) -> int:
     """
     try:
         if not path.exists():
-            raise FormatError(f"{path}: no such file")
+            raise FormatError(no_such_file(path))
         if path.is_dir():
             raise FormatError(f"{path}: a folder, needed is a file; all of its runs: {path}/*.h5")
         if not path.is_file():

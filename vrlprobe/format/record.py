@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vrlprobe.errors import FormatError
-from vrlprobe.format.filesystem import as_path, replaced_whole
+from vrlprobe.format.filesystem import as_path, no_such_file, replaced_whole
 from vrlprobe.format.provenance import stated_versions
 from vrlprobe.format.reader import Run
 from vrlprobe.format.settings import whole
@@ -198,7 +198,7 @@ def read_record(path: str | os.PathLike[str]) -> Record:
         _check_shapes(record)
         digest = content["digest"]
     except FileNotFoundError as error:
-        raise FormatError(f"{path}: no such file") from error
+        raise FormatError(no_such_file(path)) from error
     except (
         KeyError, IndexError, TypeError, ValueError, AttributeError, OSError, RecursionError,
     ) as error:  # fmt: skip

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vrlprobe.checks import check_at_least
 from vrlprobe.cohort import CLASSES, Class
 from vrlprobe.errors import TransplantError, UnknownFrameError, VrlprobeError, did_you_mean
+from vrlprobe.format.filesystem import no_such_file
 from vrlprobe.format.reader import Run, open_run
 from vrlprobe.format.record import is_finished
 from vrlprobe.studies.gathering import run_class
@@ -58,6 +59,8 @@ class Wish:
                 raise TransplantError(f"{name} has no checkpoints: leave out @{at}")
             return cls(name, None, parse_at(at))
         if not os.path.exists(name):
+            if os.path.dirname(name) or Path(name).suffix:
+                raise TransplantError(no_such_file(Path(name)))
             raise TransplantError(
                 f"no donor {name!r}: {did_you_mean(name, WORDS)}needed {', '.join(WORDS)}, or a "
                 "run file, with a frame perhaps (seed3.h5@100000)"
