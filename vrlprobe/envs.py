@@ -7,6 +7,7 @@ Triton, which torch's CUDA builds bring along, is loaded before Mesa: the other 
 meets Mesa's and the process dies, at torch's first optimizer.
 """
 
+import difflib
 import os
 import sys
 from collections import deque
@@ -56,8 +57,6 @@ def split_task(task: str) -> tuple[str, str]:
     suite = _suite()
     known = {f"{domain}_{name}": (domain, name) for domain, name in suite.ALL_TASKS}
     if task not in known:
-        import difflib
-
         near = difflib.get_close_matches(task, known, 3) or sorted(known)[:3]
         raise UnknownTaskError(f"no task {task!r} in the Control Suite: try {', '.join(near)}")
     return known[task]

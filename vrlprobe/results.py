@@ -17,6 +17,7 @@ from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.format import guard
 from vrlprobe.format.filesystem import (
     as_path,
+    check_folder,
     check_room,
     no_such_file,
     refuse_special,
@@ -53,8 +54,7 @@ def written_at_once(path: str | Path, but: str = "") -> Iterator[Path]:
     Nothing is left behind after an error, and a reader sees the old file or the whole new one.
     """
     path = Path(path)
-    if not path.parent.is_dir():
-        raise FormatError(f"cannot write {path}: there is no folder {path.parent}")
+    check_folder(path)
     refuse_to_replace(path, but)
     with replaced_whole(path) as temporary:
         yield temporary

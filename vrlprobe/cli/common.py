@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from vrlprobe.cli.group import as_options
 from vrlprobe.errors import FormatError, SampleError
+from vrlprobe.format.filesystem import check_folder
 from vrlprobe.format.opening import open_logged
 from vrlprobe.format.reader import Run, open_run
 from vrlprobe.format.record import Record
@@ -172,13 +173,11 @@ def check_writable(path: Path, but: str = "") -> None:
     Raises:
         UsageError: the command line names the file twice, as an input or another output, too.
     """
-    folder = path.parent
-    if not folder.is_dir():
-        raise FormatError(f"cannot write {path}: there is no folder {folder}")
+    check_folder(path)
     refuse_to_replace(path, but)
     _refuse_named_twice(path)
-    if not os.access(folder, os.W_OK):
-        raise FormatError(f"cannot write {path}: no permission in {folder} (-o takes another)")
+    if not os.access(path.parent, os.W_OK):
+        raise FormatError(f"cannot write {path}: no permission in {path.parent} (-o takes another)")
 
 
 def _refuse_named_twice(path: Path) -> None:

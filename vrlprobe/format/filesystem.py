@@ -202,6 +202,11 @@ def check_new(path: Path) -> None:
     """Raise FormatError where a file is to be made that exists, or whose folder does not."""
     if path.exists():
         raise FormatError(f"{path} exists: choose another name (-o)")
+    check_folder(path)
+
+
+def check_folder(path: Path) -> None:
+    """Raise FormatError where a file's folder does not exist."""
     if not path.parent.is_dir():
         raise FormatError(f"cannot write {path}: there is no folder {path.parent}")
 
