@@ -26,7 +26,7 @@ ACCUMULATION = 2.0**-23
 for processors that cut off instead of rounding."""
 WORTH = 0.75
 """Half precision is taken where a product takes at most this share of float32's time."""
-SMALL = 1 << 23
+SMALL = 1 << 20
 """Up to so many elements a product takes no time worth saving, but rescoring more columns would."""
 
 

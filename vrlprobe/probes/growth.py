@@ -107,14 +107,15 @@ class Growth:
         coefficients, so their residual is that of the refitted model. Returns these (n_going, at).
         """
         n_train = self.lengths[0]
-        train, rest = new[:, :n_train], new[:, n_train:]
-        basis = self.basis[going, :at] if len(going) < len(self.going) else self.basis[:, :at]
-        parts = torch.zeros_like(train[:, :at])
-        for _ in range(2):
-            part = torch.bmm(basis[:, :, :n_train], train[:, :, None])[:, :, 0]
-            train -= torch.bmm(part[:, None], basis[:, :, :n_train])[:, 0]
-            parts += part
-        rest -= torch.bmm(parts[:, None], basis[:, :, n_train:])[:, 0]
+        parts = new.new_zeros((len(new), at))
+        for part, column, target in zip(parts, new, going.tolist(), strict=True):
+            basis = self.basis[target, :at]  # a view: products of all targets at once copy it
+            train, rest = basis[:, :n_train].T, basis[:, n_train:].T
+            for _ in range(2):
+                again = torch.mv(train.T, column[:n_train])
+                column[:n_train].addmv_(train, again, alpha=-1)
+                part += again
+            column[n_train:].addmv_(rest, part, alpha=-1)
         return parts
 
     def _explain(self, going: Tensor, unit: Tensor, at: int) -> None:
