@@ -43,7 +43,7 @@ def make_samples(
     check_at_least(0, seed=seed)
     runs = run_list(runs)
     refuse_twice(runs)
-    _check_alike(runs)
+    check_alike(runs)
     found = [_recorded(run) for run in runs]
     recorded = [(run, which) for run, group in zip(runs, found, strict=True) for which in group]
     if len(recorded) < len(SPLITS):
@@ -141,7 +141,7 @@ def _recorded(run: "Run") -> list[int]:
     return [which for which, count in enumerate(_last_rollout(run).n_images) if count]
 
 
-def _check_alike(runs: "Sequence[Run]") -> None:
+def check_alike(runs: "Sequence[Run]") -> None:
     """Raise SampleError where runs differ in what a common set needs to share."""
     first = runs[0]
     for run in runs[1:]:

@@ -9,6 +9,8 @@ import torch
 from tests.checkpoints.strangers import DrQV2Agent, save
 from tests.checkpoints.test_hostile import Call
 from tests.cli.outcome import failed
+from vrlprobe.format.reader import open_run
+from vrlprobe.studies.filming import film
 
 QUICK = ("--task", "cartpole_balance", "--action-repeat", 50, "-o", "run.h5")
 
@@ -39,6 +41,23 @@ def test_arrays_without_actions_or_rewards_are_measured(tmp_path, call):
     assert measured.exit_code == 0, measured.output
     assert measured.stderr.count("warning") == 1  # there is no sample set
     failed(call("collapse", "run.h5"), "give it (--window)")
+
+
+def test_grey_images_are_shown_grey(tmp_path, call):
+    save(tmp_path / "snapshot.pt", DrQV2Agent(actions=1))
+    images = np.random.default_rng(0).integers(0, 256, (60, 20, 20), dtype=np.uint8)
+    states = {"x": np.arange(60), "rewards": images.mean((1, 2))}
+    np.savez(tmp_path / "o.npz", images=images, lengths=[20] * 3, **states)
+    call("import", "snapshot.pt", "--task", "maze", "--observations", "o.npz", "-o", "run.h5")
+    with open_run(tmp_path / "run.h5") as run:
+        strip = film(run, count=5, until=None)
+    shown = strip["image"].values[0]
+    recorded = images[strip["frame"].values // strip.attrs["action_repeat"]]
+    np.testing.assert_array_equal(shown, np.stack([recorded] * 3, axis=-1))
+    options = ("--window", 100, "--good", 5, "--bad", 1)
+    told = call("report", "run.h5", *options, "-o", "r.html")
+    assert told.exit_code == 0, told.output
+    assert "data:image/jpeg" in (tmp_path / "r.html").read_text()
 
 
 def test_json(tmp_path, call):

@@ -1,5 +1,6 @@
 """What figures and tables are made of: results by the command that makes them, runs by name."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,11 +72,11 @@ def result(paths: Sequence[Path], kind: str, runs: Sequence[str] | None = None) 
 def _result(path: Path, kind: str) -> xr.Dataset:
     if path.is_file() and _is_run(path):
         record = path.suffix == ".json"
-        maker = MAKERS[kind].format(run="RUN" if record else path, stem=path.stem)
+        maker = _maker(kind, path, "RUN" if record else shlex.quote(str(path)))
         there = "the record of a run" if record else "a run"
         raise FormatError(f"{path} is {there}, a result is needed, made by: {maker}")
     found = load_result(path)
-    maker = MAKERS[kind].format(run="RUN…", stem=path.stem)
+    maker = _maker(kind, path, "RUN…")
     if (there := found.attrs["vrlprobe"]) != kind:
         raise FormatError(
             f"{path} is a result of {there}, one of {kind} is needed, made by: {maker}"
@@ -83,6 +84,12 @@ def _result(path: Path, kind: str) -> xr.Dataset:
     if kind in LATER and LATER[kind] not in found.variables:
         raise FormatError(f"{path} lacks {LATER[kind]!r}, an older vrlprobe made it: {maker}")
     return found
+
+
+def _maker(kind: str, path: Path, run: str) -> str:
+    """The command that makes a result of this kind, named after the file given in its place."""
+    stem = path.stem.removesuffix(".probe").removesuffix(".metrics").removesuffix(".cohort")
+    return MAKERS[kind].format(run=run, stem=shlex.quote(stem))
 
 
 def is_result(path: Path) -> bool:

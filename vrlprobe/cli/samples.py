@@ -10,7 +10,7 @@ from vrlprobe.errors import SampleError
 from vrlprobe.format.schema import SAMPLES
 from vrlprobe.samplefile import save_samples
 from vrlprobe.samples import SPLITS, SampleSet
-from vrlprobe.sampling import DEFAULT_SAMPLES, make_samples, weak_runs
+from vrlprobe.sampling import DEFAULT_SAMPLES, check_alike, make_samples, weak_runs
 
 
 @click.command()
@@ -41,6 +41,7 @@ def samples(runs: tuple[Path, ...], output: Path, number: int, seed: int, insist
     with Session() as session:
         opened = session.runs(runs)
         check_writable(output, but=SAMPLES)
+        check_alike(opened)  # before what --insist would help with
         weak = weak_runs(opened)
         if weak and not insist:
             raise SampleError(

@@ -131,4 +131,4 @@ def _class_title(name: str, count: int) -> str:
 
 def _title(last: xr.Dataset) -> str:
     frame, value = last["frame"].item(), last["episode_return"].item()
-    return f"{last['run'].item()}, frame {thousands(frame)}, return {value:.0f}"
+    return f"{last['run'].item()}, frame\u00a0{thousands(frame)}, return\u00a0{value:.0f}"

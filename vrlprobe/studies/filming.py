@@ -48,11 +48,11 @@ def film(
 
     Returns:
         `image`, uint8, dims (row, time, y, x, colour), a row an episode: run by run, then episode
-        by episode; black after an episode's end. Coordinates (row,): `run`, `checkpoint` (its
-        frame), `episode`, `episode_return`, `length` (frames), `rendered` (anew); (time,): `frame`
-        of the episode, action repeat included. The attribute `step_seconds` is what an agent step
-        takes of the simulated time, NaN where no physics were recorded; `action_repeat` are its
-        frames.
+        by episode; a grey image has equal colours, and it is black after an episode's end.
+        Coordinates (row,): `run`, `checkpoint` (its frame), `episode`, `episode_return`, `length`
+        (frames), `rendered` (anew); (time,): `frame` of the episode, action repeat included. The
+        attribute `step_seconds` is what an agent step takes of the simulated time, NaN where no
+        physics were recorded; `action_repeat` are its frames.
 
     Raises:
         SampleError: a run without this episode, or runs of other action repeats or image sizes.
@@ -135,7 +135,17 @@ def _images(
     else:
         found = render(run, episode.physics[inside], size)
     blank = np.zeros((len(steps) - len(inside), *found.shape[1:]), np.uint8)
-    return np.concatenate([found, blank]).transpose(0, 2, 3, 1)
+    return _in_colour(np.concatenate([found, blank]))
+
+
+def _in_colour(images: Images) -> Images:
+    """Images (n, channels, y, x) as (n, y, x, 3): any but three channels are grey, the last newest.
+
+    Atari's images have one channel; whoever kept whole stacks as images has several.
+    """
+    if images.shape[1] != 3:
+        images = np.repeat(images[:, -1:], 3, axis=1)
+    return images.transpose(0, 2, 3, 1)
 
 
 class Renderer(ExitStack):

@@ -100,9 +100,10 @@ def metrics(
     Raises:
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there, or a
             run is given twice.
-        ValueError: no samples, or a batch of none.
+        ValueError: fewer than two samples, whose metrics say nothing, or a batch of none.
     """
-    check_at_least(1, n_samples=n_samples, batch_size=batch_size)
+    check_at_least(2, n_samples=n_samples)
+    check_at_least(1, batch_size=batch_size)
     runs = run_list(runs)
     refuse_twice(runs)
     chosen = [resolve_frames(run, frames) for run in runs]
