@@ -26,8 +26,9 @@ def verify(runs: tuple[str, ...], as_json: bool) -> None:
 
 def _print(report: Report) -> None:
     if not report.problems:
+        checkpoints = "checkpoint" if report.checkpoints == 1 else "checkpoints"
         click.echo(
-            f"{report.path}: good ({report.state}, {report.checkpoints} checkpoints, "
+            f"{report.path}: good ({report.state}, {report.checkpoints} {checkpoints}, "
             f"{report.chunks} chunks, {report.size} bytes)"
         )
     for problem in report.problems:

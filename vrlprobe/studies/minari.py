@@ -118,7 +118,8 @@ def check_dataset(dataset_id: str) -> Path:
         parse_dataset_id(dataset_id)
     except (ValueError, TypeError):  # TypeError: without a version
         raise FormatError(
-            f"a dataset is called name-v0 or namespace/name-v0, not {dataset_id!r}"
+            "a dataset is called name-v0 or namespace/name-v0, of letters, digits, - and _ (two at "
+            f"least in a namespace), not {dataset_id!r}"
         ) from None
     try:
         folder = Path(get_dataset_path(dataset_id))
