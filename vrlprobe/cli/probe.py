@@ -87,7 +87,7 @@ CONTROL_NOTES = {
     "--jobs",
     type=click.IntRange(min=1),
     default=None,
-    help="Processes, each of up to 1.3 GB at the published size.  [default: one per core]",
+    help="Processes, each of up to 1.4 GB at the published size.  [default: one per core]",
 )
 @click.option(
     "--device",

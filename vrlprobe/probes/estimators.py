@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from vrlprobe.probes import DEFAULT_MAX_ATOMS
 from vrlprobe.probes.mlp import EPOCHS, HIDDEN, PATIENCE, MlpFit, mlp_fit
 from vrlprobe.probes.omp import OmpPath, omp_path
 from vrlprobe.probes.ridge import PENALTIES, RidgePath, ridge_path
@@ -120,7 +121,7 @@ class SparseProbe(_Probe):
 
     def __init__(
         self,
-        max_atoms: int = 50,
+        max_atoms: int = DEFAULT_MAX_ATOMS,
         *,
         min_active: int = 1,
         patience: int | None = None,
