@@ -17,10 +17,12 @@ Floats = npt.NDArray[np.float64]
 Class = Literal["good", "middle", "bad"]
 CLASSES: tuple[Class, ...] = get_args(Class)
 RESAMPLES = 10_000
+BLOCK = 256
+"""Places whose draws are held at a time."""
 LAST_EVALUATIONS = 10
-FEWEST = 4
-"""Runs that an interval needs: of two or three the bootstrap's goes from the least to the largest,
-and covers the mean in half or three quarters of the cases, whatever level is asked for."""
+FEWEST = 6
+"""Runs that a bootstrap interval needs: of fewer even one from the least run to the largest covers
+a normal mean too seldom, of four in 87% and of five in 92% of the cases; of six 94% can be had."""
 
 
 def classify(returned: float, good: float, bad: float) -> Class:
@@ -52,6 +54,48 @@ def mean(values: npt.ArrayLike) -> float:
     return float(found.mean()) if found.size else float("nan")
 
 
+def expanded_tail(count: int, level: float = 0.95) -> float:
+    """Share of bootstrap draws beyond either end of an interval over few runs (Hesterberg, 2015).
+
+    A plain percentile interval, with (1 - level) / 2 there, is too narrow by sqrt((n - 1) / n) and
+    takes the normal distribution for Student's: of six runs it covers the mean in 86% of the cases
+    where 95% are asked for, of twenty in 93%. This tail, Phi(-sqrt(n / (n - 1)) t), makes it
+    that of a t interval where the mean is normal ("What Teachers Should Know About the
+    Bootstrap", The American Statistician 69). A heavy tail that no run shows remains unseen.
+
+    Args:
+        count: n, runs drawn from, 2 at least; of pairs their number, of several groups that are
+            drawn by themselves (strata, two cohorts) that of the smallest, which never makes the
+            interval too narrow.
+        level: of the interval.
+    """
+    reach = np.sqrt(count / (count - 1)) * stats.t.ppf((1 + level) / 2, count - 1)
+    return float(stats.norm.cdf(-reach))
+
+
+def draws_interval(
+    draws: npt.ArrayLike, count: int, level: float = 0.95
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Ends of the interval of bootstrap draws: their quantiles at `expanded_tail`.
+
+    Args:
+        draws: (n_draws, ...); NaN ones are left out.
+        count: see `expanded_tail`.
+        level: of the interval.
+
+    Returns:
+        Lower and upper end, each (...): NaN for fewer than `FEWEST` runs, and where both are equal
+        to rounding, as they are for runs that are all alike and so say nothing of others.
+    """
+    found = np.asarray(draws, np.float64)
+    low, high = np.full((2, *found.shape[1:]), np.nan)
+    if count >= FEWEST:
+        tail = expanded_tail(count, level)
+        low, high = np.nanquantile(found, [tail, 1 - tail], axis=0)
+    alike = np.isclose(low, high, rtol=1e-9, atol=1e-12)
+    return np.where(alike, np.nan, low), np.where(alike, np.nan, high)
+
+
 def bootstrap_interval(
     values: npt.ArrayLike,
     statistic: Callable[[Floats], float],
@@ -61,23 +105,25 @@ def bootstrap_interval(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of a statistic over runs, stratified (Agarwal et al., 2021).
+    """Bootstrap interval of a statistic over runs, see `draws_interval`.
 
     Args:
         values: (n_runs,).
         statistic: of such an array.
         strata: (n_runs,), for instance each run's task: runs are drawn within their own stratum,
-            so that every resample has as many of each; one stratum if None.
+            so that every resample has as many of each (Agarwal et al., 2021); one if None.
         level: of the interval.
         seed: of the draws; the same gives the same interval.
         resamples: number of draws.
 
     Returns:
-        Lower and upper end; both NaN where a stratum has fewer than `FEWEST` runs.
+        Lower and upper end; both NaN where a stratum has fewer than `FEWEST` runs, or no resample
+        differs.
     """
     found = np.asarray(values, np.float64)
     labels = np.zeros(len(found)) if strata is None else np.unique(strata, return_inverse=True)[1]
-    if not len(found) or np.unique(labels, return_counts=True)[1].min() < FEWEST:
+    smallest = int(np.unique(labels, return_counts=True)[1].min()) if len(found) else 0
+    if smallest < FEWEST:
         return float("nan"), float("nan")
     rng = np.random.default_rng(seed)
     draws = np.empty((resamples, len(found)), np.int64)
@@ -85,14 +131,14 @@ def bootstrap_interval(
         members = np.flatnonzero(labels == stratum)
         draws[:, members] = rng.choice(members, (resamples, len(members)))
     resampled = [statistic(found[draw]) for draw in draws]
-    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    low, high = draws_interval(resampled, smallest, level)
     return float(low), float(high)
 
 
 def mean_interval(
-    values: npt.ArrayLike, *, level: float = 0.95, seed: int = 0, resamples: int = 2000
+    values: npt.ArrayLike, *, level: float = 0.95, seed: int = 0, resamples: int = RESAMPLES
 ) -> tuple[Floats, Floats, Floats]:
-    """Mean over runs at many places at once, with percentile bootstrap intervals.
+    """Mean over runs at many places at once, with bootstrap intervals, see `draws_interval`.
 
     Args:
         values: (n_runs, ...), NaN where a run has none.
@@ -102,21 +148,22 @@ def mean_interval(
 
     Returns:
         Mean, lower and upper end, each (...): NaN where no run has a value; the ends are NaN
-        where fewer than `FEWEST` have.
+        where fewer than `FEWEST` have, or all have the same.
     """
     found = np.asarray(values, np.float64)
     flat = found.reshape(len(found), -1)
     there = np.isfinite(flat)
-    sums = np.where(there, flat, 0.0)
+    sums, known = np.where(there, flat, 0.0), there.sum(axis=0)
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(len(flat), np.full(len(flat), 1 / len(flat)), resamples)
-    draws = _ratio(counts @ sums, counts @ there.astype(np.int64))
     bounds = np.full((2, flat.shape[1]), np.nan)
-    several = there.sum(axis=0) >= FEWEST
-    ends = [(1 - level) / 2, (1 + level) / 2]
-    bounds[:, several] = np.nanquantile(draws[:, several], ends, axis=0)
+    for count in np.unique(known[known >= FEWEST]).tolist():
+        places = np.flatnonzero(known == count)
+        for some in np.array_split(places, -(-len(places) // BLOCK)):
+            drawn = _ratio(counts @ sums[:, some], counts @ there[:, some].astype(np.int64))
+            bounds[:, some] = draws_interval(drawn, count, level)
     shape = found.shape[1:]
-    average = _ratio(sums.sum(axis=0), there.sum(axis=0))
+    average = _ratio(sums.sum(axis=0), known)
     return average.reshape(shape), bounds[0].reshape(shape), bounds[1].reshape(shape)
 
 
