@@ -48,10 +48,13 @@ def test_what_pairs_have_in_common_narrows_the_interval() -> None:
     base, other = of(8, 20), of(9, 20)
     paired, apart = (share_difference(base, other, paired) for paired in (True, False))
     assert apart[1] < paired[1] < paired[0] < paired[2] < apart[2]
-    values = np.random.default_rng(0).normal(200, 100, 20)
-    paired, apart = (mean_difference(values, values + 5, paired) for paired in (True, False))
-    np.testing.assert_allclose(paired, 5)
+    rng = np.random.default_rng(0)
+    values = rng.normal(200, 100, 20)
+    moved = values + rng.normal(5, 1, 20)
+    paired, apart = (mean_difference(values, moved, paired) for paired in (True, False))
+    np.testing.assert_allclose(paired, 5, atol=1)
     assert apart[1] < -30
+    assert np.isnan(mean_difference(values, values + 5, paired=True)[1:]).all()
 
 
 def test_the_means_interval_is_that_of_a_large_sample() -> None:
@@ -59,10 +62,24 @@ def test_the_means_interval_is_that_of_a_large_sample() -> None:
     base, other = rng.normal(10, 2, 400), rng.normal(11, 3, 200)
     estimate, low, high = mean_difference(base, other, paired=False)
     assert estimate == pytest.approx(other.mean() - base.mean())
-    half = 1.96 * np.sqrt(base.var() / 400 + other.var() / 200)
+    half = 1.97 * np.sqrt(base.var() / 400 + other.var() / 200)
     np.testing.assert_allclose([low, high], [estimate - half, estimate + half], atol=0.05)
-    few = mean_difference(base[:3], other, paired=False)
+    few = mean_difference(base[:5], other, paired=False)
     assert np.isnan(few[1:]).all()
+
+
+@pytest.mark.parametrize(("paired", "sizes"), [(True, (7, 7)), (False, (6, 6)), (False, (6, 20))])
+def test_differences_are_covered_at_least_about_as_often_as_asked_for(paired, sizes) -> None:
+    """Of two cohorts 50 apart, in pairs with a seed's part in common; of 20 runs too often."""
+    rng = np.random.default_rng(2)
+    inside = 0
+    for _ in range(400):
+        base, other = (rng.normal(0, 100, size) for size in sizes)
+        if paired:
+            other += base
+        _, low, high = mean_difference(base, other + 50, paired, resamples=2000)
+        inside += low <= 50 <= high
+    assert 0.92 <= inside / 400 <= 0.99
 
 
 def test_p_of_pairs_is_that_of_all_flips_of_signs() -> None:
@@ -83,6 +100,37 @@ def test_p_of_independent_means_is_that_of_all_divisions_of_the_ranks() -> None:
     far = np.abs(np.array(sums) - np.mean(sums))
     expected = np.mean(far >= far[0])  # the first combination is the base's own
     assert mean_p(base, other, paired=False) == pytest.approx(expected)
+
+
+def test_ties_leave_p_exact() -> None:
+    """Three against three fully apart: 2 of 20 divisions, however the runs of one side tie."""
+    capped = np.full(3, 30_000.0)
+    assert mean_p([6000.0, 6000.0, 8000.0], capped, paired=False) == pytest.approx(2 / 20)
+    assert mean_p(np.zeros(4), np.ones(4), paired=False) == pytest.approx(2 / 70)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        base, other = rng.integers(0, 4, 5) * 2000.0, rng.integers(0, 4, 6) * 2000.0
+        ranks = stats.rankdata([*base, *other])
+        sums = np.array([sum(c) for c in itertools.combinations(ranks, 5)])
+        far = np.abs(sums - ranks.sum() * 5 / 11)
+        expected = np.mean(far >= far[0] - 1e-9)
+        assert mean_p(base, other, paired=False) == pytest.approx(expected)
+        moved = base - other[:5]
+        signs = np.array(list(itertools.product((-1, 1), repeat=int((moved != 0).sum()))))
+        ranks = stats.rankdata(abs(moved[moved != 0]))
+        seen = abs(np.dot(np.sign(moved[moved != 0]), ranks))
+        expected = np.mean(np.abs(signs @ ranks) >= seen - 1e-9)
+        assert signed_rank_p(moved) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("size", [20, 50, 60])
+def test_p_without_ties_is_scipys(size: int) -> None:
+    base, other = np.random.default_rng(size).normal(0, 1, (2, size))
+    how = "exact" if size <= 50 else "asymptotic"
+    expected = stats.mannwhitneyu(base, other, method=how).pvalue
+    assert mean_p(base, other, paired=False) == pytest.approx(expected)
+    expected = stats.wilcoxon(base - other, method="exact").pvalue
+    assert mean_p(base, other, paired=True) == pytest.approx(expected)
 
 
 def test_p_of_shares_by_hand() -> None:

@@ -8,12 +8,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from vrlprobe.cohort import FEWEST, wilson_interval
+from vrlprobe.cohort import draws_interval, wilson_interval
 
 Floats = npt.NDArray[np.float64]
 Estimate = tuple[float, float, float]
 """An estimate with the ends of its interval."""
 RESAMPLES = 10_000
+EXACT = 100
+"""Runs, or pairs, up to which p is counted and not approximated."""
 
 
 def mean_difference(
@@ -25,50 +27,88 @@ def mean_difference(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Estimate:
-    """Mean of the other minus mean of the base, with a percentile bootstrap interval over runs.
+    """Mean of the other minus mean of the base, with a bootstrap interval over runs.
 
     Args:
         base, other: (n_base,) and (n_other,); of one length if paired.
         paired: draw pairs; else each cohort's runs by themselves.
-        level: of the interval.
+        level: of the interval, see `vrlprobe.cohort.draws_interval`: its number of runs is that of
+            the pairs, or of the smaller cohort.
         seed: of the draws.
         resamples: number of draws.
 
     Returns:
-        The ends are NaN where a cohort has fewer than `FEWEST` runs.
+        The ends are NaN where a cohort has fewer than `FEWEST` runs, or no draw differs.
 
     Raises:
         ValueError: pairs that are none.
     """
     first, second = _numbers(base, other, paired)
-    estimate = float(second.mean() - first.mean())
-    if min(len(first), len(second)) < FEWEST:
-        return estimate, float("nan"), float("nan")
     rng = np.random.default_rng(seed)
     rows = rng.integers(len(first), size=(resamples, len(first)))
     others = rows if paired else rng.integers(len(second), size=(resamples, len(second)))
     draws = second[others].mean(axis=1) - first[rows].mean(axis=1)
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return estimate, float(low), float(high)
+    low, high = draws_interval(draws, min(len(first), len(second)), level)
+    return float(second.mean() - first.mean()), float(low), float(high)
 
 
 def mean_p(base: npt.ArrayLike, other: npt.ArrayLike, paired: bool) -> float:
     """Two-sided p that neither cohort has larger values: signed ranks, or Mann and Whitney's."""
     first, second = _numbers(base, other, paired)
-    if paired:
-        return signed_rank_p(second - first)
-    return float(stats.mannwhitneyu(first, second).pvalue)
+    return signed_rank_p(second - first) if paired else rank_sum_p(first, second)
 
 
 def signed_rank_p(differences: Floats) -> float:
     """Two-sided p of Wilcoxon's signed-rank test; differences of 0 are left out.
 
-    Exact up to 50 differences without ties; 1 where nothing is left.
+    Exact, ties included, up to `EXACT` differences: over all choices of their signs. 1 where
+    nothing is left.
     """
     moved = differences[differences != 0]
     if not len(moved):
         return 1.0
-    return float(stats.wilcoxon(moved).pvalue)
+    if len(moved) > EXACT:
+        return float(stats.wilcoxon(moved).pvalue)
+    ranks = _doubled_ranks(np.abs(moved))
+    ways = np.zeros(ranks.sum() + 1)
+    ways[0] = 1.0
+    for rank in ranks:
+        ways[rank:] += ways[:-rank].copy()
+    return _as_far(ways, int(ranks[moved > 0].sum()), int(ranks.sum()))
+
+
+def rank_sum_p(first: Floats, second: Floats) -> float:
+    """Two-sided p of Mann and Whitney's test.
+
+    Exact, ties included, up to `EXACT` runs in all: over all divisions of the runs into two groups
+    of these sizes.
+    """
+    if len(first) + len(second) > EXACT:
+        return float(stats.mannwhitneyu(first, second).pvalue)
+    ranks, size = _doubled_ranks(np.concatenate([first, second])), len(first)
+    ways = np.zeros((size + 1, ranks.sum() + 1))  # of choosing so many runs with such a sum
+    ways[0, 0] = 1.0
+    for rank in ranks:
+        ways[1:, rank:] += ways[:-1, :-rank].copy()
+    return _as_far(ways[size], int(ranks[:size].sum()), size * (len(ranks) + 1) * 2)
+
+
+def _doubled_ranks(values: Floats) -> npt.NDArray[np.int64]:
+    """Twice the ranks, ties at their mean: whole numbers."""
+    doubled: npt.NDArray[np.int64] = np.rint(2 * stats.rankdata(values)).astype(np.int64)
+    return doubled
+
+
+def _as_far(ways: Floats, seen: int, ends: int) -> float:
+    """Share of the ways whose sum is as far from the middle as the one seen.
+
+    Args:
+        ways: (n,), by sum.
+        seen: the sum.
+        ends: smallest and largest sum together, twice the middle.
+    """
+    far = np.abs(2 * np.arange(len(ways)) - ends)
+    return float(ways[far >= abs(2 * seen - ends)].sum() / ways.sum())
 
 
 def share_difference(
