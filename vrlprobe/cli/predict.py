@@ -96,4 +96,5 @@ def _correlation(part: xr.Dataset, layer: str, measure: str) -> str:
     if value != value:
         return "none: all are equal"
     p = float(part["p"].sel(at))
-    return f"{value:+.2f} (95% {low:+.2f} to {high:+.2f}, p {p:.3f})"
+    interval = f"95% {low:+.2f} to {high:+.2f}, " if low == low else ""
+    return f"{value:+.2f} ({interval}p {p:.3f})"

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import xarray as xr
 from scipy import stats
 
+from vrlprobe.cohort import draws_interval
 from vrlprobe.errors import SampleError
 from vrlprobe.format.opening import Logged, logged_list, refuse_twice
 from vrlprobe.format.reader import Run
@@ -20,7 +21,7 @@ MEASURES = ("success", "return")
 RESAMPLES = 2000
 MEAN = "mean"
 """The component that stands for the mean over all of them."""
-FEWEST = 3
+FEWEST_INITS = 3
 """Inits that a rank correlation needs to be more than a sign."""
 
 VARIABLES: Variables = {
@@ -59,9 +60,11 @@ def predict(
         component `mean` is the mean over all. Dims (init, measure): `outcome`, the share of good
         runs and the mean final return. Dims (init,): `runs`, their number. Dims (layer, component,
         measure): `correlation` with bounds, and `p`. Inits, and runs within each, are drawn with
-        replacement for the interval, and both take inits as independent, which cells of a grid that
-        share a part are not; `p` is not corrected for the number of layers and components. Where
-        all errors or all outcomes are equal, there is no correlation: NaN.
+        replacement for the interval (`vrlprobe.cohort.draws_interval`; NaN ends for fewer than
+        `vrlprobe.cohort.FEWEST` inits, which make few different resamples), and both take inits as
+        independent, which cells of a grid that share a part are not; `p` is not corrected for the
+        number of layers and components. Where all errors or all outcomes are equal, there is no
+        correlation: NaN.
 
     Raises:
         FormatError: something else than a result of probe.
@@ -77,10 +80,11 @@ def predict(
         for part in parts
     }
     there = [part for part in parts if len(members[part["run"].item()])]
-    if len(there) < FEWEST:
+    if len(there) < FEWEST_INITS:
         raise SampleError(
             f"{len(there)} of the {len(parts)} probed inits have runs among those given, at least "
-            f"{FEWEST} are needed (a run knows its init when it began with `vrltrain run --init`)"
+            f"{FEWEST_INITS} are needed (a run knows its init when it began with `vrltrain run "
+            "--init`)"
         )
     labels = [str(part["run"].item()) for part in there]
     components = [*(c for c in probed["component"].values.tolist() if _varies(there, c)), MEAN]
@@ -137,7 +141,7 @@ def _correlate(result: xr.Dataset, each: Sequence[Floats], seed: int) -> None:
     p = (1 + extreme.sum(axis=0)) / (1 + RESAMPLES)
     known = np.isfinite(estimate)
     ends = np.full((2, *estimate.shape), np.nan)
-    ends[:, known] = np.nanquantile(draws[:, known], [0.025, 0.975], axis=0)
+    ends[:, known] = draws_interval(draws[:, known], count)
     bounds = np.stack([estimate, *ends], axis=-1)
     result["correlation"][:] = bounds.reshape(*shape, len(BOUNDS))
     result["p"][:] = np.where(known, p, np.nan).reshape(shape)
