@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from vrlprobe.cohort import expanded_tail
 from vrlprobe.waiting import Curve, bounds, resampled
 
 WEEKS = [6, 6, 6, 6, 7, 9, 10, 10, 11, 13, 16, 17, 19, 20, 22, 23, 25, 32, 32, 34, 35]
@@ -102,10 +103,11 @@ def test_attempts_of_one_run_are_drawn_together() -> None:
 
 def test_bounds_are_quantiles_of_what_is_a_number() -> None:
     draws = np.random.default_rng(0).normal(size=(1000, 3))
-    low, high = bounds(draws, 0.9)
-    expected = np.quantile(draws, [0.05, 0.95], axis=0, method="inverted_cdf")
+    low, high = bounds(draws, 8, 0.9)
+    tail = expanded_tail(8, 0.9)
+    expected = np.quantile(draws, [tail, 1 - tail], axis=0, method="inverted_cdf")
     np.testing.assert_array_equal([low, high], expected)
     mixed = np.array([[1.0, np.nan, 1.0]] * 50 + [[np.nan, np.nan, np.inf]] * 50)
-    low, high = bounds(mixed)
+    low, high = bounds(mixed, 20)
     np.testing.assert_array_equal(low, [1, np.nan, 1])
     np.testing.assert_array_equal(high, [1, np.nan, np.inf])

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from vrlprobe.cohort import expanded_tail
+
 Floats = npt.NDArray[np.float64]
 RESAMPLES = 2000
 
@@ -127,16 +129,22 @@ def resampled(
     return np.asarray(found, np.float64)
 
 
-def bounds(draws: npt.ArrayLike, level: float = 0.95) -> tuple[Floats, Floats]:
-    """Percentile interval over the first axis, of draws that may be infinite, without those at NaN.
+def bounds(draws: npt.ArrayLike, runs: int, level: float = 0.95) -> tuple[Floats, Floats]:
+    """Interval over the first axis, of draws that may be infinite, without those at NaN.
+
+    Args:
+        draws: (n_draws, ...), of bootstrap samples of runs.
+        runs: how many are drawn, see `vrlprobe.cohort.expanded_tail`.
+        level: of the interval.
 
     Returns:
         Lower and upper end, each (...); NaN where no draw is a number.
     """
     ordered = np.sort(np.asarray(draws, np.float64), axis=0)  # NaN come last
     number = (~np.isnan(ordered)).sum(axis=0)
+    tail = expanded_tail(runs, level)
     ends = []
-    for part in ((1 - level) / 2, (1 + level) / 2):
+    for part in (tail, 1 - tail):
         at = np.clip(np.ceil(part * number) - 1, 0, None).astype(np.int64)
         ends.append(np.take_along_axis(ordered, at[None], axis=0)[0])
     return ends[0], ends[1]

@@ -25,7 +25,10 @@ def test_classes_verdicts_and_aggregates(call, runs, tmp_path) -> None:
     lines = result.stdout.splitlines()
     assert lines[1].split() == ["a", "walker_walk", "97", "40", "good", "escaped", "5,000", "1"]
     assert lines[3].split()[3:7] == ["4", "bad", "stuck", "1,000"]
-    assert "3 runs: 1 good, 1 middle, 1 bad; 0 healthy, 2 escaped, 1 stuck, 0 undecided" in lines
+    assert (
+        "3 runs: 1 good, 1 middle, 1 bad; 0 healthy, 2 escaped, 1 stuck, 0 undecided; "
+        "1 in collapse at the end"
+    ) in lines
     saved = load_result(tmp_path / "cohort.nc")
     assert saved["final"].sel(statistic="mean", bound="estimate").item() == pytest.approx(64 / 3)
     assert saved["class"].values.tolist() == ["good", "middle", "bad"]

@@ -33,7 +33,7 @@ def test_curves_ticks_and_cutoffs() -> None:
     np.testing.assert_array_equal(steps.get_xdata(), [0, *FRAMES])
     np.testing.assert_array_equal(steps.get_ydata(), [1, 0.8, 0.5, 0.5])
     np.testing.assert_array_equal(ticks.get_xydata(), [[20_000, 0.5]])
-    assert still.get_title("left") == "2 of 3 attempts came out"
+    assert still.get_title("left") == "2 of 3 attempts are out"
     line = cost.get_lines()[0]
     np.testing.assert_array_equal(line.get_ydata(), [np.inf, 12e3, 15e3])
     labels = [text.get_text() for text in cost.get_legend().get_texts()]

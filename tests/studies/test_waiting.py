@@ -143,7 +143,7 @@ def test_records_give_what_runs_give(opened) -> None:
 
 
 def test_what_teaches_nothing_is_refused(opened) -> None:
-    with pytest.raises(SampleError, match="0 of 2 attempts with readings came out"):
+    with pytest.raises(SampleError, match="0 of 2 attempts with readings are out"):
         outlook(opened(log_of(STUCK), log_of(STUCK)))
     (run, *_) = opened(log_of(ESCAPES))[2:]
     with pytest.raises(SampleError, match="1 of 1 attempts"):

@@ -1,8 +1,11 @@
 """`vrlprobe cohort`: how a set of runs did, and how many stayed stuck."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
+import numpy as np
 import xarray as xr
 
 from vrlprobe.cli.common import (
@@ -104,13 +107,18 @@ def describe(found: xr.Dataset) -> str:
                 "seed": str(row["seed"]) if row["seed"] >= 0 else "-",
                 "return": f"{row['final_return']:.0f}",
                 "class": row["class"],
-                "verdict": f"{row['verdict']}{since}",
+                "verdict": f"{row['verdict']}{since}{_where(row)}",
                 "attempts": str(row["attempts"]),
                 "": "" if row["finished"] else "not finished",
             }
         )
     tables = [aligned(rows), *([_groups(found)] if "group" in found.dims else [])]
     return "\n\n".join([*tables, summary(found)])
+
+
+def _where(row: Mapping[Any, Any]) -> str:
+    """That an undecided run stands in collapse; what else it may be, the other words say."""
+    return ", in collapse" if row["verdict"] == "undecided" and np.isinf(row["out"]) else ""
 
 
 def _groups(found: xr.Dataset) -> str:
@@ -126,6 +134,7 @@ def _groups(found: xr.Dataset) -> str:
                 "good": str(int(group["successes"])),
                 "95% interval": f"{low:.0%} to {high:.0%}",
                 "stuck": str(int(group["stuck"])),
+                "in collapse at the end": str(int(group["ends_in_collapse"])),
                 "mean return": f"{float(group['mean_return']):.0f}",
             }
         )

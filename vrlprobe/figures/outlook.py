@@ -31,7 +31,7 @@ def draw(found: xr.Dataset) -> Figure:
             ax.set_xlim(left=0)
             frame_axis(ax)
             ax.set_xlabel(label)
-        still.set_title(f"{out} of {count} attempts came out", loc="left")
+        still.set_title(f"{out} of {count} attempts are out", loc="left")
         cost.legend(loc="upper right", frameon=False)
         figure.supxlabel(
             "bands: 95% intervals; ticks: attempts last seen in collapse; frames per escape: those "

@@ -26,7 +26,7 @@ from vrlprobe.selection import run_labels
 from vrlprobe.studies.collapsing import judged
 from vrlprobe.studies.common import BOUNDS, Variables, all_frames, blank, run_attributes
 from vrlprobe.studies.grouping import grouped
-from vrlprobe.studies.readings import Readings, attempt_begins
+from vrlprobe.studies.readings import Readings
 
 PER_RUN: Variables = {
     "task": (("run",), "", "domain and task"),
@@ -37,8 +37,8 @@ PER_RUN: Variables = {
     "since": (("run",), -1, "frame of the escape, or since which it is stuck"),
     "out": (
         ("run",), np.nan,
-        "frame from which it is out of collapse, to its end; the begin of an attempt never in it; "
-        "infinite where it ends in collapse, NaN where it has too few readings"
+        "frame from which it is seen out of collapse, to its end, the first reading of an attempt "
+        "never in it; infinite where it ends in collapse, NaN where it has too few readings"
     ),
     "read_from": (("run",), -1, "frame of the first reading after an update"),
     "attempts": (("run",), 1, "trainings from scratch in the run"),
@@ -77,10 +77,14 @@ def cohort(
         the mean and the interquartile mean of the final returns with the ends of their 95%
         bootstrap intervals. Scalars: `percentile_5`, `percentile_95` of the final returns,
         `deviation`, the standard deviation across the runs of a task averaged over the last ten
-        evaluations, and over tasks; NaN where a task's runs do not end together.
+        evaluations, and over tasks; NaN where a task's runs do not end together. The same of each
+        task, dims (each_task,): `task_runs`, `task_mean`, `task_percentile_5`,
+        `task_percentile_95`, `task_deviation`.
         With `by`, dims (run,): `of_group`; (group,): `runs`, `successes` (of the class good),
-        `stuck`, `mean_return`; (group, bound): `success`, the share of good runs; (group, frame):
-        `curve`, the mean return of the good ones, and `curve_runs`, how many have the frame.
+        `stuck`, `ends_in_collapse` (whatever the verdict: a run that the reset rule started again
+        late is undecided then), `mean_return`; (group, bound): `success`, the share of good runs;
+        (group, frame): `curve`, the mean return of the good ones, and `curve_runs`, how many have
+        the frame.
 
     Raises:
         SampleError: no runs, one without checkpoints or rollouts, or without thresholds.
@@ -118,7 +122,7 @@ def _member(
         "class": run_class(run, final, good, bad),
         "verdict": verdict.word,
         "since": -1 if verdict.frame is None else verdict.frame,
-        "out": _out(read, verdict),
+        "out": _out(verdict),
         "read_from": _read_from(read),
         "attempts": int(read.attempts[-1]),
         "finished": isinstance(run, Record) or is_finished(run),
@@ -151,15 +155,13 @@ def _read_from(read: Readings) -> int:
     return int(read.frames[known[0]]) if len(known) else -1
 
 
-def _out(read: Readings, verdict: Verdict) -> float:
+def _out(verdict: Verdict) -> float:
     """See `PER_RUN`."""
     if not verdict.stages:
         return float("nan")
     if verdict.stages[-1].collapsed:
         return float("inf")
-    if len(verdict.stages) > 1:
-        return verdict.stages[-1].first
-    return attempt_begins(read)[int(read.attempts[-1])]
+    return verdict.stages[-1].first
 
 
 def _aggregates(result: xr.Dataset, seed: int) -> dict[str, Any]:
@@ -169,19 +171,32 @@ def _aggregates(result: xr.Dataset, seed: int) -> dict[str, Any]:
         [statistic(final), *bootstrap_interval(final, statistic, strata=tasks, seed=seed)]
         for statistic in statistics.values()
     ]
-    low, high = percentiles(final)
-    curves = result["episode_return"]
-    spreads = [
-        final_deviation(
-            curves[[task == one for one in tasks]].dropna("frame", how="all").values,
-            LAST_EVALUATIONS,
-        )
-        for task in dict.fromkeys(tasks)
-    ]
     coords = {"statistic": list(statistics), "bound": list(BOUNDS)}
+    low, high = percentiles(final)
+    names = list(dict.fromkeys(tasks))
+    each = [_of_task(result.isel(run=[one == name for one in tasks])) for name in names]
+    by_task = {
+        key: xr.DataArray([part[key] for part in each], {"each_task": names}, ("each_task",))
+        for key in each[0]
+    }
     return {
         "final": xr.DataArray(rows, coords, ("statistic", "bound")),
         "percentile_5": low,
         "percentile_95": high,
-        "deviation": mean(spreads),
+        "deviation": mean(by_task["task_deviation"]),
+        **by_task,
+    }
+
+
+def _of_task(part: xr.Dataset) -> dict[str, float]:
+    """Aggregates of the runs of one task; of tasks together they would mix rewards of two kinds."""
+    final = part["final_return"].values
+    low, high = percentiles(final)
+    curves = part["episode_return"].dropna("frame", how="all").values
+    return {
+        "task_runs": len(final),
+        "task_mean": mean(final),
+        "task_percentile_5": low,
+        "task_percentile_95": high,
+        "task_deviation": final_deviation(curves, LAST_EVALUATIONS),
     }

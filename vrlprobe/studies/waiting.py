@@ -32,7 +32,8 @@ PER_ATTEMPT: Variables = {
     "duration": (
         ("attempt",), 0, "frames from its begin until it is out of collapse, or to its last reading"
     ),
-    "out": (("attempt",), False, "whether it came out, and has been since"),
+    "out": (("attempt",), False, "whether it is out, and stays so"),
+    "entered": (("attempt",), False, "whether it was ever in collapse"),
 }  # fmt: skip
 PER_FRAME: Variables = {
     "in_collapse": (("bound", "frame"), np.nan, "share of attempts still in collapse"),
@@ -73,6 +74,7 @@ class _Attempt:
     number: int
     duration: int
     out: bool
+    entered: bool
     collapsed: bool
     """Whether it stood in collapse when it was last seen."""
 
@@ -80,9 +82,10 @@ class _Attempt:
 def outlook(runs: Logged, *, seed: int = 0) -> xr.Dataset:
     """Learn from runs how long collapse lasts, when to give up, and what those in it may expect.
 
-    Every attempt counts from its start until it has left collapse for good (by the spread of
-    actions, see `vrlprobe.collapse.stages`); one that is reset, ends in collapse or is in it now
-    counts as not out until then. Attempts are assumed alike: of one task and the same settings.
+    Every attempt counts from its start until it is seen out of collapse for good (by the spread of
+    actions, see `vrlprobe.collapse.stages`), one never in it until its first reading; one that is
+    reset, ends in collapse or is in it now counts as not out until then. Attempts are assumed
+    alike: of one task and the same settings.
 
     Args:
         runs: runs or records of one task, with or without the reset rule, finished or not.
@@ -90,18 +93,20 @@ def outlook(runs: Logged, *, seed: int = 0) -> xr.Dataset:
 
     Returns:
         Dims (attempt,): `run`, `number` (which of the run's), `duration` from its start until it is
-        out, or to its last reading, `out`, whether it came out. Dims (bound, frame): `in_collapse`,
-        the share of attempts still in it, `frames_per_escape`, the mean frames until one comes out
-        if each is given up at this frame; (frame,): `at_risk`, attempts seen in collapse until
-        then; at the frames of an attempt at which one came out or was last seen, and at the windows
-        of the runs' reset rules. Of the runs that have frames left and stand in collapse, dims
-        (waiting,): `waited`, `left`, `longer`, the attempts seen for longer; (bound, waiting):
-        `out_waiting`, the chance to come out by the run's end, `out_again`, that of a new attempt,
-        `frames_waiting`, `frames_again`, the mean frames left after it; (waiting,): `again_better`,
-        `waiting_better`, the share of bootstrap samples in which either has more of them. `cutoff`
-        (bound,): the frame of an attempt at which giving it up makes the fewest frames per escape,
-        the first of equally good ones. Intervals are of 95%, Greenwood's over attempts for
-        `in_collapse`, else from bootstrap samples of runs, without those in which no attempt was
+        out, or to its last reading, `out`, whether it is, `entered`, whether it was ever in
+        collapse. Dims (bound, frame): `in_collapse`, the share of attempts still in it,
+        `frames_per_escape`, the mean frames until one comes out if each is given up at this frame;
+        (frame,): `at_risk`, attempts seen in collapse until then; at the frames of an attempt at
+        which one came out or was last seen, and at the windows of the runs' reset rules. Of the
+        runs that have frames left and stand in collapse, dims (waiting,): `waited`, `left`,
+        `longer`, the attempts seen for longer; (bound, waiting): `out_waiting`, the chance to come
+        out by the run's end, `out_again`, that of a new attempt, `frames_waiting`, `frames_again`,
+        the mean frames left after it; (waiting,): `again_better`, `waiting_better`, the share of
+        bootstrap samples in which either has more of them. `cutoff` (bound,): the frame of an
+        attempt at which giving it up makes the fewest frames per escape, the first of equally good
+        ones; what it costs is the least of many estimates, and so too little by what luck adds.
+        Intervals are of 95%, Greenwood's over attempts for `in_collapse`, else from bootstrap
+        samples of runs (`vrlprobe.cohort.expanded_tail`), without those in which no attempt was
         seen for longer than one has waited, for `cutoff` without those in which none came out; NaN
         for fewer than `vrlprobe.cohort.FEWEST` runs.
 
@@ -142,7 +147,7 @@ def _check_out(attempts: Sequence[_Attempt]) -> None:
     count = sum(item.out for item in attempts)
     if len(attempts) < 2 or not count:
         raise SampleError(
-            f"{count} of {len(attempts)} attempts with readings came out of collapse: at "
+            f"{count} of {len(attempts)} attempts with readings are out of collapse: at "
             "least two attempts are needed, one of them out"
         )
 
@@ -158,6 +163,7 @@ def _describe(
     found["number"][:] = [item.number for item in attempts]
     found["duration"][:] = durations = np.array([item.duration for item in attempts])
     found["out"][:] = [item.out for item in attempts]
+    found["entered"][:] = [item.entered for item in attempts]
     found["at_risk"][:] = [(durations >= frame).sum() for frame in found["frame"].values]
     found["waited"][:] = [item.duration for item, _ in waiting]
     found["left"][:] = [left for _, left in waiting]
@@ -184,8 +190,9 @@ def _attempts(place: int, whole: Readings) -> Iterator[_Attempt]:
         spread = whole.values[SPREAD.name][np.flatnonzero(whole.frames == last)[0]]
         collapsed = found[-1].collapsed if found else not SPREAD.healthy(spread)
         out = bool(found) and not collapsed
+        entered = bool(collapsed) or any(stage.collapsed for stage in found)
         until = found[-1].first if out else last
-        yield _Attempt(place, number, until - begins[number], out, bool(collapsed))
+        yield _Attempt(place, number, until - begins[number], out, entered, bool(collapsed))
 
 
 def _waiting(
@@ -215,13 +222,14 @@ def _estimate(found: xr.Dataset, curve: Curve, seed: int) -> None:
         return np.concatenate([costs, [best], *chances])
 
     owners = found["run"].values
-    several = len(set(owners.tolist())) >= FEWEST
+    runs = len(set(owners.tolist()))
+    several = runs >= FEWEST
     draws = resampled(
         found["duration"].values, found["out"].values, owners, statistic, seed=seed,
         resamples=RESAMPLES if several else 0,
     )  # fmt: skip
     estimate = statistic(curve)
-    ends = bounds(draws) if several else np.full((2, len(estimate)), np.nan)
+    ends = bounds(draws, runs) if several else np.full((2, len(estimate)), np.nan)
     table = np.stack([estimate, *ends])
     costs, cutoff, chances = np.split(table, [len(frames), len(frames) + 1], axis=1)
     found["frames_per_escape"][:] = costs
