@@ -3,6 +3,7 @@
 Pure functions of one value a run; `vrlprobe.studies.foretelling` reads them from logs.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy import stats
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+SHUFFLES = 199
 
 
 @dataclass(frozen=True)
@@ -85,29 +87,87 @@ def best_cut(values: npt.ArrayLike, bad: npt.ArrayLike) -> Cut:
     above = (1 - bad_below + others_below) / 2
     accuracies = np.maximum(above, 1 - above)
     at = int(accuracies.argmax())
-    return Cut(_between(levels[at], levels[at + 1]), bool(above[at] >= 0.5), float(accuracies[at]))
+    threshold = float(_between(levels[at], levels[at + 1]))
+    return Cut(threshold, bool(above[at] >= 0.5), float(accuracies[at]))
 
 
-def _between(low: float, high: float) -> float:
+def _between(low: npt.ArrayLike, high: npt.ArrayLike) -> Floats:
     """A number from `low` on and below `high`, which rounding could miss where they are close."""
-    middle = np.sqrt(low) * np.sqrt(high) if low > 0 else low + (high - low) / 2
-    return float(middle if low <= middle < high else low)
+    low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    geometric = np.sqrt(np.maximum(low, 0)) * np.sqrt(np.maximum(high, 0))
+    middle = np.where(low > 0, geometric, low + (high - low) / 2)
+    found: Floats = np.where((low <= middle) & (middle < high), middle, low)
+    return found
 
 
-def leave_one_out(values: npt.ArrayLike, bad: npt.ArrayLike) -> Bools:
-    """Which runs are told to end badly, each by the cut that the others give.
+def left_out(values: npt.ArrayLike, bad: npt.ArrayLike) -> tuple[Bools, Floats]:
+    """Which runs are told to end badly, each by the `best_cut` of the others.
 
     Args:
-        values: (n_runs, n_metrics), finite; with several metrics the one is taken whose cut is
-            best on the others, the first of equally good ones. One metric may be (n_runs,).
-        bad: booleans (n_runs,).
+        values: (n_runs,), finite.
+        bad: booleans (n_ways, n_runs): ways that the runs may end, a row each.
+
+    Returns:
+        Booleans (n_ways, n_runs), and the accuracy of each cut on the others, of the same shape.
     """
-    bad = np.asarray(bad, bool)
-    table = np.asarray(values, np.float64).reshape(len(bad), -1)
-    told = np.zeros(len(bad), bool)
-    for run in range(len(bad)):
-        others = np.arange(len(bad)) != run
-        cuts = [best_cut(column[others], bad[others]) for column in table.T]
-        best = int(np.argmax([cut.accuracy for cut in cuts]))
-        told[run] = cuts[best].tells(table[run, best])
+    found, bad = np.asarray(values, np.float64), np.asarray(bad, bool)
+    told, accuracy = np.zeros(bad.shape, bool), np.full(bad.shape, 0.5)
+    order, ways = np.argsort(found, kind="stable"), np.arange(len(bad))
+    for run, value in enumerate(found):
+        others = order[order != run]
+        levels, begins = np.unique(found[others], return_index=True)
+        count = bad[:, others].sum(axis=1)
+        both = (count > 0) & (count < len(others))
+        if len(levels) < 2 or not both.any():
+            continue
+        below = np.cumsum(bad[:, others], axis=1)[:, begins[1:] - 1]
+        bad_below = below / np.maximum(count, 1)[:, None]
+        others_below = (begins[1:] - below) / np.maximum(len(others) - count, 1)[:, None]
+        above = (1 - bad_below + others_below) / 2
+        at = np.maximum(above, 1 - above).argmax(axis=1)
+        chosen = above[ways, at]
+        over = value > _between(levels[:-1], levels[1:])[at]
+        told[:, run] = both & (over == (chosen >= 0.5))
+        accuracy[:, run] = np.where(both, np.maximum(chosen, 1 - chosen), 0.5)
+    return told, accuracy
+
+
+def best_left_out(parts: Sequence[tuple[Bools, Floats]]) -> Bools:
+    """Which runs are told to end badly, each by the metric whose cut is best on the others.
+
+    Args:
+        parts: what `left_out` gives for each metric; of equally good ones the first is taken.
+    """
+    best = np.argmax([accuracy for _, accuracy in parts], axis=0)
+    told: Bools = np.take_along_axis(np.stack([part for part, _ in parts]), best[None], axis=0)[0]
     return told
+
+
+def shuffled(bad: npt.ArrayLike, seed: int = 0, shuffles: int = SHUFFLES) -> Bools:
+    """How the runs end, and then as many random ways for the same ends to fall on other runs.
+
+    Args:
+        bad: booleans (n_runs,).
+        seed: of the draws.
+        shuffles: number of draws.
+
+    Returns:
+        (1 + shuffles, n_runs).
+    """
+    ends = np.asarray(bad, bool)
+    ways = np.tile(ends, (1 + shuffles, 1))
+    ways[1:] = np.random.default_rng(seed).permuted(ways[1:], axis=1)
+    return ways
+
+
+def share_as_good(told: Bools, ways: Bools) -> float:
+    """Share of the ways, the first included, that are told at least as well as the first one is.
+
+    The p of a permutation test that a metric says nothing of the ends.
+
+    Args:
+        told, ways: (n_ways, n_runs), as from `left_out` and `shuffled`.
+    """
+    bad, others = ways.sum(axis=1), (~ways).sum(axis=1)
+    accuracies = ((told & ways).sum(axis=1) / bad + (~told & ~ways).sum(axis=1) / others) / 2
+    return float((accuracies >= accuracies[0] - 1e-12).mean())

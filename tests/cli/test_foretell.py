@@ -9,21 +9,23 @@ from vrlprobe.results import load_result
 
 @pytest.fixture
 def runs(make_run):
-    """Two runs that stay stuck, two that come out at 5,000 frames, by name."""
-    for seed in range(4):
-        log = log_of(STUCK if seed < 2 else ESCAPES)
+    """Four runs that stay stuck, four that come out at 5,000 frames, by name."""
+    for seed in range(8):
+        log = log_of(STUCK if seed < 4 else ESCAPES)
         make_run(f"seed{seed}.h5", seed=seed, frames=FRAMES, episodes=3, config=WHOLE, log=log)
-    return [f"seed{seed}.h5" for seed in range(4)]
+    return [f"seed{seed}.h5" for seed in range(8)]
 
 
 def test_a_row_a_frame_with_the_best_metric(call, runs) -> None:
     result = call("foretell", *runs, "-o", "f.nc")
     assert result.exit_code == 0, result.output
     head, table, notes = result.stdout.split("\n\n")
-    assert head == "2 of 4 runs end stuck"
+    assert head == "4 of 8 runs end stuck"
     rows = {line.split()[0]: line for line in table.splitlines()}
     assert "action_spread" in rows["6,000"]
-    assert rows["6,000"].count("2 of 2") == 2
+    assert rows["6,000"].count("4 of 4") == 2
+    assert rows["1,000"].split()[8] == "1"  # any: p, before anything differs
+    assert float(rows["6,000"].split()[8]) <= 0.05
     assert "under 0.0022" in rows["6,000"]
     assert "any: by the metric best for them" in notes
     assert result.stderr == "wrote f.nc\n"
@@ -38,7 +40,7 @@ def test_one_metric_and_its_figure(call, runs) -> None:
 
 
 def test_mistakes_are_one_line(call, runs) -> None:
-    failed(call("foretell", *runs[1:]), "1 of 3 runs end stuck: at least 2 of either end")
+    failed(call("foretell", *runs[1:]), "3 of 7 runs end stuck: at least 4 of either end")
     failed(call("foretell", *runs, "--show", "grad_norm[mpl1]"), "did you mean grad_norm[mlp1]?")
     failed(call("foretell", *runs, "--metrics", runs[0]), "is a run, a result is needed")
     failed(call("foretell", *runs, "-o", runs[0]), "it is a run, choose another name")

@@ -1,5 +1,7 @@
 """Runs' ends foretold from their logs: what is read, what is left out, what is refused."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -15,7 +17,7 @@ from vrlprobe.sampling import make_samples
 from vrlprobe.studies import foretell, metrics
 from vrlprobe.studies.foretelling import BLIND
 
-LOSS = [3.0, 1.0, 2.0, 5.0, 4.0, 0.5]
+LOSS = [3.0, 1.0, 2.0, 2.5, 5.0, 4.0, 0.5, 6.0]
 
 
 def table() -> xr.Dataset:
@@ -24,10 +26,10 @@ def table() -> xr.Dataset:
 
 @pytest.fixture
 def runs(make_run):
-    """Three runs that stay stuck, and three that come out at 5,000 frames."""
+    """Four runs that stay stuck, and four that come out at 5,000 frames."""
     opened = []
     for seed, loss in enumerate(LOSS):
-        spread = STUCK if seed < 3 else ESCAPES
+        spread = STUCK if seed < 4 else ESCAPES
         path = make_run(
             f"seed{seed}.h5",
             seed=seed,
@@ -45,21 +47,23 @@ def runs(make_run):
 def test_what_comes_out_is_told_once_it_is_out(runs) -> None:
     found = foretell(runs)
     spread = found.sel(metric="action_spread")
-    assert found["ends_badly"].values.tolist() == [True] * 3 + [False] * 3
+    assert found["ends_badly"].values.tolist() == [True] * 4 + [False] * 4
     assert found["frame"].values.tolist() == list(FRAMES[1:])
     np.testing.assert_array_equal(spread["accuracy"].sel(frame=slice(5000, None)), 1.0)
     np.testing.assert_array_equal(spread["accuracy"].sel(frame=slice(None, 4000)), 0.5)
+    assert (spread["p"].sel(frame=[4000, 6000]) <= [1, 0.05]).all()
+    assert spread["p"].sel(frame=4000) == 1
     at = spread.sel(frame=6000)
-    assert (at["found"].item(), at["false"].item(), at["n_runs"].item()) == (3, 0, 6)
+    assert (at["found"].item(), at["false"].item(), at["n_runs"].item()) == (4, 0, 8)
     assert not at["bad_above"].item()
     assert at["threshold"].item() == pytest.approx(np.sqrt(1e-5 * 0.5))
     assert at["separation"].item() == 0.0
-    assert at["saved"].item() == pytest.approx(3 * (11_000 - 6000) / (6 * 11_000))
+    assert at["saved"].item() == pytest.approx(4 * (11_000 - 6000) / (8 * 11_000))
 
 
 def test_a_metric_that_tells_little_has_its_own_figures(runs) -> None:
     found = foretell(runs).sel(metric="critic_loss")
-    expected = separation(LOSS, [True] * 3 + [False] * 3)
+    expected = separation(LOSS, [True] * 4 + [False] * 4)
     np.testing.assert_allclose(found["separation"], expected)
 
 
@@ -83,27 +87,28 @@ def test_other_ends(runs, make_run) -> None:
     rich = [
         make_run(f"rich{n}.h5", seed=20 + n, frames=FRAMES, reward=5.0, episodes=3,
                  config=WHOLE, log=log_of(ESCAPES))
-        for n in range(2)
+        for n in range(4)
     ]  # fmt: skip
-    with open_run(rich[0]) as first, open_run(rich[1]) as second:
-        found = foretell([*runs, first, second], outcome="not good", good=100.0, bad=5.0)
-    assert found["ends_badly"].values.tolist() == [True] * 6 + [False] * 2
+    with contextlib.ExitStack() as stack:
+        others = [stack.enter_context(open_run(path)) for path in rich]
+        found = foretell([*runs, *others], outcome="not good", good=100.0, bad=5.0)
+    assert found["ends_badly"].values.tolist() == [True] * 8 + [False] * 4
     assert found.attrs["outcome"] == "not good"
-    with pytest.raises(SampleError, match="0 of 6 runs end bad: at least 2 of either end"):
+    with pytest.raises(SampleError, match="0 of 8 runs end bad: at least 4 of either end"):
         foretell(runs, outcome="bad")
 
 
 def test_a_run_that_ends_early_is_left_out_where_it_has_no_reading(runs, make_run) -> None:
     config = {**WHOLE, "total_frames": 8001}
     log = {name: column[:9] for name, column in log_of(ESCAPES).items()}
-    path = make_run("short.h5", seed=9, frames=FRAMES[:9], episodes=3, config=config, log=log)
+    path = make_run("short.h5", seed=41, frames=FRAMES[:9], episodes=3, config=config, log=log)
     with open_run(path) as short:
         found = foretell([*runs, short]).sel(metric="action_spread")
-    assert found["n_runs"].sel(frame=8000).item() == 7
-    assert found["n_runs"].sel(frame=9000).item() == 6
-    whole = 6 * 11_000 + 8000
+    assert found["n_runs"].sel(frame=8000).item() == 9
+    assert found["n_runs"].sel(frame=9000).item() == 8
+    whole = 8 * 11_000 + 8000
     np.testing.assert_allclose(
-        found["saved"].sel(frame=[8000, 9000]), [3 * 3000 / whole, 3 * 2000 / whole]
+        found["saved"].sel(frame=[8000, 9000]), [4 * 3000 / whole, 4 * 2000 / whole]
     )
 
 
@@ -113,10 +118,10 @@ def test_metrics_of_the_same_runs_are_tried_too(runs) -> None:
     found = foretell(runs, measured)
     rank = found.sel(metric="numerical_rank[mlp1]", frame=4000)
     values = measured["numerical_rank"].sel(layer="mlp1", frame=4000).values
-    assert rank["separation"].item() == separation(values, [True] * 3 + [False] * 3)
+    assert rank["separation"].item() == separation(values, [True] * 4 + [False] * 4)
     assert "grad_norm[mlp1]" in found["metric"].values
     assert found["frame"].values.tolist() == list(FRAMES[1:])
-    renamed = measured.assign_coords(run=[f"record{n}" for n in range(6)]).isel(
+    renamed = measured.assign_coords(run=[f"record{n}" for n in range(8)]).isel(
         run=slice(None, None, -1)
     )
     assert foretell(runs, renamed).equals(found)
@@ -144,7 +149,7 @@ def test_something_else_than_metrics_is_told(runs, measured, needed: str) -> Non
 
 def test_runs_with_resets_are_refused(runs, make_run) -> None:
     log = log_of(STUCK, [1] * 9 + [2] * 3)
-    path = make_run("reset.h5", seed=7, frames=FRAMES, episodes=3, config=WHOLE, log=log)
+    path = make_run("reset.h5", seed=40, frames=FRAMES, episodes=3, config=WHOLE, log=log)
     with open_run(path) as reset, pytest.raises(SampleError, match=r"reset\.h5 was reset"):
         foretell([*runs, reset])
 
@@ -171,19 +176,19 @@ def test_what_teaches_nothing_is_refused_or_left_out(runs, make_run) -> None:
     with another("moving.h5", log=moving) as undecided:
         with pytest.warns(UserWarning, match="left out, undecided on being stuck: moving"):
             found = foretell([*runs, undecided])
-        assert found.sizes["run"] == 6
+        assert found.sizes["run"] == 8
 
 
 def test_an_end_by_return_needs_no_window(make_run) -> None:
     config = {"total_frames": 11_001, "eval_every_frames": 1000}
     paths = [
-        make_run(f"{n}.h5", seed=n, frames=FRAMES, reward=1.0 + 4 * (n > 1), episodes=3,
+        make_run(f"{n}.h5", seed=n, frames=FRAMES, reward=1.0 + 4 * (n > 3), episodes=1,
                  config=config, log=log_of(ESCAPES))
-        for n in range(4)
+        for n in range(8)
     ]  # fmt: skip
     opened = [open_run(path) for path in paths]
     found = foretell(opened, outcome="not good", good=100.0, bad=5.0)
-    assert found["verdict"].values.tolist() == [""] * 4
+    assert found["verdict"].values.tolist() == [""] * 8
     with pytest.raises(SampleError, match="`window`"):
         foretell(opened)
     for run in opened:
@@ -193,9 +198,9 @@ def test_an_end_by_return_needs_no_window(make_run) -> None:
 def test_without_readings_there_is_nothing_to_tell_from(make_run) -> None:
     log = {**log_of(STUCK), "updates": [0] * N}
     paths = [
-        make_run(f"{n}.h5", seed=n, frames=FRAMES, reward=1.0 + 4 * (n > 1), episodes=3,
+        make_run(f"{n}.h5", seed=n, frames=FRAMES, reward=1.0 + 4 * (n > 3), episodes=1,
                  config=WHOLE, log=log)
-        for n in range(4)
+        for n in range(8)
     ]  # fmt: skip
     opened = [open_run(path) for path in paths]
     with pytest.raises(SampleError, match="no readings after the first update"):
