@@ -9,6 +9,7 @@ import xarray as xr
 from vrlprobe.cli.common import FILE, Session, check_writable, class_options, window_option
 from vrlprobe.cli.inputs import results
 from vrlprobe.cli.table import aligned
+from vrlprobe.foretell import SHUFFLES
 from vrlprobe.results import save_result
 from vrlprobe.selection import choose
 from vrlprobe.studies.foretelling import BLIND, OUTCOMES, Outcome
@@ -91,8 +92,8 @@ def describe(found: xr.Dataset, outcome: str, metric: str | None = None) -> str:
         f"threshold that is best for the others; {BLIND}: by the metric best for them, too.",
         "The best of many metrics is partly luck: trust a metric that you named beforehand",
         f"(--show), or {BLIND}. saved: share of all frames, had the runs found been stopped.",
-        "p: share of 200 shuffles of the ends over the runs that are told as well or better, at",
-        "each frame by itself: one frame in twenty has a p under 0.05 by luck.",
+        f"p: share of the true ends and {SHUFFLES} ways to shuffle them over the runs that are",
+        "told as well or better; each frame by itself: one in twenty is under 0.05 by luck.",
     ]
     return "\n\n".join([*counts, aligned(rows), "\n".join(notes)])
 
