@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trainers.inits import read_init
 from vrlprobe.errors import SampleError
 from vrlprobe.format.reader import open_run
+from vrlprobe.format.writer import RunWriter
 from vrlprobe.samplefile import load_samples, save_samples
 from vrlprobe.samples import SPLITS
 from vrlprobe.sampling import make_samples, split_episodes, weak_runs
+from vrlprobe.studies import transplant
 
 
 @pytest.fixture
@@ -99,6 +102,48 @@ def test_a_source_is_known_again_under_any_name(runs, make_run, tmp_path):
         assert samples.contributions(again) == (0,)
     own = samples.rows("test", without=(0,))
     assert set(samples.origin[samples.episodes[own]]) == {1}
+
+
+def trained_from(made, path, init):
+    """A run that began with the networks of `made`, of which `init` is kept, and has moved on."""
+    last = {name: array + 1 for name, array in made.parameters.items()}
+    kept = {"platform": "here", "init": init}
+    with RunWriter.create(
+        path, config=made.config, parameters=last, n_actions=2, provenance=kept
+    ) as writer:
+        writer.commit(5000, last)
+
+
+class TestTransplantsOfASource:
+    def test_a_copy_is_known_at_another_frame(self, runs, tmp_path):
+        samples = make_samples(runs[:2])
+        transplant("self", runs[1]).save(tmp_path / "copy.h5")
+        with open_run(tmp_path / "copy.h5") as copy:
+            assert copy.frames.tolist() == [0]
+            assert copy.digest(0) == runs[1].digest(1000)
+            assert samples.contributions(copy) == (1,)
+
+    @pytest.mark.parametrize("trained", [False, True])
+    @pytest.mark.parametrize(("donor", "wanted"), [(0, (0,)), (2, ())])
+    def test_one_part_of_it_is_enough(self, runs, tmp_path, donor, wanted, trained):
+        samples = make_samples(runs[:2])
+        made = transplant(runs[donor], "blank", critic="blank", runs=runs[2])
+        path = tmp_path / "cell.h5"
+        made.save(path)
+        if trained:
+            path = tmp_path / "trained.h5"
+            trained_from(made, path, read_init(tmp_path / "cell.h5").provenance)
+        with open_run(path) as cell:
+            assert cell.digest(int(cell.frames[0])) not in {s.checkpoint for s in samples.sources}
+            assert samples.contributions(cell) == wanted
+
+    @pytest.mark.parametrize("strange", [False, True])
+    def test_a_training_that_began_with_a_source_whole(self, runs, tmp_path, strange):
+        init = {"pieces": 3, "checkpoint": []} if strange else read_init(runs[1].path).provenance
+        made = transplant("blank", "blank", runs=runs[0])
+        trained_from(made, tmp_path / "trained.h5", init)
+        with open_run(tmp_path / "trained.h5") as run:
+            assert make_samples(runs[:2]).contributions(run) == (() if strange else (1,))
 
 
 def test_components_by_name_and_alias(runs):

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vrlprobe.errors import SampleError, did_you_mean
+from vrlprobe.format.provenance import stated_donors
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
@@ -121,12 +122,19 @@ class SampleSet:
         return np.flatnonzero(wanted[self.episodes])
 
     def contributions(self, run: "Run") -> tuple[int, ...]:
-        """Which sources are checkpoints of this run: positions in ``sources``."""
-        frames = set(run.frames.tolist())
+        """Which sources the run's networks are from: positions in ``sources``.
+
+        These are its own checkpoints, at whatever frame (a copy lies at another), and those that
+        gave parts to a transplant or to what its training began with. Parts were trained on their
+        donor's episodes, which so favour a cell with its CNN alone as they favour the donor; a
+        warning of them would leave the cells that are a donor whole tested on fewer episodes than
+        their neighbours. A donor is known by the checkpoint that was taken: not an earlier one of
+        a source's training, and not a donor's own donor.
+        """
+        made_of = {run.digest(frame) for frame in run.frames.tolist()}
+        made_of |= stated_donors(run.provenance)
         return tuple(
-            position
-            for position, source in enumerate(self.sources)
-            if source.frame in frames and run.digest(source.frame) == source.checkpoint
+            position for position, source in enumerate(self.sources) if source.checkpoint in made_of
         )
 
     def columns(self, names: str | Iterable[str] | None = None) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from vrlprobe.errors import SampleError, UnknownFrameError, UnknownLayerError
 from vrlprobe.format.reader import open_run
 from vrlprobe.results import load_result, save_result
 from vrlprobe.sampling import make_samples
-from vrlprobe.studies import activations, import_checkpoints, jobs, probe
+from vrlprobe.studies import activations, import_checkpoints, jobs, probe, transplant
 
 ATOMS = 6
 
@@ -147,19 +147,23 @@ def test_the_same_call_gives_the_same_bytes(other, samples, tmp_path):
 
 
 class TestWhoseSamples:
-    def test_a_runs_own_episodes_stay_out_of_its_test_set(self, good, other, samples):
+    def test_own_and_donors_episodes_stay_out_of_the_test_set(self, good, other, samples, tmp_path):
         with pytest.warns(UserWarning, match="tested on different episodes"):
             result = probe([*good, other], samples, frames=[1000], layers=["mlp0"], max_atoms=1)
         assert result["contributed"].values.tolist() == [True, True, True, False]
         sizes = [len(samples.rows("test", without=(i,))) for i in range(3)]
         assert result["n_test"].values.tolist() == [*sizes, len(samples.rows("test"))]
         assert min(sizes) < len(samples.rows("test"))
+        transplant(good[0], good[1]).save(tmp_path / "cell.h5")
+        with open_run(tmp_path / "cell.h5") as cell:
+            of_both = probe(cell, samples, layers=["mlp0"], max_atoms=1)
+        assert of_both["n_test"].item() == len(samples.rows("test", without=(0, 1)))
         kept = probe(good, samples, layers=["mlp0"], max_atoms=1, keep_own=True)
         assert (kept["n_test"] == len(samples.rows("test"))).all()
         assert json.loads(kept.attrs["arguments"])["keep_own"]
 
     def test_a_set_from_the_probed_run_alone(self, good):
-        with pytest.raises(SampleError, match=r"is from seed1\.h5 itself: .*`keep_own=True`"):
+        with pytest.raises(SampleError, match=r"is from seed1\.h5 itself, .*`keep_own=True`"):
             probe(good[0], make_samples(good[:1]))
 
     def test_a_lone_run_without_a_set(self, good):

@@ -18,7 +18,11 @@ from vrlprobe.probes import DEFAULT_MAX_ATOMS
 @click.option("--layers", help="Comma-separated layers.  [default: the last convolution]")
 @click.option("--frame", default="last", show_default=True, help="Checkpoint: last, best, F.")
 @samples_option
-@click.option("--keep-own", is_flag=True, help="Keep the run's own episodes in its test set.")
+@click.option(
+    "--keep-own",
+    is_flag=True,
+    help="Keep the run's own episodes, and its donors', in its test set.",
+)
 @click.option(
     "--max-atoms", type=click.IntRange(min=1), default=DEFAULT_MAX_ATOMS, show_default=True,
     help="Largest number of activations in a probe.",

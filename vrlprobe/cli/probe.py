@@ -77,7 +77,11 @@ CONTROL_NOTES = {
     help="Also fit a baseline: other episodes' states, or an untrained network.",
 )
 @samples_option
-@click.option("--keep-own", is_flag=True, help="Keep the runs' own episodes in their test sets.")
+@click.option(
+    "--keep-own",
+    is_flag=True,
+    help="Keep the runs' own episodes, and their donors', in their test sets.",
+)
 @click.option(
     "-o", "--output", type=FILE,
     help="Result file.  [default: RUN.probe.nc; RUN.probe-ridge.nc, RUN.probe-mlp.nc]",

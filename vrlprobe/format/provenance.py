@@ -31,6 +31,24 @@ def stated_steps(provenance: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def stated_donors(provenance: Mapping[str, Any]) -> set[str]:
+    """Digests of the checkpoints of which a transplant, or what a training began with, is made.
+
+    Without what is none of this package's.
+    """
+    found = set()
+    for made in (provenance.get("transplant"), provenance.get("init")):
+        if isinstance(made, Mapping):
+            pieces = made.get("pieces")
+            origins = pieces.values() if isinstance(pieces, Mapping) else ()
+            found |= {o["checkpoint"] for o in (made, *origins) if _has_checkpoint(o)}
+    return found
+
+
+def _has_checkpoint(origin: Any) -> bool:
+    return isinstance(origin, Mapping) and isinstance(origin.get("checkpoint"), str)
+
+
 def versions() -> dict[str, str]:
     """Name -> version of what is installed here and bears on a run."""
     found = {"python": platform.python_version(), "hdf5": h5py.version.hdf5_version}

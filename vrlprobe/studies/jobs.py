@@ -50,8 +50,8 @@ class Rows:
         }
         if not len(self.rows["test"]):
             raise SampleError(
-                f"every test episode of the sample set is from {run.path.name} itself: add runs "
-                "to the set, or keep them (`keep_own=True`)"
+                f"every test episode of the sample set is from {run.path.name} itself, or from a "
+                "donor of its: add runs to the set, or keep them (`keep_own=True`)"
             )
 
     def __len__(self) -> int:

@@ -50,7 +50,7 @@ VARIABLES: Variables = {
     "mean_mse": (("run", "component"), np.nan, "test error of the training mean"),
     "n_features": (("run", "layer"), 0, "number of activations"),
     "episode_return": (("run", "frame"), np.nan, "mean return of the checkpoint's rollout"),
-    "contributed": (("run",), False, "the run is a source of the samples"),
+    "contributed": (("run",), False, "the run, or a donor of its, is a source of the samples"),
     "n_test": (("run",), 0, "number of test samples"),
     "checkpoint": (("run", "frame"), "", "SHA-256 of the checkpoint's parameters"),
 }
@@ -103,7 +103,8 @@ def probe(
         controls: baselines to fit as well: "shuffled" (the states of other episodes), "blank" (an
             untrained network of the same architecture, drawn with the run's seed if it has one);
             none if None.
-        keep_own: test a run on episodes of its own too, where it is a source of the set.
+        keep_own: test a run on episodes of its own too, where it is a source of the set, or has
+            parts of one (`SampleSet.contributions`).
         cache: a folder for what is fitted, so that an interrupted call goes on where it stopped
             and nothing is fitted twice; None keeps it for this call alone.
         n_jobs: processes to share the work, -1 for one a core; each needs memory of its own. On
@@ -152,8 +153,8 @@ def probe(
     warn_of_samples(runs, samples, notes)
     if len({part.without for part in rows}) > 1:
         warnings.warn(
-            "the runs are tested on different episodes, as each one's own are left out: take a set "
-            "to which none of them contributed, or keep their own (`keep_own=True`)",
+            "the runs are tested on different episodes, as each one's own and its donors' are left "
+            "out: take a set to which none of them contributed, or keep all (`keep_own=True`)",
             stacklevel=2,
         )
     planners = [Planner(run, part, settings) for run, part in zip(runs, rows, strict=True)]
