@@ -232,6 +232,14 @@ class TestShuffledStates:
         np.testing.assert_array_equal(states, samples.shuffled_states())
         assert not np.array_equal(states, samples.shuffled_states(seed=1))
 
+    def test_the_course_that_episodes_share_stays(self, runs):
+        samples = make_samples(runs)
+        time = np.concatenate([np.arange(41)] * 12).astype(float)
+        course = np.column_stack([time, samples.episodes]).astype(float)
+        shuffled = replace(samples, states=course).shuffled_states()
+        np.testing.assert_array_equal(shuffled[:, 0], time)
+        assert (shuffled[:, 1] != samples.episodes).all()
+
     def test_episodes_of_different_length_match_by_their_share(self, runs):
         samples = make_samples(runs)
         kept = np.flatnonzero((samples.episodes != 3) | (np.arange(len(samples)) % 2 == 0))

@@ -99,8 +99,9 @@ class SampleSet:
         """States (n_samples, n_components) of another episode, at the same share of its length.
 
         The episodes form a ring in random order and each takes the states of the next, so none
-        keeps its own: what a probe still finds is not in the images (control task of Hewitt and
-        Liang, 2019, for whole episodes). A set of one episode keeps its states.
+        keeps its own (control task of Hewitt and Liang, 2019, for whole episodes). The time course
+        that episodes share stays: R² above a probe's for these states is beyond what the time
+        within an episode tells. A set of one episode keeps its states.
         """
         order = np.random.default_rng(seed).permutation(len(self.split))
         rows = [np.flatnonzero(self.episodes == episode) for episode in order]

@@ -270,7 +270,7 @@ class TestControls:
         same = result["test_mse"].sel(layer="cnn0").values
         np.testing.assert_array_equal(blank["control_test_mse"].sel(layer="cnn0"), same[0])
 
-    def test_shuffled_states_leave_nothing_to_find(self, result):
+    def test_where_episodes_share_no_course_shuffled_states_leave_little_to_find(self, result):
         shuffled = result.sel(control="shuffled", component=["height", "velocity[0]"])
         assert (shuffled["control_test_r2"] < 0.3).all()
         assert shuffled["selectivity"].sel(layer="cnn0", component="height").min() > 0.4

@@ -38,7 +38,8 @@ EDGES = {
     "mlp": "+ was still improving when training ended",
 }
 CONTROL_NOTES = {
-    "shuffled": "shuffled: the median when probing for the states of other episodes",
+    "shuffled": "shuffled: the median when probing for the states of other episodes at the same "
+    "time, which is what the time within an episode tells",
     "blank": "blank: the median for an untrained network",
 }
 
@@ -74,7 +75,7 @@ CONTROL_NOTES = {
     "controls",
     multiple=True,
     type=click.Choice(CONTROLS),
-    help="Also fit a baseline: other episodes' states, or an untrained network.",
+    help="Also fit a baseline: other episodes' states at the same time, or an untrained network.",
 )
 @samples_option
 @click.option(

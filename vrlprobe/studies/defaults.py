@@ -1,7 +1,8 @@
 """Choices and defaults that a command's `--help` states: the studies take seconds to import."""
 
 CONTROLS = ("shuffled", "blank")
-"""Baselines: the states of other episodes, and an untrained network of the same architecture."""
+"""Baselines: the states of other episodes at the same time in them, which keep the time course that
+episodes share; and an untrained network of the same architecture."""
 OBSERVATIONS = 1000
 """The most that `metrics` takes."""
 EPISODES = 10

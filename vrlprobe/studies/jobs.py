@@ -62,7 +62,7 @@ class Rows:
         return self.samples.stacked(np.concatenate(list(self.rows.values())))
 
     def states(self, shuffled: bool = False) -> dict[str, Floats]:
-        """The components by set, or those of other episodes."""
+        """The components by set, or those of other episodes at the same time."""
         every = self.samples.shuffled_states() if shuffled else self.samples.states
         columns = [self.samples.components.index(name) for name in self.components]
         return {name: every[rows][:, columns] for name, rows in self.rows.items()}

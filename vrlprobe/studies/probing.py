@@ -100,9 +100,10 @@ def probe(
         max_atoms: of "omp", the largest sparsity tried.
         min_active: of "omp", training samples on which a unit differs from 0 to be an atom; one
             in a hundred if None.
-        controls: baselines to fit as well: "shuffled" (the states of other episodes), "blank" (an
-            untrained network of the same architecture, drawn with the run's seed if it has one);
-            none if None.
+        controls: baselines to fit as well: "shuffled" (the states of other episodes at the same
+            share of their length: what the time within an episode tells), "blank" (an untrained
+            network of the same architecture, drawn with the run's seed if it has one); none if
+            None.
         keep_own: test a run on episodes of its own too, where it is a source of the set, or has
             parts of one (`SampleSet.contributions`).
         cache: a folder for what is fitted, so that an interrupted call goes on where it stopped
