@@ -249,8 +249,15 @@ class TestControls:
         for name in plain.data_vars:
             np.testing.assert_array_equal(result[name], plain[name])
         assert result["control_test_r2"].dims == ("control", *result["test_r2"].dims)
-        expected = result["test_r2"] - result["control_test_r2"].sel(control="shuffled")
-        np.testing.assert_array_equal(result["selectivity"].sel(control="shuffled"), expected)
+
+    def test_a_control_worse_than_the_mean_makes_no_probe_better(self, result):
+        below = (result["control_test_r2"] < 0).values
+        assert below.any()
+        for name, wrong in zip(["shuffled", "blank"], below, strict=True):
+            found = result["selectivity"].sel(control=name).values
+            difference = result["test_r2"] - result["control_test_r2"].sel(control=name)
+            np.testing.assert_array_equal(found[wrong], result["test_r2"].values[wrong])
+            np.testing.assert_array_equal(found[~wrong], difference.values[~wrong])
 
     def test_blank_is_an_untrained_network_of_the_runs_seed(self, result, other, samples):
         blank = result.sel(control="blank", run="other")

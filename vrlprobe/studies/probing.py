@@ -60,7 +60,7 @@ CONTROL_VARIABLES: Variables = {
     "control_test_mse": (CONTROLLED, np.nan, "test_mse of the control"),
     "control_test_r2": (CONTROLLED, np.nan, "test_r2 of the control"),
     "control_sparsity": (CONTROLLED, -1, "sparsity of the control"),
-    "selectivity": (CONTROLLED, np.nan, "test_r2 - control_test_r2"),
+    "selectivity": (CONTROLLED, np.nan, "test_r2 - max(control_test_r2, 0)"),
 }
 
 Where = dict[str, Any]
@@ -120,10 +120,11 @@ def probe(
         is `max_atoms`, and there were more units to choose; for "ridge" and "mlp", the penalty or
         epoch is an end of what was tried). With controls, dims (control, run, frame, layer,
         component): `control_test_mse`, `control_test_r2`, `control_sparsity`, and `selectivity`,
-        `test_r2` minus the control's (Hewitt and Liang, 2019). Dims (run, component): `mean_mse`,
-        the test error of the training mean. Dims (run, layer): `n_features`. Dims (run, frame):
-        `episode_return`, `checkpoint` (its digest). Dims (run,): `contributed`, `n_test`. NaN
-        where a run lacks a frame.
+        `test_r2` minus the control's (Hewitt and Liang, 2019), which counts as 0 where it is below:
+        worse than the mean is no information, and no merit of the probe. Dims (run, component):
+        `mean_mse`, the test error of the training mean. Dims (run, layer): `n_features`. Dims (run,
+        frame): `episode_return`, `checkpoint` (its digest). Dims (run,): `contributed`, `n_test`.
+        NaN where a run lacks a frame.
 
     Raises:
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there, or a
@@ -253,7 +254,7 @@ def _assembled(
                 dims = [dim for dim in result[target].dims if dim in where]
                 result[target].loc[{dim: where[dim] for dim in dims}] = value
     if controls:
-        difference = result["test_r2"] - result["control_test_r2"]
+        difference = result["test_r2"] - result["control_test_r2"].clip(min=0)
         result["selectivity"].values = difference.transpose(*CONTROLLED).values
     return result
 
