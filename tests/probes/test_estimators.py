@@ -62,7 +62,9 @@ def test_a_ridge_probe_is_scikit_learns_ridge(data, n_features):
         fit = Ridge(alpha=alpha, solver="svd").fit(X, Y)
         for name, x, y in (("train", X, Y), ("val", X_val, Y_val)):
             expected = ((fit.predict(x) - y) ** 2).mean(axis=0)
-            np.testing.assert_allclose(probe.path_.mse[name][:, at], expected, rtol=1e-5)
+            np.testing.assert_allclose(
+                probe.path_.mse[name][:, at], expected, rtol=1e-5, atol=1e-15
+            )
     assert probe.penalty_.tolist() == [
         probe.path_.penalties[i] for i in probe.path_.mse["val"].argmin(axis=1)
     ]

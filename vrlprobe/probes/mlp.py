@@ -39,7 +39,7 @@ class MlpFit:
 
     def predict(self, X: ArrayLike) -> Floats:
         """Predictions (n_samples, n_targets) for X (n_samples, n_features)."""
-        inputs = self.principal(numbers(X).to(self.principal.axes.device)) / self.scale
+        inputs = self.principal(numbers(X).to(self.principal.mean.device)) / self.scale
         with torch.no_grad():
             out = self.network(inputs)
         fitted: Floats = (out * self.target_scale + self.target_mean).cpu().numpy()
@@ -65,8 +65,10 @@ def mlp_fit(
     patience : stop after so many without a lower error, of targets of unit variance, averaged.
     seed : of the weights and of the order of the rows.
 
-    The network reads principal coordinates of the training rows, one common scale for all: a
-    rotation, so nothing is lost, and as few inputs as there are rows. Trained by AdamW.
+    The network reads principal coordinates of the training rows, a rotation to as few inputs as
+    there are rows. One scale for all is part of what is looked for: what is in an axis that
+    deviates a thousandth of the others is there, but learnt too slowly to be found; `ridge_path`
+    finds it where it is linear. Trained by AdamW.
 
     Raises ValueError for shapes that do not fit, no samples, no held-out set, options out of range,
     and NaN or infinite values; DeviceError where torch cannot compute on the device.
@@ -82,7 +84,8 @@ def mlp_fit(
     scale = (
         float((principal.variance.mean() / len(data)).sqrt()) if len(principal.variance) else 1.0
     )
-    inputs = {name: (principal(x) / scale).float() for name, (x, _) in sets.items()}
+    seen = {n: principal.training if n == "train" else principal(x) for n, (x, _) in sets.items()}
+    inputs = {name: (coordinates / scale).float() for name, coordinates in seen.items()}
     wanted = {name: ((y - mean) / std).float() for name, (_, y) in sets.items()}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -13,8 +13,9 @@ from vrlprobe.probes.principal import Principal
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-PENALTIES = tuple(10.0 ** np.arange(-6, 5))
-"""As shares of the mean variance along an axis, so that the activations' scale does not matter."""
+PENALTIES = tuple(10.0 ** np.arange(-12, 5))
+"""As shares of the mean variance along an axis, so that the activations' scale does not matter; the
+least leaves the smallest axes that are kept about as they are, however large the largest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,7 @@ class RidgePath:
         chosen = np.broadcast_to(np.asarray(which), self.target_mean.shape)
         alphas = torch.from_numpy(self.alphas[chosen]).to(self.projection.device)
         along = self.projection / (self.principal.variance[:, None] + alphas)
-        values = (self.principal.axes.double() @ along).T.cpu().numpy()
+        values = self.principal.back(along).T.cpu().numpy()
         return values, self.target_mean - values @ self.principal.mean.cpu().numpy()
 
     def predict(self, X: ArrayLike, which: int | npt.ArrayLike) -> Floats:
@@ -79,10 +80,10 @@ def ridge_path(
     principal = Principal.of(data)
     mean = targets.mean(dim=0)
     alphas = ordered * principal.mean_variance
-    projection = principal(data).T @ (targets - mean)
+    projection = principal.training.T @ (targets - mean)
     mse = {}
     for name, (held_x, held_y) in sets.items():
-        coordinates = principal(held_x)
+        coordinates = principal.training if name == "train" else principal(held_x)
         errors = [
             held_y - mean - coordinates @ (projection / (principal.variance[:, None] + alpha))
             for alpha in alphas
