@@ -71,7 +71,8 @@ def mlp_fit(
     finds it where it is linear. Trained by AdamW.
 
     Raises ValueError for shapes that do not fit, no samples, no held-out set, options out of range,
-    and NaN or infinite values; DeviceError where torch cannot compute on the device.
+    NaN or infinite values, and a first held-out set so far from the training rows that the error on
+    it is not finite; DeviceError where torch cannot compute on the device.
     """
     if not heldout:
         raise ValueError("a held-out set is needed, whose error says when to stop")
@@ -111,7 +112,10 @@ def _train(
     epochs: int,
     patience: int,
 ) -> int:
-    """Train in place and go back to the best epoch, whose number is returned; 0 is the start."""
+    """Train in place and go back to the best epoch, whose number is returned; 0 is the start.
+
+    Raises ValueError where the error on the watched set is finite at no epoch.
+    """
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     least, kept = torch.inf, 0
     best: dict[str, Tensor] = {}
@@ -128,5 +132,10 @@ def _train(
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+    if not best:
+        raise ValueError(
+            f"the error on held-out set {watched!r} is never finite: its values are too far from "
+            "the training set's, in X or in Y"
+        )
     network.load_state_dict(best)
     return kept
