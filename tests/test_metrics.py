@@ -148,6 +148,22 @@ def test_degenerate_layers_have_a_stated_answer(case: str) -> None:
     assert found == pytest.approx(dict(zip(LAYER_METRICS, expected, strict=True)), nan_ok=True)
 
 
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.int8])
+def test_every_number_is_that_of_the_same_values_in_float64(kind: type) -> None:
+    rng = np.random.default_rng(0)
+    activations = np.maximum(rng.standard_normal((5000, 12)) * 40, 0).astype(kind)
+    actions = rng.uniform(-1, 1, (5000, 2)).astype(kind)
+    activations[:, 3], actions[:, 1] = -128, 0.9999
+    exact, exact_actions = activations.astype(np.float64), actions.astype(np.float64)
+    assert metrics.layer_metrics(activations) == metrics.layer_metrics(exact)
+    for measure in (metrics.action_spread, metrics.action_entropy):
+        assert measure(actions) == measure(exact_actions)
+    assert metrics.action_spread(actions[:, 1:]) == pytest.approx(0, abs=1e-12)
+    values = metrics.singular_values(exact).astype(kind)
+    for rank in (metrics.numerical_rank, metrics.effective_rank, metrics.srank):
+        assert rank(values) == rank(values.astype(np.float64))
+
+
 def test_rounding_does_not_make_constant_units_move() -> None:
     """Equal samples differ in the last bit by their place in a batch."""
     rng = np.random.default_rng(0)

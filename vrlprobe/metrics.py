@@ -1,8 +1,9 @@
 """What a layer's activations and an agent's actions look like, one number each.
 
 `activations` is (n_samples, n_units) everywhere, `actions` (n_samples, n_actions). Singular values
-are those of the uncentred matrix, as in the paper (section 5.1). Every function states what it
-gives where there is nothing to measure; NaN means undefined.
+are those of the uncentred matrix, as in the paper (section 5.1). Sums are in float64, whatever the
+input's type. Every function states what it gives where there is nothing to measure; NaN means
+undefined.
 """
 
 from typing import Any
@@ -64,6 +65,7 @@ def singular_values(activations: Matrix) -> Floats:
 
 def numerical_rank(values: Floats) -> float:
     """(sum of singular values)² / sum of their squares (paper, section 5.1); 0 if all are 0."""
+    values = np.asarray(values, np.float64)
     squares = float(values @ values)
     return float(values.sum()) ** 2 / squares if squares else 0.0
 
@@ -73,6 +75,7 @@ def effective_rank(values: Floats) -> float:
 
     0 if all are 0.
     """
+    values = np.asarray(values, np.float64)
     positive = values[values > 0]
     if not len(positive):
         return 0.0
@@ -85,6 +88,7 @@ def srank(values: Floats, share: float = 0.99) -> int:
 
     0 if all are 0.
     """
+    values = np.asarray(values, np.float64)
     total = values.sum()
     if not total:
         return 0
@@ -148,13 +152,13 @@ def dormant_ratio(activations: Matrix, threshold: float = DORMANT_DRM) -> float:
     """
     if not threshold >= 0:
         raise ValueError(f"the threshold must be a number of 0 or more, not {threshold}")
-    means = np.abs(activations).mean(axis=0, dtype=np.float64)
+    means = np.abs(np.asarray(activations, np.float64)).mean(axis=0)
     return float((means <= threshold * means.mean()).mean())
 
 
 def action_spread(actions: Matrix) -> float:
     """Standard deviation of an action over the samples, mean over actions: 0 in full collapse."""
-    return float(np.asarray(actions).std(axis=0).mean())
+    return float(np.asarray(actions, np.float64).std(axis=0).mean())
 
 
 def saturated_share(actions: Matrix, bound: float = SATURATED) -> float:
@@ -169,7 +173,7 @@ def action_entropy(actions: Matrix, bins: int = ACTION_BINS) -> float:
     every sample gives the same, log(bins) when all bins are equally full. Actions beyond the range
     count in its outermost bins.
     """
-    values = np.asarray(actions)
+    values = np.asarray(actions, np.float64)
     return float(np.mean([_bin_entropy(column, bins) for column in values.T]))
 
 
