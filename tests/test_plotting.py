@@ -89,6 +89,20 @@ def test_layers_by_class() -> None:
         plotting.layers(result.assign_attrs(configs="{}"), by="class")
 
 
+def test_an_older_result_does_not_say_how_its_runs_end() -> None:
+    result = probed(runs=("a", "b"), returns=[950.0, 400.0])
+    older = result.drop_vars("final_return")
+    for draw, options in (
+        (plotting.probe, {}),
+        (plotting.layers, {"by": "class", "frame": 1000}),
+        (plotting.order, {"only": "good", "good": 100}),
+    ):
+        with pytest.warns(UserWarning, match="the classes are by the return at frame 2000, the"):
+            drawn = draw(older, **options).numbers
+        xr.testing.assert_identical(drawn, draw(result, **options).numbers)
+    plotting.layers(older)  # by run: no class, no warning
+
+
 def test_what_is_drawn_is_kept(tmp_path) -> None:
     drawn = plotting.layers(probed(), frame=1000)
     drawn.save(tmp_path / "a.svg", data=tmp_path / "a.nc")

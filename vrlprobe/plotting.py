@@ -94,8 +94,8 @@ def probe(
         result: what `vrlprobe.probe` returned, of several frames.
         components: a column each; if None three, those that the task's reward reads, then those
             that a layer has best.
-        by: a row a class of agents, with the 95% interval of the mean, or a row a run; classes if
-            None, where there are several runs of which they are known.
+        by: a row a class of agents by their return at the end, with the 95% interval of the mean,
+            or a row a run; classes if None, where there are several runs of which they are known.
         good, bad: thresholds of the classes; each run's own profile's if None.
 
     Raises:
@@ -128,7 +128,8 @@ def layers(
         result: what `vrlprobe.probe` returned.
         components: a row each, all if None.
         frame: of the checkpoint, which every run must have; each run's last if None.
-        by: a panel a run, or a class of agents, with the medians over its runs.
+        by: a panel a run, or a class of agents by their return at the end, with the medians over
+            its runs.
         good, bad: thresholds of the classes; each run's own profile's if None.
 
     Raises:
@@ -136,8 +137,11 @@ def layers(
     """
     check_kind(result, "probe")
     _check_by(by)
-    found = result if frame is None else at_frame(result, frame)
-    drawn = found if by == "run" else ends_by_class(found, good, bad)
+    if by == "class":
+        drawn = ends_by_class(result, good, bad, frame)
+        _warn_of_ends(result)
+    else:
+        drawn = result if frame is None else at_frame(result, frame)
     return Plot(layers_figure.draw(drawn, _components(result, components)), drawn)
 
 
@@ -208,6 +212,8 @@ def order(
     """
     check_kind(result, "probe")
     found = result if only is None else of_class(result, only, good, bad)
+    if only is not None:
+        _warn_of_ends(result)
     names = _components(found, components, _telling(found))
     drawn = order_study(found, names)
     return Plot(order_figure.draw(drawn), drawn)
@@ -314,9 +320,23 @@ def _rows(
             raise
         return found
     try:
-        return by_class(found, components, good=good, bad=bad)
+        drawn = by_class(found, components, good=good, bad=bad)
     except VrlprobeError as error:
         if asked:
             raise
         warnings.warn(f"{error}; drawn run by run", UserWarning, stacklevel=3)
         return found
+    _warn_of_ends(found)
+    return drawn
+
+
+def _warn_of_ends(result: xr.Dataset) -> None:
+    """Warn where classes are not by the return at the end, which an older result does not have."""
+    if "final_return" not in result:
+        known = result["episode_return"].notnull().any("run").values
+        warnings.warn(
+            "the result does not say what its runs return at their end: the classes are by the "
+            f"return at frame {result['frame'].values[known][-1]}, the last one in it",
+            UserWarning,
+            stacklevel=3,
+        )

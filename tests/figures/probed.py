@@ -27,6 +27,7 @@ def probed(runs=("seed1",), frames=(0, 1000, 2000), returns=None):
                 ("run", "frame"),
                 np.tile(ends[:, None], len(frames)),
             ),
+            "final_return": ("run", ends),
             "checkpoint": (
                 ("run", "frame"),
                 np.array([[f"{run} at {frame}" for frame in frames] for run in runs], object),

@@ -40,6 +40,20 @@ def test_classes_by_the_return_at_the_end() -> None:
     assert run_classes(result.assign_attrs(configs="{}"), 900, 30)["a"] == "good"
 
 
+def test_a_class_is_by_the_end_of_the_run_whatever_is_probed() -> None:
+    result = probed(runs=RUNS, returns=RETURNS)
+    result["episode_return"].values[:, :2] = [[0, 5]] * 4
+    early = result.sel(frame=[0, 1000])
+    assert list(run_classes(early).values()) == ["good", "good", "middle", "bad"]
+    assert of_class(early, "good")["run"].values.tolist() == ["a", "b"]
+    found = ends_by_class(result, frame=1000)
+    expected = result["test_r2"].sel(frame=1000, run=["a", "b"]).median("run")
+    np.testing.assert_array_equal(found["test_r2"].sel({"class": "good"}), expected)
+    older = result.drop_vars("final_return")
+    np.testing.assert_array_equal(ends_by_class(older, frame=1000)["n_runs"], [2, 1, 1])
+    assert set(run_classes(older.sel(frame=[0, 1000])).values()) == {"bad"}
+
+
 def test_errors_are_averaged_over_the_runs_of_a_class() -> None:
     result = probed(runs=RUNS, returns=RETURNS)
     found = by_class(result, ["height"])

@@ -72,9 +72,19 @@ def test_what_the_result_holds(other, samples):
     expected = ((test - mean) ** 2).mean(axis=0)
     np.testing.assert_allclose(result["mean_mse"][0], expected, atol=1e-20)
     assert result["episode_return"].item() == pytest.approx(4.0)
+    assert result["final_return"].item() == pytest.approx(4.0)
     assert result["checkpoint"].item() == other.digest(3000)
     assert result.attrs["samples"] == samples.digest
     assert json.loads(result.attrs["arguments"])["max_atoms"] == ATOMS
+
+
+def test_the_last_return_is_told_of_a_run_that_is_probed_early(opened, samples):
+    options = {"layers": ["mlp0"], "max_atoms": 1}
+    run = opened("late.h5", seed=7, frames=(0, 1000, 2000), reward=0.5)
+    early = probe(run, samples, frames=[0], **options)
+    assert early["final_return"].item() == run.returns[-1] == pytest.approx(20.0)
+    unplayed = opened("unplayed.h5", seed=8, episodes=0, log={"episode_return": [1.0, 7.0, np.nan]})
+    assert probe(unplayed, samples, frames=[0], **options)["final_return"].item() == 7.0
 
 
 def test_the_largest_sparsity_is_flagged(other, samples):

@@ -117,9 +117,10 @@ def layers(
         at = None
     else:
         raise click.BadParameter(f"one frame or last is needed, not {frame}", param_hint="--frame")
-    drawn = plotting.layers(
-        found, components=split_list(components), frame=at, by=by or "run", good=good, bad=bad
-    )
+    with warnings_on_stderr():
+        drawn = plotting.layers(
+            found, components=split_list(components), frame=at, by=by or "run", good=good, bad=bad
+        )
     finish(drawn, output, data)
 
 
@@ -203,7 +204,10 @@ def order(
     if not only:
         refuse_idle(["good", "bad"], "makes classes: choose one (--only)")
     found = probe_result(inputs, runs, layers)
-    drawn = plotting.order(found, components=split_list(components), only=only, good=good, bad=bad)
+    with warnings_on_stderr():
+        drawn = plotting.order(
+            found, components=split_list(components), only=only, good=good, bad=bad
+        )
     finish(drawn, output, data)
 
 

@@ -9,16 +9,16 @@ import xarray as xr
 from vrlprobe.checks import check_finite
 from vrlprobe.cohort import CLASSES, classify, mean_interval, percentiles
 from vrlprobe.errors import SampleError
-from vrlprobe.results import last_checkpoint
+from vrlprobe.results import at_frame, last_checkpoint
 
 
 def run_classes(
     result: xr.Dataset, good: float | None = None, bad: float | None = None
 ) -> dict[str, str]:
-    """By run: good, middle or bad, by the return at the last frame that the result has of it.
+    """By run: good, middle or bad, by its return at the end, see `final_returns`.
 
     Args:
-        result: of a study, with `episode_return`.
+        result: what `probe` returns.
         good, bad: returns from which a run is good and up to which it is bad; each run's own
             profile's if None.
 
@@ -26,14 +26,25 @@ def run_classes(
         SampleError: no thresholds, or a run without a return.
     """
     found = {}
-    for run in result["run"].values.tolist():
+    for run, value in final_returns(result).items():
         ends = class_ends(result, run, good, bad)
-        returns = result["episode_return"].sel(run=run).dropna("frame").values
         try:
-            found[run] = classify(float(returns[-1]) if len(returns) else np.nan, *ends)
+            found[run] = classify(value, *ends)
         except ValueError as error:
             raise SampleError(f"{run}: {error}") from error
     return {run: str(name) for run, name in found.items()}
+
+
+def final_returns(result: xr.Dataset) -> dict[str, float]:
+    """By run: its return at the end; of an older result, at the last frame that this has of it.
+
+    NaN where there is none.
+    """
+    runs = result["run"].values.tolist()
+    if "final_return" in result:
+        return dict(zip(runs, result["final_return"].values.tolist(), strict=True))
+    known = {run: result["episode_return"].sel(run=run).dropna("frame").values for run in runs}
+    return {run: float(values[-1]) if len(values) else np.nan for run, values in known.items()}
 
 
 def class_ends(
@@ -109,7 +120,7 @@ def of_class(
     """The runs of one class of agents.
 
     Args:
-        result: of a study, with `episode_return`.
+        result: what `probe` returns.
         only: good, middle or bad.
         good, bad: see `run_classes`.
 
@@ -118,22 +129,23 @@ def of_class(
     """
     members = _members(result, good, bad)
     if only not in members:
-        returned = ", ".join(
-            f"{run} {last_checkpoint(result, run)['episode_return'].item():.0f}"
-            for run in result["run"].values
-        )
+        returned = ", ".join(f"{run} {value:.0f}" for run, value in final_returns(result).items())
         raise SampleError(f"no run is {only}; they return: {returned}")
     return result.sel(run=members[only])
 
 
 def ends_by_class(
-    result: xr.Dataset, good: float | None = None, bad: float | None = None
+    result: xr.Dataset,
+    good: float | None = None,
+    bad: float | None = None,
+    frame: int | None = None,
 ) -> xr.Dataset:
-    """What the probes of each class of agents find at their runs' last frames.
+    """What the probes of each class of agents find at their runs' last frames, or at one frame.
 
     Args:
         result: what `probe` returns.
         good, bad: see `run_classes`.
+        frame: which every run must have; the classes are by the return at the end all the same.
 
     Returns:
         Dims (class, layer, component): `test_r2` and `sparsity`, medians over the runs: a probe
@@ -141,12 +153,13 @@ def ends_by_class(
         of all. Dims (class,): `n_runs`. Classes without a run are not there.
 
     Raises:
-        SampleError: see `run_classes`.
+        SampleError: see `run_classes`; or no such frame.
     """
     members = _members(result, good, bad)
+    there = result if frame is None else at_frame(result, frame)
     parts = []
     for runs in members.values():
-        ends = [last_checkpoint(result, run)[["test_r2", "sparsity"]] for run in runs]
+        ends = [last_checkpoint(there, run)[["test_r2", "sparsity"]] for run in runs]
         stacked = xr.concat([end.reset_coords(drop=True) for end in ends], "run")
         parts.append(stacked.median("run").assign(n_runs=len(runs)))
     found: xr.Dataset = xr.concat(parts, "class", combine_attrs="drop")

@@ -50,6 +50,7 @@ VARIABLES: Variables = {
     "mean_mse": (("run", "component"), np.nan, "test error of the training mean"),
     "n_features": (("run", "layer"), 0, "number of activations"),
     "episode_return": (("run", "frame"), np.nan, "mean return of the checkpoint's rollout"),
+    "final_return": (("run",), np.nan, "last known mean return of the run, probed there or not"),
     "contributed": (("run",), False, "the run, or a donor of its, is a source of the samples"),
     "n_test": (("run",), 0, "number of test samples"),
     "checkpoint": (("run", "frame"), "", "SHA-256 of the checkpoint's parameters"),
@@ -123,8 +124,9 @@ def probe(
         `test_r2` minus the control's (Hewitt and Liang, 2019), which counts as 0 where it is below:
         worse than the mean is no information, and no merit of the probe. Dims (run, component):
         `mean_mse`, the test error of the training mean. Dims (run, layer): `n_features`. Dims (run,
-        frame): `episode_return`, `checkpoint` (its digest). Dims (run,): `contributed`, `n_test`.
-        NaN where a run lacks a frame.
+        frame): `episode_return`, `checkpoint` (its digest). Dims (run,): `contributed`, `n_test`,
+        `final_return`, by which agents are classed: the run's last known return, whichever of its
+        frames are probed. NaN where a run lacks a frame.
 
     Raises:
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there, or a
@@ -264,6 +266,8 @@ def _describe_run(part: xr.Dataset, run: "Run", frames: Sequence[int], rows: Row
     for frame in frames:
         part["episode_return"].loc[frame] = run.mean_return(frame)
         part["checkpoint"].loc[frame] = run.digest(frame)
+    from_the_end = map(run.mean_return, run.frames[::-1].tolist())
+    part["final_return"][()] = next(filter(np.isfinite, from_the_end), np.nan)
     states = rows.states()
     errors = states["test"] - states["train"].mean(axis=0)
     part["mean_mse"][:] = (errors**2).mean(axis=0)
