@@ -106,6 +106,19 @@ def test_a_gradient_norm_of_few_values_has_ticks_and_one_of_none_says_so() -> No
         assert text.get_text() == "not measured"
 
 
+def test_a_panel_without_a_line_says_so() -> None:
+    result = measured()
+    result["dead_units"].loc[{"layer": "mlp0"}] = np.nan
+    result["dormant_ratio"] = result["dead_units"].copy()
+    result["dormant_ratio"].loc[{"run": "seed2", "layer": "mlp0"}] = 0.0
+    grid = np.reshape(draw(result, ["dead_units", "dormant_ratio"], ["mlp0"]).axes, (2, 2))
+    told = [[[text.get_text() for text in ax.texts] for ax in axes] for axes in grid]
+    assert told == [[["not measured"], ["not measured"]], [["not measured"], []]]
+    assert [len(ax.get_yticks()) > 0 for ax in grid[1]] == [False, True]
+    both = draw(result, ["dead_units"], ["mlp0", "mlp1"])
+    assert not any(ax.texts for ax in both.axes)
+
+
 def test_ticks_of_gradient_norms_of_0_do_not_lie_over_each_other() -> None:
     none = measured()
     none["grad_norm"] = none["grad_norm"].where(none["grad_norm"].isnull(), 0.0)

@@ -75,8 +75,15 @@ def draw(
                 ax.set_xlabel("frame" if row == len(runs) - 1 else "")
             axes[0].set_ylabel(wrapped(str(run)))
         for axes, name in zip(grid.T, metrics, strict=True):
-            for ax in axes:
-                _whole_decades(ax, result[name], layers)
+            drawn = _known(result[name], layers)
+            for ax, run in zip(axes, runs, strict=True):
+                if not _known(result[name].sel(run=run), layers).size:
+                    _say_not_measured(ax)
+                if not drawn.size:
+                    ax.set_yticks([])
+                    ax.yaxis.set_minor_locator(NullLocator())
+                elif name in FLOORS:
+                    _whole_decades(ax, drawn, FLOORS[name])
         handles = {
             label: handle
             for ax in grid.flat  # shading is in the rows of runs in collapse alone
@@ -108,17 +115,21 @@ def _lines(
     frame_axis(ax, ticks=3)
 
 
-def _whole_decades(ax: Axes, values: xr.DataArray, layers: Sequence[str]) -> None:
-    """Limits with two ticks at least where a logarithmic axis has few values; none without any."""
-    if values.name not in FLOORS:
-        return
+def _known(values: xr.DataArray, layers: Sequence[str]) -> Floats:
+    """The values that are drawn: those of the layers, as far as they were measured."""
     drawn = values.sel(layer=list(layers)).values if "layer" in values.dims else values.values
-    drawn = drawn[np.isfinite(drawn)]
-    if not drawn.size:
-        ax.set_yticks([])
-        ax.yaxis.set_minor_locator(NullLocator())
-        ax.text(0.5, 0.5, "not measured", ha="center", va="center", transform=ax.transAxes)
-    elif drawn.max() <= (floor := FLOORS[str(values.name)]):  # else ticks lie over each other
+    known: Floats = drawn[np.isfinite(drawn)]
+    return known
+
+
+def _say_not_measured(ax: Axes) -> None:
+    """Say so where a panel has no line, as of the zeros of a layer that is no ReLU."""
+    ax.text(0.5, 0.5, "not measured", ha="center", va="center", transform=ax.transAxes)
+
+
+def _whole_decades(ax: Axes, drawn: Floats, floor: float) -> None:
+    """Limits with two ticks at least where a logarithmic axis has few values."""
+    if drawn.max() <= floor:  # else ticks lie over each other
         ax.set_ylim(min(-0.2 * floor, 1.2 * drawn.min()), 10 * floor)
     elif (least := drawn.min()) > floor and drawn.max() < 10 * least:
         low = 10.0 ** np.floor(np.log10(least))
