@@ -202,7 +202,7 @@ class RunLock:
 def check_new(path: Path) -> None:
     """Raise FormatError where a file is to be made that exists, or whose folder does not."""
     if path.exists():
-        raise FormatError(f"{path} exists: choose another name (-o)")
+        raise FormatError(f"{path} exists: choose another name (`output`)")
     check_folder(path)
 
 
