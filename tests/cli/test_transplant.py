@@ -27,7 +27,8 @@ def test_an_agent_of_two(call, pool):
     assert done.stderr == "wrote transplant-good-bad.h5\n"
     shown = call("info", "transplant-good-bad.h5")
     assert "made of       cnn1 cnn2 cnn3 cnn4: good, a.h5 at frame 2000; mlp0" in shown.stdout
-    failed(call("transplant", "--cnn", "good", "--mlp", "bad"), "transplant-good-bad.h5 exists")
+    again = call("transplant", "--cnn", "good", "--mlp", "bad")
+    failed(again, "transplant-good-bad.h5 exists: choose another name (--output)")
 
 
 def test_an_agent_is_no_training_that_stopped(call, make_run):
@@ -64,14 +65,19 @@ def test_mistakes(call, pool, options, code, words):
 
 
 def test_a_grid_is_made_once(call, pool):
-    first = call("grid", "-o", "cells")
+    failed(
+        call("grid", "-o", "cells"),
+        "there is a.h5 alone: add one, or take both of it (--pair same)",
+    )
+    made = ("grid", "-o", "cells", "--pair", "same")
+    first = call(*made)
     assert first.exit_code == 0, first.output
     assert len(list((pool / "cells").glob("*.h5"))) == 9
     assert first.stderr.endswith("wrote 9 of 9 cells to cells\n")
     assert "good-bad     a.h5@2000  b.h5@2000  b.h5@2000" in first.stdout
     (pool / "cells/good-bad.h5").unlink()
-    assert call("grid", "-o", "cells").stderr.endswith("wrote 1 of 9 cells to cells\n")
-    other = call("grid", "-o", "cells", "--seed", "1")
+    assert call(*made).stderr.endswith("wrote 1 of 9 cells to cells\n")
+    other = call(*made, "--seed", "1")
     failed(other, "cells/blank-blank.h5 holds another agent")
 
 
@@ -89,16 +95,19 @@ def test_analyses_take_a_transplant(call, pool):
     call("samples", "runs/a.h5", "-o", "set.h5")
     for command in ("metrics", "probe", "activations"):
         extra = ("-o", "acts.nc") if command == "activations" else ()
-        done = call(command, "t.h5", "--samples", "set.h5", *extra)
+        own = ("--keep-own",) if command == "probe" else ()
+        done = call(command, "t.h5", "--samples", "set.h5", *extra, *own)
         assert done.exit_code == 0, done.output
     failed(call("probe", "t.h5"), "needs at least 3 episodes")
 
 
 def test_predict_wants_probes_and_runs_of_them(call, pool):
-    call("grid", "--donors", "blank,good,bad")
+    call("grid", "--donors", "blank,good,bad", "--pair", "same")
     call("samples", "runs/a.h5", "-o", "set.h5")
     cells = sorted((pool / "grid").glob("*.h5"))
     options = ("--layers", "mlp1", "--components", "height", "--max-atoms", "3")
+    failed(call("probe", *cells, "--samples", "set.h5", *options, "-o", "cells.nc"), "a donor of")
+    options = (*options, "--keep-own")
     done = call("probe", *cells, "--samples", "set.h5", *options, "-o", "cells.nc")
     assert done.exit_code == 0, done.output
     failed(call("predict", "cells.nc", "runs/a.h5", "--good", "20"), "0 of the 9 probed inits")

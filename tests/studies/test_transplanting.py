@@ -87,7 +87,7 @@ def test_the_nine_cells_are_their_donors_bit_for_bit(folder):
         "good": parameters(folder / "a.h5"),
         "bad": parameters(folder / "b.h5"),
     }
-    cells = list(grid({name: name for name in whole}, runs=folder))
+    cells = list(grid({name: name for name in whole}, runs=folder, pair="same"))
     assert [cell.label for cell in cells] == [f"{c}-{m}" for c, m in product(whole, whole)]
     for cell in cells:
         cnn, mlp = cell.label.split("-")
@@ -95,6 +95,25 @@ def test_the_nine_cells_are_their_donors_bit_for_bit(folder):
         same(cell, whole[mlp], "actor/")
         same(cell, whole[mlp], ("critic/", "critic_target/"))
         assert set(cell.parameters) == set(whole["good"])
+
+
+def test_a_grids_cnns_and_mlps_of_a_class_are_of_two_agents(folder, make_run):
+    make_run("d.h5", seed=4)
+    make_run("e.h5", seed=5, reward=0.1)
+    cells = {cell.label: cell for cell in grid({"good": "good", "bad": "bad"}, runs=folder)}
+    cnns, mlps = (
+        {name: {cell.origins[piece]["run"] for cell in group} for name, group in named.items()}
+        for piece, named in (
+            ("cnn1", {n: [cells[f"{n}-{m}"] for m in ("good", "bad")] for n in ("good", "bad")}),
+            ("mlp0", {m: [cells[f"{n}-{m}"] for n in ("good", "bad")] for m in ("good", "bad")}),
+        )
+    )
+    for name, both in (("good", {"a.h5", "d.h5"}), ("bad", {"b.h5", "e.h5"})):
+        assert len(cnns[name]) == len(mlps[name]) == 1
+        assert cnns[name] | mlps[name] == both
+    for cell in cells.values():
+        same(cell, parameters(folder / cell.origins["cnn1"]["run"]), "encoder/")
+        same(cell, parameters(folder / cell.origins["mlp0"]["run"]), ("actor/", "critic"))
 
 
 @pytest.mark.parametrize(("critic", "source"), [("mlp", "b"), ("cnn", "a"), ("c.h5", "c")])
@@ -107,7 +126,7 @@ def test_where_the_critic_comes_from(folder, monkeypatch, critic, source):
 
 def test_finer_cuts(folder):
     donors = {"mlp0": "bad", "head": f"{folder}/c.h5@1000", "cnn2": "blank"}
-    made = transplant("good", "good", layers=donors, critic="blank", runs=folder)
+    made = transplant("good", "good", layers=donors, critic="blank", runs=folder, pair="same")
     assert made.label == "good-good-mlp0_bad-head_c@1000-cnn2_blank-critic_blank"
     good, blank = parameters(folder / "a.h5"), blank_of(folder / "a.h5")
     same(made, parameters(folder / "b.h5"), BEGINS["mlp0"])
@@ -165,13 +184,13 @@ def test_a_seed_of_numpy_is_stored_as_any_other(folder):
 
 def test_a_pair_is_one_agent_or_two(folder, make_run):
     make_run("d.h5", seed=4)
-    one = transplant("good", "good", runs=folder)
+    one = transplant("good", "good", runs=folder, pair="same")
     assert len({origin["run"] for origin in one.origins.values()}) == 1
-    two = transplant("good", "good", runs=folder, pair="different")
+    two = transplant("good", "good", runs=folder)
     assert two.origins["cnn1"]["run"] != two.origins["mlp0"]["run"]
-    with pytest.raises(TransplantError, match=r"two bad runs are needed .* there is b.h5 alone"):
-        transplant("bad", "bad", runs=folder, pair="different")
-    assert transplant("good", "bad", runs=folder, pair="different").label == "good-bad"
+    with pytest.raises(TransplantError, match=r'two bad runs .* is b.h5 alone: .*`pair="same"`'):
+        transplant("bad", "bad", runs=folder)
+    assert transplant("good", "bad", runs=folder).label == "good-bad"
 
 
 def test_a_pair_is_one_of_two_words(folder):
@@ -267,7 +286,9 @@ def test_self_needs_another(folder):
 
 
 def test_critics_add_cells_only_where_they_differ(folder):
-    cells = list(grid({"blank": "blank", "bad": "bad"}, critics=["mlp", "blank"], runs=folder))
+    cells = list(
+        grid({"blank": "blank", "bad": "bad"}, critics=["mlp", "blank"], runs=folder, pair="same")
+    )
     assert [cell.label for cell in cells] == [
         *("blank-blank", "blank-bad", "bad-blank", "bad-bad"),
         *("blank-bad-critic_blank", "bad-bad-critic_blank"),
@@ -275,11 +296,12 @@ def test_critics_add_cells_only_where_they_differ(folder):
 
 
 def test_one_critic_is_a_word_and_not_its_letters(folder):
-    donors = {"blank": "blank", "bad": "bad"}
-    one = [cell.digest for cell in grid(donors, critics="mlp", runs=folder)]
-    assert one == [cell.digest for cell in grid(donors, critics=["mlp"], runs=folder)]
-    named = [cell.digest for cell in grid(donors, critics=folder / "a.h5", runs=folder)]
-    assert named == [cell.digest for cell in grid(donors, critics=[folder / "a.h5"], runs=folder)]
+    def digests(critics):
+        donors = {"blank": "blank", "bad": "bad"}
+        return [cell.digest for cell in grid(donors, critics=critics, runs=folder, pair="same")]
+
+    assert digests("mlp") == digests(["mlp"])
+    assert digests(folder / "a.h5") == digests([folder / "a.h5"])
 
 
 def test_donors_are_given_by_name(folder):
@@ -294,6 +316,6 @@ def test_donors_are_given_by_name(folder):
 def test_runs_chosen_for_a_class(folder):
     chosen = {"good": [folder / "c.h5"], "bad": []}
     with pytest.warns(UserWarning, match=r"c.h5 is taken as good; its return, 12, is middle"):
-        cells = list(grid({"good": "good", "bad": "bad"}, chosen=chosen, runs=folder))
+        cells = list(grid({"good": "good", "bad": "bad"}, chosen=chosen, runs=folder, pair="same"))
     assert cells[1].origins["cnn1"]["run"] == "c.h5"
     assert cells[1].origins["mlp1"]["run"] == "b.h5"

@@ -18,8 +18,9 @@ OPTIONS = (
         help="Random seed of the draw and of blank networks.",
     ),
     click.option(
-        "--pair", type=click.Choice(["same", "different"]), default="same", show_default=True,
-        help="Whether a CNN and an MLP of one class come from one agent or from two.",
+        "--pair", type=click.Choice(["same", "different"]), default="different",
+        show_default=True,
+        help="Whether a CNN and an MLP of one class come from one agent or, as in the paper, two.",
     ),
     click.option(
         "--good-return", "good", type=float,

@@ -52,7 +52,7 @@ def grid(
     count with `vrlprobe cohort --by init`. Existing cells are left as they are.
 
     \b
-    vrlprobe grid --good runs/seed1.h5 --bad runs/seed3.h5 -o grid/
+    vrlprobe grid --good runs/seed1.h5 --bad runs/seed3.h5 --pair same -o grid/
     vrlprobe grid --donors blank,early=runs/seed1.h5@20000,late=runs/seed1.h5 -o grid/
     """
     with Session():

@@ -121,7 +121,7 @@ class Pool:
         runs: a folder, of which the finished runs are taken, or run files.
         stack: keeps what is opened open.
         seed: of the draw: the same seed, the same donors.
-        pair: whether CNN and MLP of one class come from one agent or from two.
+        pair: whether CNN and MLP of one class come from one agent or from two, as in the paper.
         good, bad: thresholds of the classes; each run's own profile's if None.
         task: of the runs that are drawn; needed where there are several.
         chosen: run files by class, which count as that class whatever their return.
@@ -133,7 +133,7 @@ class Pool:
         stack: ExitStack,
         *,
         seed: int = 0,
-        pair: Pair = "same",
+        pair: Pair = "different",
         good: float | None = None,
         bad: float | None = None,
         task: str | None = None,
@@ -236,8 +236,8 @@ class Pool:
             return
         if len(found := self.members(word)) < 2:
             raise TransplantError(
-                f"two {word} runs are needed for a pair of different agents, there is "
-                f"{found[0].path.name} alone"
+                f"two {word} runs are needed for the CNN of one and the MLP of another, there is "
+                f'{found[0].path.name} alone: add one, or take both of it (`pair="same"`)'
             )
 
     def draw(self, word: Class, place: int) -> tuple[Run, str]:

@@ -85,7 +85,7 @@ def transplant(
     layers: Mapping[str, Place] | None = None,
     runs: Places = "runs",
     seed: int = 0,
-    pair: Pair = "same",
+    pair: Pair = "different",
     good: float | None = None,
     bad: float | None = None,
     task: str | None = None,
@@ -102,7 +102,8 @@ def transplant(
             linear map), over those of the part.
         runs: folder whose finished runs classes are drawn from, or run files.
         seed: of the draw and of blank networks.
-        pair: whether CNN and MLP that ask for one class come from one agent or from two.
+        pair: whether CNN and MLP that ask for one class come from one agent, `same`, or from two,
+            `different`, as in the paper: good-good is then no agent that was trained together.
         good, bad: thresholds of the classes by return; each run's own profile's if None.
         task: of the runs drawn from; needed where there are several.
 
@@ -124,7 +125,7 @@ def grid(
     chosen: Mapping[str, Sequence[Place]] | None = None,
     runs: Places = "runs",
     seed: int = 0,
-    pair: Pair = "same",
+    pair: Pair = "different",
     good: float | None = None,
     bad: float | None = None,
     task: str | None = None,
