@@ -81,6 +81,8 @@ def test_records_hold_final_metrics_and_probes(call, runs, tmp_path) -> None:
     assert len(sections["metrics"]["numerical_rank"]) == len(sections["metrics"]["layer"]) == 3
     assert len(sections["probe"]["test_r2"]) == len(sections["probe"]["layer"]) == 8
     assert path.stat().st_size < 100_000
+    again = call("cohort", str(path), "--record", "kept")
+    assert "1 of the inputs are records already: left alone" in again.stderr
 
 
 def test_errors_are_one_line(call, runs, make_run) -> None:

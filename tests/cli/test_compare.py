@@ -40,7 +40,9 @@ def test_a_table_by_measure(call, cohorts, tmp_path) -> None:
 
 
 def test_before_the_first_update_no_run_is_in_collapse(call, cohorts, tmp_path) -> None:
-    assert call("compare", *cohorts, "--frame", 0, "-o", "zero.nc").exit_code == 0
+    told = call("compare", *cohorts, "--frame", 0, "-o", "zero.nc")
+    assert told.exit_code == 0
+    assert "?: there is a run of which it is not known" in told.stdout
     found = load_result(tmp_path / "zero.nc").squeeze()
     assert found["base"].sel(measure=["in_collapse", "collapse_frames"]).isnull().all()
     assert found["base"].sel(measure="return", bound="estimate").notnull()

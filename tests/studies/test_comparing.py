@@ -123,6 +123,17 @@ def test_a_run_is_known_again_by_its_checkpoint_and_in_a_record() -> None:
     compare({"plain": cohort(range(8), np.zeros(8)), "new": flat})  # no return is no likeness
 
 
+def test_one_return_is_good_for_both() -> None:
+    configs = json.dumps({f"seed{seed}": {"good_return": 150.0} for seed in range(8)})
+    lower = cohort(range(8), FINAL).assign_attrs(configs=configs)
+    told = r"plain and new are good from different returns on \(150, 250\): give one"
+    with pytest.raises(SampleError, match=told):
+        compare({"plain": BASE, "new": lower})
+    found = compare({"plain": BASE, "new": lower}, good=150).sel(measure="good", bound="estimate")
+    assert found["base"].item() == 5 / 8
+    assert found["other"].item() == 6 / 8
+
+
 def test_what_cannot_be_compared() -> None:
     with pytest.raises(SampleError, match="two cohorts"):
         compare({"plain": BASE})

@@ -66,11 +66,15 @@ def cohort(
         opened = session.logged(runs)
         if output:
             check_writable(output)
+        if folder and not folder.is_dir():
+            raise SampleError(f"there is no folder {folder} for the records: make it first")
         found = study(opened, good=good, bad=bad, window=window, by=by, seed=seed)
         if folder:
             from vrlprobe.studies.recording import full_record  # with networks: takes seconds
 
             samples = session.samples(sample_paths)
+            if given := sum(not isinstance(run, Run) for run in opened):
+                click.echo(f"{given} of the inputs are records already: left alone", err=True)
             for run in opened:
                 if isinstance(run, Run):
                     click.echo(
@@ -85,8 +89,6 @@ def cohort(
 
 def keep(record: Record, folder: Path) -> Path:
     """Write a record under a name that its settings determine."""
-    if not folder.is_dir():
-        raise SampleError(f"there is no folder {folder} for the records: make it first")
     config = record.config
     label = f"{config.get('task')}-{config.get('profile')}-seed{config.get('seed')}"
     path = folder / f"{label}-{record.digest[:8]}.json"

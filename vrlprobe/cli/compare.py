@@ -33,7 +33,7 @@ WORDS = {
     help="Average each run's return over this many evaluations up to that frame.",
 )  # fmt: skip
 @click.option(
-    "--good", type=float, help="Return from which a run counts as good.  [default: the profile's]"
+    "--good", type=float, help="Return from which a run counts as good.  [default: the runs' own]"
 )
 @click.option("--seed", default=0, show_default=True, help="Random seed of the bootstrap.")
 @click.option("-o", "--output", type=FILE, help="Result file (NetCDF).")
@@ -70,12 +70,18 @@ def describe(found: xr.Dataset) -> str:
         for task in found["task"].values
         for name in found["cohort"].values
     ]
-    parts = [_table(cell, str(found.attrs["first"])) for cell in cells if cell["frame"] >= 0]
+    cells = [cell for cell in cells if cell["frame"] >= 0]
+    parts = [_table(cell, str(found.attrs["first"])) for cell in cells]
     parts += [
         "in brackets 95% intervals; frames until out of collapse are cut off at the frame;\n"
         "p, two-sided: Wilcoxon signed-rank and McNemar's exact test for pairs, otherwise\n"
         "Mann-Whitney and Fisher's exact test"
     ]
+    if any(cell["base"].sel(bound="estimate").isnull().any() for cell in cells):
+        parts.append(
+            "?: there is a run of which it is not known whether it is in collapse at the frame:\n"
+            "its verdict is undecided, or its updates begin later"
+        )
     return "\n\n".join(parts)
 
 

@@ -54,7 +54,7 @@ def compare(
         cohorts: results of `vrlprobe.studies.cohort` by name.
         frame: at which they are compared; if None the last one at which all runs were evaluated.
         evaluations: how many, up to that frame, are averaged to a run's return.
-        good: return from which a run is good; each run's own profile's if None.
+        good: return from which a run is good; if None the one in all their settings.
         seed: of the bootstrap.
 
     Returns:
@@ -71,8 +71,8 @@ def compare(
 
     Raises:
         FormatError: not cohorts by their names.
-        SampleError: one cohort only, no task in common, no evaluation at the frame, or one run in
-            two cohorts that are no pairs.
+        SampleError: one cohort only, no task in common, no evaluation at the frame, one run in two
+            cohorts that are no pairs, or runs that are good from different returns on.
         ValueError: less than one evaluation.
     """
     check_at_least(1, evaluations=evaluations)
@@ -126,17 +126,20 @@ class _Side:
         """Frames at which all runs were evaluated."""
         return set(self.runs["episode_return"].dropna("frame")["frame"].values.tolist())
 
-    def measured(self, frames: list[int], good: float | None) -> dict[str, Floats]:
+    def ends(self, good: float | None) -> set[float]:
+        """The returns from which its runs are good: the one given, or those in their settings."""
+        return {class_ends(self.runs, run, good, 0.0)[0] for run in self.runs["run"].values}
+
+    def measured(self, frames: list[int], good: float) -> dict[str, Floats]:
         """By a measure's name: (n_runs,), at the last of `frames`."""
         returns = self.runs["episode_return"].sel(frame=frames).mean("frame").values
-        ends = [class_ends(self.runs, run, good, 0.0)[0] for run in self.runs["run"].values]
         out = self.runs["out"].values
         unknown = np.isnan(out)
         if "read_from" in self.runs:  # before its first update no run is in collapse, or out of it
             unknown = unknown | (frames[-1] < self.runs["read_from"].values)
         return {
             "return": returns,
-            "good": (returns >= ends).astype(np.float64),
+            "good": (returns >= good).astype(np.float64),
             "in_collapse": np.where(unknown, np.nan, out > frames[-1]),
             "collapse_frames": np.where(unknown, np.nan, np.minimum(out, frames[-1])),
         }
@@ -158,7 +161,8 @@ def _compared(
     if not paired:
         _check_independent(base, other)
     frames = _frames(base, other, frame, evaluations)
-    first, second = base.measured(frames, good), other.measured(frames, good)
+    end = _good(base, other, good)
+    first, second = base.measured(frames, end), other.measured(frames, end)
     rows = []
     for name in MEASURES:
         sides = first[name], second[name]
@@ -180,6 +184,17 @@ def _compared(
         "paired": paired,
         "frame": frames[-1],
     }
+
+
+def _good(base: _Side, other: _Side, good: float | None) -> float:
+    """The return from which a run of either side is good; SampleError where it is not one."""
+    if len(found := base.ends(good) | other.ends(good)) > 1:
+        told = ", ".join(f"{value:g}" for value in sorted(found))
+        raise SampleError(
+            f"the runs of {base.name} and {other.name} are good from different returns on ({told}):"
+            " give one for both (`good`)"
+        )
+    return found.pop()
 
 
 def _share(values: Floats) -> tuple[float, float, float]:
