@@ -8,6 +8,7 @@ import xarray as xr
 from vrlprobe.cli.common import FILE, check_writable
 from vrlprobe.cli.inputs import named, names_option
 from vrlprobe.cli.table import aligned
+from vrlprobe.cohort import FEWEST
 from vrlprobe.results import save_result
 from vrlprobe.studies.comparing import MEASURES, SHARES
 from vrlprobe.studies.comparing import compare as study
@@ -73,9 +74,9 @@ def describe(found: xr.Dataset) -> str:
     cells = [cell for cell in cells if cell["frame"] >= 0]
     parts = [_table(cell, str(found.attrs["first"])) for cell in cells]
     parts += [
-        "in brackets 95% intervals; frames until out of collapse are cut off at the frame;\n"
-        "p, two-sided: Wilcoxon signed-rank and McNemar's exact test for pairs, otherwise\n"
-        "Mann-Whitney and Fisher's exact test"
+        f"in brackets 95% intervals, of means from {FEWEST} runs on; frames until out of collapse\n"
+        "are cut off at the frame; p, two-sided: Wilcoxon signed-rank and McNemar's exact test for\n"
+        "pairs, otherwise Mann-Whitney and Fisher's exact test"
     ]
     if any(cell["base"].sel(bound="estimate").isnull().any() for cell in cells):
         parts.append(
