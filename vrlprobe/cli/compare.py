@@ -75,8 +75,8 @@ def describe(found: xr.Dataset) -> str:
     parts = [_table(cell, str(found.attrs["first"])) for cell in cells]
     parts += [
         f"in brackets 95% intervals, of means from {FEWEST} runs on; frames until out of collapse\n"
-        "are cut off at the frame; p, two-sided: Wilcoxon signed-rank and McNemar's exact test for\n"
-        "pairs, otherwise Mann-Whitney and Fisher's exact test"
+        "are cut off at the frame; p, two-sided: Wilcoxon signed-rank and McNemar's exact test\n"
+        "for pairs, otherwise Mann-Whitney and Fisher's exact test"
     ]
     if any(cell["base"].sel(bound="estimate").isnull().any() for cell in cells):
         parts.append(
