@@ -172,6 +172,16 @@ class TestWhoseSamples:
         assert (kept["n_test"] == len(samples.rows("test"))).all()
         assert json.loads(kept.attrs["arguments"])["keep_own"]
 
+    def test_compared_runs_share_their_test_episodes(self, good, other, samples, tmp_path):
+        transplant(good[0], other).save(tmp_path / "cell.h5")
+        with open_run(tmp_path / "cell.h5") as cell:
+            result = probe([cell, good[1], other], samples, layers=["mlp0"], max_atoms=1)
+            cells = probe([cell, other], samples, layers=["mlp0"], max_atoms=1)
+        assert result["contributed"].values.tolist() == [True, True, False]
+        assert set(result["n_test"].values) == {len(samples.rows("test", without=(0, 1)))}
+        assert set(cells["n_test"].values) == {len(samples.rows("test", without=(0,)))}
+        assert (result["mean_mse"].std("run") < 1e-15).all()
+
     def test_a_set_from_the_probed_run_alone(self, good):
         with pytest.raises(SampleError, match=r"is from seed1\.h5 itself, .*`keep_own=True`"):
             probe(good[0], make_samples(good[:1]))

@@ -35,15 +35,25 @@ GROUP_BYTES = 600 << 20
 class Rows:
     """A run's share of a sample set: its observations and states, train, validation, test.
 
+    Args:
+        samples, run, components: the set, the run, and the state's components.
+        keep_own: test it on its own episodes, too.
+        others: sources whose episodes stay out beside its own, as those of runs compared with it.
+
     Raises:
         SampleError: no test episode is left.
     """
 
     def __init__(
-        self, samples: SampleSet, run: Run, components: Sequence[str], keep_own: bool
+        self,
+        samples: SampleSet,
+        run: Run,
+        components: Sequence[str],
+        keep_own: bool,
+        others: Iterable[int] = (),
     ) -> None:
         self.own = samples.contributions(run)
-        self.without = () if keep_own else self.own
+        self.without = () if keep_own else tuple(sorted({*self.own, *others}))
         self.samples, self.components = samples, tuple(components)
         self.rows = {
             name: samples.rows(name, self.without if name == "test" else ()) for name in SPLITS
@@ -71,6 +81,15 @@ class Rows:
         """Activations (n_features, n_samples) of `observations()` as (n_samples, n_features)."""
         lengths = [len(rows) for rows in self.rows.values()]
         return dict(zip(self.rows, torch.split(values.T, lengths), strict=True))
+
+
+def common_sources(samples: SampleSet, runs: Iterable[Run]) -> list[int]:
+    """The sources of any of the runs, where test episodes of others are left; else none.
+
+    Without them all runs are tested on the same episodes, of which none has an advantage.
+    """
+    found = sorted({source for run in runs for source in samples.contributions(run)})
+    return found if len(samples.rows("test", found)) else []
 
 
 @dataclass(frozen=True)

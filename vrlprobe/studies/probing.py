@@ -34,7 +34,7 @@ from vrlprobe.studies.common import (
 )
 from vrlprobe.studies.defaults import CONTROLS
 from vrlprobe.studies.fitting import ProbeSettings
-from vrlprobe.studies.jobs import Fit, Job, Planner, Rows, run_jobs
+from vrlprobe.studies.jobs import Fit, Job, Planner, Rows, common_sources, run_jobs
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run
@@ -105,8 +105,10 @@ def probe(
             share of their length: what the time within an episode tells), "blank" (an untrained
             network of the same architecture, drawn with the run's seed if it has one); none if
             None.
-        keep_own: test a run on episodes of its own too, where it is a source of the set, or has
-            parts of one (`SampleSet.contributions`).
+        keep_own: test on the runs' own episodes too. Else those of sources from which any of the
+            runs has its networks (`SampleSet.contributions`) are left out for all, so that they
+            are compared on the same episodes; where none would be left, each run's own alone, with
+            a warning.
         cache: a folder for what is fitted, so that an interrupted call goes on where it stopped
             and nothing is fitted twice; None keeps it for this call alone.
         n_jobs: processes to share the work, -1 for one a core; each needs memory of its own. On
@@ -147,7 +149,8 @@ def probe(
     chosen = [resolve_frames(run, frames) for run in runs]
     names = _shared_layers(runs, chosen, layers)
     labels = run_labels(runs)
-    rows = [Rows(samples, run, wanted, keep_own) for run in runs]
+    others = common_sources(samples, runs)
+    rows = [Rows(samples, run, wanted, keep_own, others) for run in runs]
     settings = ProbeSettings(kind, max_atoms, min_active, device)
     if (least := min_active or 0) > (n_train := len(samples.rows("train"))):
         raise SampleError(
