@@ -38,6 +38,12 @@ def test_curves_ticks_and_cutoffs() -> None:
     np.testing.assert_array_equal(line.get_ydata(), [np.inf, 12e3, 15e3])
     labels = [text.get_text() for text in cost.get_legend().get_texts()]
     assert labels == ["fewest, at 8,000", "the rule's window, 9,000"]
+    assert cost.get_title("right") == "up to ∞ ↑"
+    known = waited()
+    known["frames_per_escape"].loc["high"] = [123_456, 30e3, 20e3]
+    assert draw(known).axes[1].get_title("right") == "up to 120k ↑"
+    known["frames_per_escape"].loc["high"] = 24e3  # the top of the axis is 1.6 times 15,000
+    assert draw(known).axes[1].get_title("right") == ""
 
 
 def test_ticks_are_on_the_curve_of_the_frames_that_are_left() -> None:

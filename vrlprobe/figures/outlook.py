@@ -69,5 +69,8 @@ def _cost(ax: Axes, found: xr.Dataset) -> None:
     ):
         ax.axvline(window, color=FAINT, ls=":", lw=1.4, label=f"the rule's window, {window:,}")
     ax.set_ylim(0, top)
+    if (beyond := high[high > top]).size:
+        reach = thousands(float(f"{beyond.max():.2g}")) if np.isfinite(beyond).all() else "∞"
+        ax.set_title(f"up to {reach} ↑", loc="right", fontsize=6)
     ax.yaxis.set_major_formatter(FuncFormatter(thousands))
     ax.set_ylabel("frames per escape")
