@@ -49,3 +49,9 @@ def test_a_folder_is_no_file(tmp_path):
         vrlprobe.load_result(tmp_path)
     with pytest.raises(FormatError, match=rf"a folder, .*: {tmp_path}/\*\.json"):
         vrlprobe.read_records(tmp_path)
+
+
+def test_a_folder_of_records_is_read_as_such(tmp_path):
+    (tmp_path / "a.json").touch()  # whose runs are gone
+    with pytest.raises(FormatError, match=rf"a folder, .*: {tmp_path}/\*\.json"):
+        vrlprobe.open_run(tmp_path)

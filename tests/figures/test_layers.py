@@ -16,7 +16,7 @@ def test_the_cells_hold_r2_and_sparsity() -> None:
     ax = draw(result).axes[0]
     assert [label.get_text() for label in ax.get_xticklabels()] == LAYERS
     assert [label.get_text() for label in ax.get_yticklabels()] == COMPONENTS
-    assert ax.get_title("left") == "seed1, frame 6k, return 123"
+    assert ax.get_title("left") == "seed1, frame\u00a06k, return\u00a0123"
     expected = []
     for name in COMPONENTS:
         for layer in LAYERS:
@@ -49,7 +49,10 @@ def test_every_run_is_drawn_at_its_own_last_frame() -> None:
     result = probed(runs=("seed1", "seed2"), frames=(1000, 2000))
     result["checkpoint"].values[:] = [["a", ""], ["", "b"]]
     titles = [ax.get_title("left") for ax in draw(result).axes[:2]]
-    assert titles == ["seed1, frame 1k, return 123", "seed2, frame 2k, return 123"]
+    assert titles == [
+        "seed1, frame\u00a01k, return\u00a0123",
+        "seed2, frame\u00a02k, return\u00a0123",
+    ]
 
 
 def test_a_panel_a_class_shows_the_medians_and_says_of_how_many_runs() -> None:

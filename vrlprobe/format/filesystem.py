@@ -64,7 +64,8 @@ def consistency_flags(path: Path) -> int:
         if not path.exists():
             raise FormatError(no_such_file(path))
         if path.is_dir():
-            suffix = ".h5" if any(path.glob("*.h5")) else ".json"  # only records may be left
+            records = any(path.glob("*.json")) and not any(path.glob("*.h5"))
+            suffix = ".json" if records else ".h5"
             raise FormatError(f"{path}: a folder, needed is a file; all in it: {path}/*{suffix}")
         if not path.is_file():
             raise FormatError(f"{path}: not a file, so not a run")
