@@ -24,7 +24,7 @@ def probed(run, frames=FRAMES, components=("height", "still"), layers=("cnn0", "
     """A run's part of a probe result: R² grows with the frame in cnn4 alone."""
     shape = (len(frames), len(layers), len(components))
     r2 = np.full(shape, 0.25)
-    r2[:, 1] = np.linspace(0.1, 0.9, len(frames))[:, None]
+    r2[:, 1] = np.linspace(0.1, 0.9012, len(frames))[:, None]
     r2[..., -1] = np.nan
     r2[:, 2, 0] = -0.3
     dims = ("frame", "layer", "component")

@@ -163,7 +163,7 @@ def _picture(images: np.ndarray) -> str:
 
 
 def _heat(result: xr.Dataset) -> dict[str, Any]:
-    """R² and sparsity by frame, component and layer, rounded for the page."""
+    """R² and sparsity by frame, component and layer; its best is told from more than two digits."""
     there = result.isel(frame=np.flatnonzero(result["checkpoint"].values != ""))
     r2 = there["test_r2"].transpose("frame", "component", "layer").values
     kind = probe_kind(result)
@@ -172,7 +172,7 @@ def _heat(result: xr.Dataset) -> dict[str, Any]:
         "frames": there["frame"].values.tolist(),
         "layers": there["layer"].values.tolist(),
         "components": there["component"].values.tolist(),
-        "r2": [[rounded(line, 3) for line in frame.round(2)] for frame in r2],
+        "r2": [[rounded(line, 4) for line in frame] for frame in r2],
         "atoms": sparsity.tolist() if kind == "omp" else None,
         "probe": PROBES[kind],
         "samples": result.attrs["samples"],
