@@ -19,9 +19,9 @@ RUNS = (LEARNED, COLLAPSED, CARTPOLE)
 
 @pytest.fixture(scope="module")
 def compared() -> xr.Dataset:
-    """Both walkers on the same samples, all layers, velocities and the paper's components."""
+    """Both walkers on the same samples, every layer and component; few atoms, to save time."""
     with open_run(LEARNED) as learned, open_run(COLLAPSED) as collapsed:
-        return probe([learned, collapsed], make_samples([learned]), keep_own=True)
+        return probe([learned, collapsed], make_samples([learned]), keep_own=True, max_atoms=40)
 
 
 @pytest.mark.parametrize("path", RUNS, ids=lambda path: path.stem)
