@@ -76,19 +76,30 @@ def best_cut(values: npt.ArrayLike, bad: npt.ArrayLike) -> Cut:
     Returns:
         A cut at NaN with accuracy 0.5 where nothing can be told: all values equal, or all ends.
     """
-    found, bad = np.asarray(values, np.float64), np.asarray(bad, bool)
-    levels = np.unique(found)
-    if len(levels) < 2 or bad.all() or not bad.any():
-        return Cut(float("nan"), True, 0.5)
+    (threshold,), (above,), (accuracy,) = _best_cuts(values, np.asarray(bad, bool)[None])
+    return Cut(float(threshold), bool(above), float(accuracy))
+
+
+def _best_cuts(values: npt.ArrayLike, bad: Bools) -> tuple[Floats, Bools, Floats]:
+    """`best_cut` of each way (n_ways, n_runs) that the runs may end: its fields, each (n_ways,)."""
+    found, ways = np.asarray(values, np.float64), np.arange(len(bad))
     order = np.argsort(found, kind="stable")
-    ends = np.searchsorted(found[order], levels[1:])
-    bad_below = np.cumsum(bad[order])[ends - 1] / bad.sum()
-    others_below = np.cumsum(~bad[order])[ends - 1] / (~bad).sum()
+    levels, begins = np.unique(found[order], return_index=True)
+    count = bad.sum(axis=1)
+    told = (count > 0) & (count < len(found)) & (len(levels) > 1)
+    if not told.any():
+        return np.full(len(bad), np.nan), ~told, np.full(len(bad), 0.5)
+    below = np.cumsum(bad[:, order], axis=1)[:, begins[1:] - 1]
+    bad_below = below / np.maximum(count, 1)[:, None]
+    others_below = (begins[1:] - below) / np.maximum(len(found) - count, 1)[:, None]
     above = (1 - bad_below + others_below) / 2
-    accuracies = np.maximum(above, 1 - above)
-    at = int(accuracies.argmax())
-    threshold = float(_between(levels[at], levels[at + 1]))
-    return Cut(threshold, bool(above[at] >= 0.5), float(accuracies[at]))
+    at = np.maximum(above, 1 - above).argmax(axis=1)
+    threshold, best = _between(levels[:-1], levels[1:])[at], above[ways, at]
+    return (
+        np.where(told, threshold, np.nan),
+        ~told | (best >= 0.5),
+        np.where(told, np.maximum(best, 1 - best), 0.5),
+    )
 
 
 def _between(low: npt.ArrayLike, high: npt.ArrayLike) -> Floats:
@@ -111,24 +122,11 @@ def left_out(values: npt.ArrayLike, bad: npt.ArrayLike) -> tuple[Bools, Floats]:
         Booleans (n_ways, n_runs), and the accuracy of each cut on the others, of the same shape.
     """
     found, bad = np.asarray(values, np.float64), np.asarray(bad, bool)
-    told, accuracy = np.zeros(bad.shape, bool), np.full(bad.shape, 0.5)
-    order, ways = np.argsort(found, kind="stable"), np.arange(len(bad))
+    told, accuracy = np.zeros(bad.shape, bool), np.zeros(bad.shape)
     for run, value in enumerate(found):
-        others = order[order != run]
-        levels, begins = np.unique(found[others], return_index=True)
-        count = bad[:, others].sum(axis=1)
-        both = (count > 0) & (count < len(others))
-        if len(levels) < 2 or not both.any():
-            continue
-        below = np.cumsum(bad[:, others], axis=1)[:, begins[1:] - 1]
-        bad_below = below / np.maximum(count, 1)[:, None]
-        others_below = (begins[1:] - below) / np.maximum(len(others) - count, 1)[:, None]
-        above = (1 - bad_below + others_below) / 2
-        at = np.maximum(above, 1 - above).argmax(axis=1)
-        chosen = above[ways, at]
-        over = value > _between(levels[:-1], levels[1:])[at]
-        told[:, run] = both & (over == (chosen >= 0.5))
-        accuracy[:, run] = np.where(both, np.maximum(chosen, 1 - chosen), 0.5)
+        others = np.arange(len(found)) != run
+        threshold, above, accuracy[:, run] = _best_cuts(found[others], bad[:, others])
+        told[:, run] = (value > threshold) == above
     return told, accuracy
 
 

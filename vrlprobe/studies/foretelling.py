@@ -107,12 +107,12 @@ def foretell(
         two runs the one that ends badly has the larger value; `accuracy`, the mean of the shares of
         either end told right, each run by a cut that the others give; `p`, the share of random ways
         to shuffle the ends over the runs that are told as well or better, of each metric and frame
-        by itself; `found`, `false`, the runs
-        that end badly and the others that are told to; `threshold`, the best cut on all runs, and
-        `bad_above`, whether those above it end badly; `saved`, the share of all runs' frames that
-        stopping those in `found` there would have saved; `n_runs` with a reading, `n_bad` of them
-        that end badly. The metric `any` is at each frame the one that is best on the other runs, so
-        that its figures are not those of the luckiest of many metrics. Dims (run,): `ends_badly`,
+        by itself; `found`, `false`, the runs that end badly and the others that are told to;
+        `threshold`, the best cut on all runs, and `bad_above`, whether those above it end badly;
+        `saved`, the share of all runs' frames that stopping those in `found` there would have
+        saved; `n_runs` with a reading, `n_bad` of them that end badly. The metric `any` is at each
+        frame the one that is best on the other runs, so that its figures are not those of the
+        luckiest of many metrics. Dims (run,): `ends_badly`,
         `verdict` on action collapse at the end, `final_return`, `last_frame`. The last readings
         themselves decide what is stuck, so that the end of a run tells it by definition.
 
