@@ -66,8 +66,8 @@ def run(
     """
     from trainers.inits import read_init
     from trainers.process import keep_freed_memory
-    from trainers.progress import progress_of
-    from trainers.run import begin, last_result
+    from trainers.progress import last_result, progress_of
+    from trainers.run import begin
     from trainers.scratch import deliver, place_to_begin
 
     init = read_init(init_path) if init_path else None
@@ -93,10 +93,10 @@ def run(
 @scratch_option
 def resume(path: Path, device: str | None, scratch: Path | None) -> None:
     """Continue a stopped or killed run from its last checkpoint, as if never interrupted."""
+    from trainers.paths import followed, record_path
     from trainers.process import keep_freed_memory
-    from trainers.progress import progress_of
-    from trainers.resume import followed
-    from trainers.run import config_of, last_result, record_path
+    from trainers.progress import last_result, progress_of
+    from trainers.run import config_of
     from trainers.run import resume as go_on
     from trainers.scratch import deliver, place_to_resume
     from vrlprobe.format.reader import open_run
@@ -160,7 +160,7 @@ def sweep(
     and settings, as with `vrltrain run --init`.
     """
     from trainers.inits import read_init
-    from trainers.jobs import jobs_from, jobs_of, parse_seeds, recorded
+    from trainers.jobs import at_once, jobs_from, jobs_of, parse_seeds, recorded
 
     if workers and scheduler:
         raise click.UsageError("--workers counts runs on this machine: not with --scheduler")
@@ -183,8 +183,6 @@ def sweep(
         click.echo(f"{path}: done before, see {record}")
     jobs = [replace(job, scratch=scratch) for job in jobs if job.path not in done]
     if not workers and not scheduler:
-        from trainers.device_replay import at_once
-
         workers = min((at_once(job.config) for job in jobs), default=1)
     if _sweep(jobs, workers or 1, scheduler):
         sys.exit(1)
@@ -237,12 +235,16 @@ def profile(
 
 def _sweep(jobs: list[Any], workers: int, scheduler: str | None) -> int:
     """Run the jobs with progress on stderr, the results on stdout; the number that failed."""
-    from trainers.cluster import sweep_on_cluster
     from trainers.progress import sweep_progress
     from trainers.sweep import sweep as start
     from trainers.sweep import watched
 
-    results = sweep_on_cluster(jobs, scheduler) if scheduler else start(jobs, workers)
+    if scheduler:
+        from trainers.cluster import sweep_on_cluster
+
+        results = sweep_on_cluster(jobs, scheduler)
+    else:
+        results = start(jobs, workers)
     failed, left = 0, list(jobs)
     try:
         with (
@@ -262,7 +264,7 @@ def _sweep(jobs: list[Any], workers: int, scheduler: str | None) -> int:
 
 
 def _ending(result: Any) -> str:
-    from trainers.run import last_result
+    from trainers.progress import last_result
 
     path = result.job.path
     if result.outcome == "failed":

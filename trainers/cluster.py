@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from trainers.jobs import Job
+from trainers.jobs import Job, Result
 from trainers.process import keep_freed_memory
-from trainers.sweep import Result, work
+from trainers.work import work
 from vrlprobe.errors import VrlprobeError
 
 CONNECT_SECONDS = 30

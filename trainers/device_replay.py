@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from joblib import cpu_count
 from torch import Tensor
 
 from trainers.profiles import TrainConfig
@@ -21,21 +20,20 @@ BESIDE = 2 * 2**30
 """Bytes that CUDA itself, its libraries and the recorded update may take beside them."""
 
 
-def at_once(config: TrainConfig) -> int:
-    """How many runs of these settings this machine can train side by side: one a processor core.
+def room_for(config: TrainConfig) -> int:
+    """How many runs of these settings their device has room for now, each with its replay's images.
 
-    On a GPU as many as it has room for now, each with its replay's images; on any other device one.
+    Any device but a GPU has room for one.
 
     Raises:
         DeviceError: torch cannot compute there.
     """
     check_device(config.device)
-    n_cores: int = cpu_count()
-    if (kind := torch.device(config.device).type) != "cuda":
-        return n_cores if kind == "cpu" else 1
+    if torch.device(config.device).type != "cuda":
+        return 1
     kept = config.most_transitions + config.eval_every_frames // config.action_repeat
     free: int = torch.cuda.mem_get_info(config.device)[0]
-    return max(1, min(n_cores, free // _needed(kept, (3, config.image_size, config.image_size))))
+    return max(1, free // _needed(kept, (3, config.image_size, config.image_size)))
 
 
 def _needed(images: int, shape: tuple[int, ...]) -> int:

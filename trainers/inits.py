@@ -3,16 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainers.limits import CHOICES
 from trainers.profiles import TrainConfig
-from vrlprobe.agents.drqv2 import DrQV2Agent
 from vrlprobe.errors import TransplantError
 from vrlprobe.format.reader import open_run
+
+if TYPE_CHECKING:
+    from vrlprobe.agents.drqv2 import DrQV2Agent
 
 FIXED = (
     *("task", "architecture", "image_size", "frame_stack", "action_repeat"),
@@ -39,7 +41,7 @@ class Init:
     blank: frozenset[str]
     provenance: Mapping[str, Any]
 
-    def networks(self, drawn: DrQV2Agent) -> dict[str, Any]:
+    def networks(self, drawn: "DrQV2Agent") -> dict[str, Any]:
         """What a training begins with, blank pieces taken from a freshly drawn agent."""
         own = drawn.named_tensors()
         return {n: own[n] if n in self.blank else array for n, array in self.parameters.items()}
@@ -75,6 +77,8 @@ def read_init(path: Path) -> Init:
 
 
 def _blank_names(pieces: Mapping[str, Any], names: Mapping[str, Any]) -> frozenset[str]:
+    from vrlprobe.agents.drqv2 import DrQV2Agent  # loads torch, for transplants alone
+
     tables = DrQV2Agent.pieces.values()
     begins = [
         begin

@@ -3,14 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from joblib import cpu_count
+
+from trainers.paths import record_path
 from trainers.profiles import TrainConfig
-from trainers.run import record_path
 from trainers.scratch import place_of
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.record import read_record
 
+Outcome = Literal["done before", "done", "failed"]
 SEEDS = 100_000
 """In a sweep, at most."""
 
@@ -37,6 +40,15 @@ class Job:
         return place_of(self.path, self.scratch)
 
 
+@dataclass(frozen=True)
+class Result:
+    """How a job ended, and what it said when it failed."""
+
+    job: Job
+    outcome: Outcome
+    message: str = ""
+
+
 def jobs_of(config: TrainConfig, seeds: Sequence[int], folder: Path) -> list[Job]:
     """One job a seed, `seed3.h5` each."""
     return [Job(replace(config, seed=seed), folder / f"seed{seed}.h5") for seed in seeds]
@@ -56,6 +68,22 @@ def jobs_from(configs: Mapping[Path, TrainConfig], seeds: Sequence[int], folder:
         for seed in seeds
         for path, config in configs.items()
     ]
+
+
+def at_once(config: TrainConfig) -> int:
+    """How many runs of these settings this machine can train side by side: one a processor core.
+
+    On another device no more than it has room for.
+
+    Raises:
+        DeviceError: torch cannot compute there.
+    """
+    n_cores: int = cpu_count()
+    if config.device == "cpu":
+        return n_cores
+    from trainers.device_replay import room_for  # loads torch
+
+    return min(n_cores, room_for(config))
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -89,6 +117,14 @@ def is_done(job: Job) -> bool:
         return False
     check_settings(job, path, read_record(path).config)
     return True
+
+
+def ended(job: Job) -> Result | None:
+    """The result of a job whose record says that nothing is left to train; None of any other."""
+    try:
+        return Result(job, "done before") if is_done(job) else None
+    except VrlprobeError as error:
+        return Result(job, "failed", str(error))
 
 
 def recorded(jobs: Iterable[Job], folder: Path) -> dict[Path, Path]:

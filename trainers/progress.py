@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from trainers.profiles import TrainConfig
+from vrlprobe.format.reader import open_run
 
 if TYPE_CHECKING:
     from trainers.sweep import Standing
@@ -193,3 +194,10 @@ class _SweepTable:
 
     def _sum(self) -> None:
         self.bars.update(self.whole, completed=sum(self.frames.values()), told=self._counts())
+
+
+def last_result(path: Path) -> str:
+    """A run's last checkpoint in words: its frame and mean return."""
+    with open_run(path) as run:
+        returned = float(run.read("log/episode_return", len(run.frames) - 1))
+        return f"{run.frames[-1]:,} frames, return {returned:.0f}"

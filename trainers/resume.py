@@ -23,16 +23,6 @@ from vrlprobe.format.schema import parameters_digest
 REPLAY = "replay.bin"
 
 
-def resume_folder(run: Path) -> Path:
-    """The folder of a run's resume state."""
-    return followed(run).with_suffix(".resume")
-
-
-def followed(run: Path) -> Path:
-    """The file of a run that is named by a link: beside it is what belongs to it."""
-    return run.resolve() if run.is_symlink() else run
-
-
 def _random_states(training: Training) -> dict[str, Any]:
     def plain(stream: np.random.RandomState) -> dict[str, Any]:
         state: Any = stream.get_state(legacy=False)

@@ -9,24 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from trainers.inits import Init, check_fit
+from trainers.paths import is_begun, record_path, resume_folder
 from trainers.profiles import TrainConfig
 from trainers.resume import (
     REPLAY,
-    followed,
     prune_states,
     remove_folder,
     restore_state,
-    resume_folder,
     save_state,
 )
 from trainers.train import LOG, Training
 from vrlprobe.agents.drqv2 import NORM_LAYERS
 from vrlprobe.cli.table import byte_size
 from vrlprobe.errors import FormatError, ResumeError, VrlprobeError
-from vrlprobe.format.filesystem import RunLock, is_half_made, remove_parts
+from vrlprobe.format.filesystem import RunLock, remove_parts
 from vrlprobe.format.reader import Run, open_run
 from vrlprobe.format.record import (
     is_record,
@@ -211,18 +208,6 @@ def _discard_unbegun(path: Path, folder: Path) -> None:
         remove_folder(folder)
 
 
-def is_begun(path: Path) -> bool:
-    """Whether there is a run to go on with: one stopped before its first checkpoint is none.
-
-    Raises:
-        FormatError: the file there is no run.
-    """
-    if not path.exists() or (path.is_file() and is_half_made(path)):
-        return False
-    with open_run(path) as run:
-        return bool(len(run.frames)) or run.state == "growing"
-
-
 def resume(path: Path, progress: Progress, device: str | None = None) -> bool:
     """Continue a run from its last checkpoint; False when it was complete already.
 
@@ -279,11 +264,6 @@ def _finish(path: Path, folder: Path) -> None:
             write_record(record, kept)  # a run's own record may have more in it: metrics, probes
 
 
-def record_path(path: Path) -> Path:
-    """The record that a finished run leaves: `seed3.json` for `seed3.h5`."""
-    return followed(path).with_suffix(".json")
-
-
 def _refuse_growing(path: Path) -> None:
     with open_run(path) as run:
         if run.state == "growing":
@@ -324,10 +304,3 @@ def checkpoint(training: Training, writer: RunWriter, folder: Path, *, last: boo
     training.last_return = float(row["episode_return"])
     training.checkpoints += 1
     prune_states(folder, training.frame)
-
-
-def last_result(path: Path) -> str:
-    """A run's last checkpoint in words: its frame and mean return."""
-    with open_run(path) as run:
-        returned = float(np.asarray(run.log["episode_return"])[-1])
-        return f"{run.frames[-1]:,} frames, return {returned:.0f}"

@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from trainers.run import is_begun, record_path
+from trainers.paths import is_begun, record_path
 from vrlprobe.errors import FormatError, ResumeError, VrlprobeError
 from vrlprobe.format.filesystem import no_such_file, remove_parts, replaced_whole
 from vrlprobe.format.reader import open_run

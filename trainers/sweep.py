@@ -2,92 +2,22 @@
 
 import sys
 import threading
-import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from trainers.children import Child, start_child
-from trainers.inits import read_init
-from trainers.jobs import Job, check_settings, is_done
+from trainers.jobs import Job, Result, ended
 from trainers.process import keep_freed_memory
-from trainers.run import Progress, begin, is_begun, resume
-from trainers.scratch import deliver
-from vrlprobe.cli.interrupts import interruptible, still_interrupts
+from vrlprobe.cli.interrupts import interruptible
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.reader import Run, open_run
 
-Outcome = Literal["done before", "done", "failed"]
 POLL_SECONDS = 5.0
-MESSAGE = 300
-"""Characters of an unexpected error's text that are shown."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a job ended, and what it said when it failed."""
-
-    job: Job
-    outcome: Outcome
-    message: str = ""
-
-
-def work(job: Job, progress: Progress) -> Result:
-    """Train one job to its end in this process, from wherever it stands.
-
-    Args:
-        job: what to train.
-        progress: called after every episode and evaluation; an error that it raises stops the
-            training.
-    """
-    try:
-        with still_interrupts():
-            if is_done(job):
-                return Result(job, "done before")
-            _train(job, progress)
-    except VrlprobeError as error:
-        return Result(job, "failed", str(error))
-    except Exception as error:  # a run that breaks is reported, the others go on
-        return Result(job, "failed", _broken(job, error))
-    trace_path(job.path).unlink(missing_ok=True)
-    return Result(job, "done")
-
-
-def _train(job: Job, progress: Progress) -> None:
-    """Begin the job's run, or go on with it, and bring it to its place."""
-    begun = next((path for path in (job.place, job.path) if is_begun(path)), None)
-    place = begun or job.place
-    if begun:
-        with open_run(place) as run:
-            check_settings(job, place, run.config)
-        resume(place, progress)
-    else:
-        init = read_init(job.init) if job.init else None
-        begin(job.config, place, progress, _nothing, init)
-    deliver(place, job.path)
-
-
-def trace_path(path: Path) -> Path:
-    """Where the traceback of a run goes that broke: `seed3.error.txt` for `seed3.h5`."""
-    return path.with_suffix(".error.txt")
-
-
-def _broken(job: Job, error: Exception) -> str:
-    """An unexpected error in a line; where it happened, which only its author can read, in a file.
-
-    Where that cannot be written, the line has to do.
-    """
-    first = str(error).partition("\n")[0][:MESSAGE]
-    line, place = f"{type(error).__name__}: {first}", trace_path(job.path)
-    try:
-        place.write_text("".join(traceback.format_exception(error)))
-    except OSError:
-        return line
-    return f"{line} (traceback: {place})"
 
 
 def sweep(jobs: Sequence[Job], workers: int) -> Generator[Result]:
@@ -100,9 +30,12 @@ def sweep(jobs: Sequence[Job], workers: int) -> Generator[Result]:
     try:
         while waiting or running:
             while waiting and len(running) < workers:
-                worker = _Worker.of(waiting.popleft())
-                running[worker.pipe] = worker
-            for pipe in connection.wait(list(running)):
+                if result := ended(job := waiting.popleft()):
+                    yield result
+                else:
+                    worker = _Worker.of(job)
+                    running[worker.pipe] = worker
+            for pipe in connection.wait(list(running)) if running else ():
                 yield running.pop(pipe).result()
     finally:
         for worker in running.values():
@@ -201,14 +134,12 @@ def serve(parent: connection.Connection) -> None:
     """`work` on the job that the sweep at the other end sends, on one thread; answer its result."""
     from threadpoolctl import threadpool_limits
 
+    from trainers.work import quiet, work  # torch, which the sweep itself does not need
+
     job: Job = parent.recv()
     try:
         keep_freed_memory()
         with interruptible(), threadpool_limits(limits=1):
-            parent.send(work(job, _nothing))
+            parent.send(work(job, quiet))
     except KeyboardInterrupt:  # the parent says so
         sys.exit(130)
-
-
-def _nothing(_: Any) -> None:
-    """No progress: the parent watches the run files."""

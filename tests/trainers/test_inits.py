@@ -14,8 +14,9 @@ from trainers.cli import main
 from trainers.inits import brought, read_init
 from trainers.jobs import Job, is_done, jobs_from
 from trainers.options import given_config
-from trainers.run import begin, record_path, resume
-from trainers.sweep import work
+from trainers.paths import record_path
+from trainers.run import begin, resume
+from trainers.work import work
 from vrlprobe.errors import TransplantError, VrlprobeError
 from vrlprobe.format.reader import open_run
 from vrlprobe.format.record import read_record, write_record

@@ -16,7 +16,7 @@ from trainers.run import begin, resume
 from vrlprobe.agents.drqv2 import DrQV2Agent
 from vrlprobe.format.reader import open_run
 
-EVERY = replace(TINY, perturb_steps=100, total_frames=3001)
+EVERY = replace(TINY, perturb_steps=40, total_frames=3001)
 
 
 def agent_of(seed: int) -> DrQV2Agent:

@@ -43,9 +43,9 @@ def test_readings_before_the_first_update_do_not_count(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a window of 20000 frames has 4 after"):
         replace(config, reset_rule=True, reset_window=20_000)
     full = replace(TINY, reset_rule=True, reset_window=2000, reset_consecutive=1, total_frames=6001)
-    with pytest.raises(ValueError, match="has 0 after the first update with a batch of 260"):
-        replace(full, norm_batch_size=260)  # of 8 frames each: 2,080
-    assert replace(full, norm_batch_size=260, reset_metric="action_spread")
+    with pytest.raises(ValueError, match="has 0 after the first update with a batch of 104"):
+        replace(full, norm_batch_size=104)  # of 20 frames each: 2,080
+    assert replace(full, norm_batch_size=104, reset_metric="action_spread")
 
 
 def test_readings_count_in_the_windows_of_later_attempts_too(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_the_table_has_a_line_for_every_phase(found: Breakdown) -> None:
 
 
 def test_json_has_every_figure(tmp_path: Path) -> None:
-    arguments = ["profile", *OPTIONS, "--exploration-steps", "125", "--folder", str(tmp_path)]
+    arguments = ["profile", *OPTIONS, "--exploration-steps", "50", "--folder", str(tmp_path)]
     result = CliRunner().invoke(
         main, [*arguments, "--updates", "3", "--perturb-steps", "2", "--json"]
     )

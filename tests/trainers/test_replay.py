@@ -11,8 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainers import device_replay
-from trainers.device_replay import BESIDE, ROOM, DeviceReplay, at_once, make_replay
+from trainers import device_replay, jobs
+from trainers.device_replay import BESIDE, ROOM, DeviceReplay, make_replay
 from trainers.profiles import paper
 from trainers.replay import Batch, Replay, crop
 from vrlprobe.errors import VrlprobeError
@@ -241,11 +241,11 @@ def test_a_gpu_has_as_many_runs_as_it_has_room_for(monkeypatch, free_gb: int, ru
     """At paper size 555,000 images of 21,168 bytes and 6 GiB for updates make 18.2 GB."""
     monkeypatch.setattr(device_replay, "check_device", lambda _: None)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free_gb * 10**9, 10**12))
-    monkeypatch.setattr(device_replay, "cpu_count", lambda: 16)
+    monkeypatch.setattr(jobs, "cpu_count", lambda: 16)
     config = paper("walker_walk")
-    assert at_once(config) == 16
-    assert at_once(replace(config, device="cuda:1")) == runs
-    assert at_once(replace(config, device="mps")) == 1
+    assert jobs.at_once(config) == 16
+    assert jobs.at_once(replace(config, device="cuda:1")) == runs
+    assert jobs.at_once(replace(config, device="mps")) == 1
 
 
 @pytest.mark.parametrize(

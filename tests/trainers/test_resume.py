@@ -22,7 +22,7 @@ from tests.trainers.tiny import OPTIONS, TINY, Stop, quiet, same_runs, stop_at
 from trainers import train
 from trainers.cli import main
 from trainers.device_replay import DeviceReplay
-from trainers.resume import resume_folder
+from trainers.paths import resume_folder
 from trainers.run import begin, create_writer, resume
 from trainers.train import Training
 from vrlprobe.errors import FormatError, IntegrityError, ResumeError

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from tests.trainers.tiny import OPTIONS, TINY, quiet, same_runs
 from trainers.cli import main
-from trainers.resume import resume_folder
-from trainers.run import begin, images_kept, record_path, resume
+from trainers.paths import record_path, resume_folder
+from trainers.run import begin, images_kept, resume
 from trainers.train import Training
 from vrlprobe.errors import FormatError, VrlprobeError
 from vrlprobe.format.reader import open_run
@@ -39,10 +39,10 @@ def test_a_run_holds_what_the_training_did(unbroken: Path) -> None:
         log = run.log
         returns = [np.mean(run.rollout(f).returns) for f in run.frames]
         np.testing.assert_allclose(log["episode_return"], returns, rtol=1e-6)
-        assert log["step"].values.tolist() == [0, 125, 250, 375, 500]
+        assert log["step"].values.tolist() == [0, 50, 100, 150, 200]
         assert np.isnan(log["grad_norm"].values[:2]).all()  # before the first update
         assert (log["grad_norm"].values[2:] > 0).all()
-        assert log["updates"].values.tolist() == [0, 0, 62, 125, 187]
+        assert log["updates"].values.tolist() == [0, 0, 25, 50, 75]
     assert not resume_folder(unbroken).exists()
 
 

@@ -12,8 +12,9 @@ from trainers import scratch as module
 from trainers.cli import main
 from trainers.jobs import Job
 from trainers.run import begin, create_writer
-from trainers.sweep import standings, work
+from trainers.sweep import standings
 from trainers.train import Training
+from trainers.work import work
 from vrlprobe.format.reader import open_run
 
 SHORT = [*OPTIONS, "--total-frames", "2001", "--seed", "3"]

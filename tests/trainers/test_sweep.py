@@ -1,6 +1,7 @@
 """Sweeps of tiny runs: skipped, continued, interrupted and killed, here and on a Dask cluster."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,15 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tests.trainers.tiny import OPTIONS, TINY, quiet, same_runs
+from trainers.cli import main
 from trainers.jobs import Job, is_done, jobs_of, recorded
-from trainers.run import begin, record_path
-from trainers.sweep import standings, sweep, work
+from trainers.paths import record_path
+from trainers.run import begin
+from trainers.sweep import standings, sweep
+from trainers.work import work
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.reader import open_run
 
 COMMAND = [sys.executable, "-m", "trainers.cli", "sweep", "-o", "runs", *OPTIONS]
+SHORT = ("--total-frames", "1001")
 LIMIT = 240
 
 
@@ -28,24 +34,50 @@ def call(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_done_runs_are_skipped_and_a_failed_one_stops_nothing(tmp_path: Path) -> None:
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs/seed2.h5").write_text("no run")
-    short = ("--total-frames", "2001")
-    first = call(tmp_path, "--seeds", "1-3", "-j", "2", *short)
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory) -> Path:
+    """A folder in which `runs` is what a sweep of seed 1 left, two checkpoints long."""
+    folder = tmp_path_factory.mktemp("swept")
+    swept = call(folder, "--seeds", "1", *SHORT)
+    assert swept.returncode == 0
+    assert swept.stdout.startswith("runs/seed1.h5: 1,000 frames, return")
+    return folder
+
+
+@pytest.fixture
+def folder(swept: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return shutil.copytree(swept, tmp_path / "sweep")
+
+
+def test_done_runs_are_skipped_and_a_failed_one_stops_nothing(folder: Path) -> None:
+    (folder / "runs/seed2.h5").write_text("no run")
+    first = call(folder, "--seeds", "1-3", "-j", "2", *SHORT)
     assert first.returncode == 1
-    lines = sorted(first.stdout.splitlines())
-    assert lines[0].startswith("runs/seed1.h5: 2,000 frames, return")
-    assert lines[1] == "runs/seed2.h5: failed: not an HDF5 file, so not a run"
-    assert lines[2].startswith("runs/seed3.h5: 2,000 frames, return")
+    done, failed, trained = sorted(first.stdout.splitlines())
+    assert done.startswith("runs/seed1.h5: 1,000 frames, return")
+    assert done.endswith(" (was complete already)")
+    assert failed == "runs/seed2.h5: failed: not an HDF5 file, so not a run"
+    assert trained.startswith("runs/seed3.h5: 1,000 frames, return")
     assert "Traceback" not in first.stderr
-    (tmp_path / "runs/seed2.h5").unlink()
-    second = call(tmp_path, "--seeds", "1-3", "-j", "2", *short)
+    (folder / "runs/seed2.h5").unlink()
+    second = call(folder, "--seeds", "1-3", "-j", "2", *SHORT)
     assert second.returncode == 0
     assert second.stdout.count("was complete already") == 2
-    (tmp_path / "runs/seed1.h5").unlink()  # its record stands for it
-    third = call(tmp_path, "--seeds", "1", *short)
-    assert third.stdout == "runs/seed1.h5: only its record is left (was complete already)\n"
+
+
+def test_a_sweep_of_done_runs_starts_no_process(folder: Path, monkeypatch) -> None:
+    def refuse(_: object) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr("trainers.sweep.start_child", refuse)
+    monkeypatch.chdir(folder)
+    Path("runs/seed1.h5").unlink()  # its record stands for it
+    asked = CliRunner().invoke(main, [*COMMAND[3:], "--seeds", "1", *SHORT])
+    assert asked.stdout == "runs/seed1.h5: only its record is left (was complete already)\n"
+    other = CliRunner().invoke(main, [*COMMAND[3:], "--seeds", "1", "--total-frames", "2001"])
+    assert other.exit_code == 1
+    assert "is of other settings (total_frames 1001, wanted 2001)" in other.stdout
 
 
 def test_a_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
@@ -74,48 +106,44 @@ def test_an_unexpected_error_leaves_its_traceback_until_the_run_is_done(tmp_path
     assert not trace.exists()
 
 
-def test_a_damaged_file_beside_its_record_stops_nothing(tmp_path: Path) -> None:
-    short = ("--total-frames", "1001")
-    assert call(tmp_path, "--seeds", "1", *short).returncode == 0
-    (tmp_path / "runs/seed1.h5").write_text("no run")
-    again = call(tmp_path, "--seeds", "1,2", "-j", "1", *short)
+def test_a_damaged_file_beside_its_record_stops_nothing(folder: Path) -> None:
+    (folder / "runs/seed1.h5").write_text("no run")
+    again = call(folder, "--seeds", "1,2", "-j", "1", *SHORT)
     first, second = again.stdout.splitlines()
     assert first.startswith("runs/seed1.h5: its record is left, but the file is damaged: ")
     assert second.startswith("runs/seed2.h5: 1,000 frames, return")
 
 
-def test_what_a_record_elsewhere_shows_as_done_is_skipped(tmp_path: Path) -> None:
-    short = ("--total-frames", "1001")
-    assert call(tmp_path, "--seeds", "1", *short).returncode == 0
-    kept = tmp_path / "kept"
+def test_what_a_record_elsewhere_shows_as_done_is_skipped(folder: Path) -> None:
+    kept = folder / "kept"
     kept.mkdir()
-    (tmp_path / "runs/seed1.json").rename(kept / "another-name.json")
-    (tmp_path / "runs/seed1.h5").unlink()
-    again = call(tmp_path, "--seeds", "1,2", "--records", "kept", *short)
+    (folder / "runs/seed1.json").rename(kept / "another-name.json")
+    (folder / "runs/seed1.h5").unlink()
+    again = call(folder, "--seeds", "1,2", "--records", "kept", *SHORT)
     assert again.returncode == 0
     first, second = again.stdout.splitlines()
     assert first == "runs/seed1.h5: done before, see kept/another-name.json"
     assert second.startswith("runs/seed2.h5: 1,000 frames, return")
-    wider = jobs_of(replace(TINY, total_frames=1001, hidden_dim=17), [1], tmp_path)
+    wider = jobs_of(replace(TINY, total_frames=1001, hidden_dim=17), [1], folder)
     assert not recorded(wider, kept)
     (kept / "no-record.json").write_text("{}")
-    broken = call(tmp_path, "--seeds", "1,2", "--records", "kept", *short)
+    broken = call(folder, "--seeds", "1,2", "--records", "kept", *SHORT)
     assert broken.returncode == 1
     assert "no-record.json is not the record of a run" in broken.stderr
 
 
-def _started(tmp_path: Path, frames: int, *options: str) -> "subprocess.Popen[str]":
-    """A sweep of two seeds, one of which has committed so many frames."""
+def _started(tmp_path: Path) -> "tuple[subprocess.Popen[str], int]":
+    """A sweep of two seeds, and that of which a checkpoint was committed after the first."""
     running = subprocess.Popen(
-        [*COMMAND, "--seeds", "1,2", "-j", "2", "--total-frames", "8001", *options],
+        [*COMMAND, "--seeds", "1,2", "-j", "2", "--total-frames", "4001"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
     limit = time.monotonic() + LIMIT
     while time.monotonic() < limit:
-        found = [_frame(tmp_path / f"runs/seed{seed}.h5") for seed in (1, 2)]
-        if max(found) >= frames:
-            return running
+        for seed in (1, 2):
+            if _frame(tmp_path / f"runs/seed{seed}.h5") >= 1000:
+                return running, seed
         time.sleep(0.2)
     os.killpg(running.pid, signal.SIGKILL)
     raise AssertionError("the sweep did not start")
@@ -139,8 +167,10 @@ def _group(pid: int) -> list[int]:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_sweep_that_was_stopped_goes_on_as_unbroken(how: signal.Signals, tmp_path: Path) -> None:
-    running = _started(tmp_path, 1000)
+def test_a_sweep_that_was_stopped_goes_on_with_the_same_command(
+    how: signal.Signals, tmp_path: Path
+) -> None:
+    running, seed = _started(tmp_path)
     if how == signal.SIGINT:
         os.killpg(running.pid, how)  # as a terminal's Ctrl-C does
     else:
@@ -154,12 +184,13 @@ def test_a_sweep_that_was_stopped_goes_on_as_unbroken(how: signal.Signals, tmp_p
     while _group(running.pid) and time.monotonic() < limit:
         time.sleep(0.2)
     assert not _group(running.pid)
-    again = call(tmp_path, "--seeds", "1,2", "-j", "2", "--total-frames", "8001")
+    again = call(tmp_path, "--seeds", str(seed), "--total-frames", "4001")
     assert again.returncode == 0, again.stdout + again.stderr
-    with open_run(tmp_path / "runs/seed1.h5") as run:
+    path = tmp_path / f"runs/seed{seed}.h5"
+    with open_run(path) as run:
         assert run.state == "sealed"
-        assert run.frames[-1] == 8000
-    assert record_path(tmp_path / "runs/seed2.h5").exists()
+        assert run.frames.tolist() == [0, 1000, 2000, 3000, 4000]
+    assert record_path(path).exists()
 
 
 def test_a_sweep_that_is_stopped_while_its_children_begin_says_one_line(tmp_path: Path) -> None:
@@ -183,7 +214,7 @@ def test_another_programs_run_has_a_standing(make_run, tmp_path: Path) -> None:
 
 
 def test_a_child_that_is_killed_fails_its_own_job_only(tmp_path: Path) -> None:
-    running = _started(tmp_path, 1000, "--total-frames", "4001")
+    running, _ = _started(tmp_path)
     try:
         first, _ = _children(running.pid)
         os.kill(first, signal.SIGKILL)
