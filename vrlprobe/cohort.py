@@ -39,19 +39,29 @@ def classify(returned: float, good: float, bad: float) -> Class:
     return "good" if returned >= good else "bad" if returned <= bad else "middle"
 
 
-def interquartile_mean(values: npt.ArrayLike) -> float:
+def interquartile_mean(values: npt.ArrayLike) -> Any:
     """Mean of the middle half: a quarter of the runs, rounded down, is cut at either end.
 
-    Agarwal et al., 2021; NaN without values.
+    Agarwal et al., 2021.
+
+    Args:
+        values: (..., n_runs).
+
+    Returns:
+        (...), float64; NaN without runs.
     """
     found = np.asarray(values, np.float64)
-    return float(stats.trim_mean(found, 0.25)) if found.size else float("nan")
+    return stats.trim_mean(found, 0.25, axis=-1) if found.size else _none(found)
 
 
-def mean(values: npt.ArrayLike) -> float:
-    """Mean; NaN without values."""
+def mean(values: npt.ArrayLike) -> Any:
+    """Mean over runs, (..., n_runs) to (...), float64; NaN without runs."""
     found = np.asarray(values, np.float64)
-    return float(found.mean()) if found.size else float("nan")
+    return found.mean(axis=-1) if found.size else _none(found)
+
+
+def _none(values: Floats) -> Any:
+    return np.full(values.shape[:-1], np.nan)[()]
 
 
 def expanded_tail(count: int, level: float = 0.95) -> float:
@@ -98,7 +108,7 @@ def draws_interval(
 
 def bootstrap_interval(
     values: npt.ArrayLike,
-    statistic: Callable[[Floats], float],
+    statistic: Callable[[Floats], Floats],
     *,
     strata: Sequence[Any] | None = None,
     level: float = 0.95,
@@ -109,7 +119,7 @@ def bootstrap_interval(
 
     Args:
         values: (n_runs,).
-        statistic: of such an array.
+        statistic: of such arrays, (resamples, n_runs) to (resamples,).
         strata: (n_runs,), for instance each run's task: runs are drawn within their own stratum,
             so that every resample has as many of each (Agarwal et al., 2021); one if None.
         level: of the interval.
@@ -130,8 +140,7 @@ def bootstrap_interval(
     for stratum in np.unique(labels):
         members = np.flatnonzero(labels == stratum)
         draws[:, members] = rng.choice(members, (resamples, len(members)))
-    resampled = [statistic(found[draw]) for draw in draws]
-    low, high = draws_interval(resampled, smallest, level)
+    low, high = draws_interval(statistic(found[draws]), smallest, level)
     return float(low), float(high)
 
 
