@@ -5,6 +5,7 @@ frames again, each rendered on the processor.
 """
 
 from collections import deque
+from collections.abc import Callable
 from multiprocessing import connection
 
 import torch
@@ -47,7 +48,14 @@ class Players:
         self.config, self.count = config, count
         self._players: dict[connection.Connection, Child] = {}
 
-    def play(self, env: PixelEnv, agent: DrQV2Agent, episodes: int, images: int) -> list[Episode]:
+    def play(
+        self,
+        env: PixelEnv,
+        agent: DrQV2Agent,
+        episodes: int,
+        images: int,
+        played: Callable[[], None] = lambda: None,
+    ) -> list[Episode]:
         """Play evaluation episodes with an agent's mean action, as `record_episode` does.
 
         Args:
@@ -55,6 +63,7 @@ class Players:
             agent: on any device.
             episodes: how many.
             images: the first so many keep their images.
+            played: called after each episode.
 
         Raises:
             VrlprobeError: as `record_episode`; or a process was killed.
@@ -69,7 +78,7 @@ class Players:
             }
             for player in self._players:
                 self._tell(player, tensors)
-            return self._shared_out(env, episodes, images)
+            return self._shared_out(env, episodes, images, played)
         except BaseException:
             self.close()
             raise
@@ -80,23 +89,28 @@ class Players:
             self._players[player] = process
             self._tell(player, self.config)
 
-    def _shared_out(self, env: PixelEnv, episodes: int, images: int) -> list[Episode]:
+    def _shared_out(
+        self, env: PixelEnv, episodes: int, images: int, told: Callable[[], None]
+    ) -> list[Episode]:
         """Give each process an episode whenever it is free; the episodes in their order."""
         free, busy = deque(self._players), dict[connection.Connection, int]()
         played: dict[int, Episode] = {}
         for index in range(episodes):
             if not free:
-                free.extend(self._collect(busy, played))
+                free.extend(self._collect(busy, played, told))
             player = free.popleft()
             self._tell(player, (env.random_state.get_state(), index < images))
             busy[player] = index
             env.reset()  # draws the same start, and stands before the next
         while busy:
-            self._collect(busy, played)
+            self._collect(busy, played, told)
         return [played[index] for index in range(episodes)]
 
     def _collect(
-        self, busy: dict[connection.Connection, int], played: dict[int, Episode]
+        self,
+        busy: dict[connection.Connection, int],
+        played: dict[int, Episode],
+        told: Callable[[], None],
     ) -> list[connection.Connection]:
         """Take the episodes that have been played, at least one; whoever played them is free."""
         ready = connection.wait(list(busy))
@@ -109,6 +123,7 @@ class Players:
             if isinstance(answer, Exception):
                 raise answer
             played[busy.pop(player)] = answer
+            told()
         return free
 
     def _tell(self, player: connection.Connection, message: object) -> None:

@@ -46,13 +46,13 @@ def _live_line(console: Any, total: int) -> Iterator[Callable[[Any], None]]:
     columns = (
         TextColumn("{task.completed:,.0f}/{task.total:,.0f} frames"),
         BarColumn(),
-        TextColumn("return {task.fields[returned]:.0f}{task.fields[attempt]}"),
+        TextColumn("return {task.fields[returned]:.0f}{task.fields[told]}"),
         TextColumn("{task.fields[rate]:.0f} frames/s  left"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, speed_estimate_period=600) as bar:
         nan = float("nan")
-        line = bar.add_task("", total=total, returned=nan, rate=nan, attempt="")
+        line = bar.add_task("", total=total, returned=nan, rate=nan, told="")
 
         def show(training: Any) -> None:
             speed = bar.tasks[0].speed or float("nan")
@@ -62,7 +62,7 @@ def _live_line(console: Any, total: int) -> Iterator[Callable[[Any], None]]:
                 completed=training.frame,
                 returned=returned,
                 rate=speed,
-                attempt=_attempt(training.attempt.number),
+                told=_attempt(training.attempt.number) + _evaluated(training),
             )
 
         yield show
@@ -71,6 +71,14 @@ def _live_line(console: Any, total: int) -> Iterator[Callable[[Any], None]]:
 def _attempt(number: int) -> str:
     """Which attempt it is, once the rule has reset one."""
     return f", attempt {number}" if number > 1 else ""
+
+
+def _evaluated(training: Any) -> str:
+    """How far an evaluation is: with many episodes it takes minutes."""
+    config, frame = training.config, training.frame
+    last = frame >= config.evaluation_frames[-1]
+    episodes = config.final_episodes if last else config.eval_episodes
+    return f", evaluated {training.evaluated}/{episodes}" if training.evaluated else ""
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from trainers.resume import (
     restore_state,
     save_state,
 )
-from trainers.train import LOG, Training
+from trainers.train import LOG, Progress, Training
 from vrlprobe.agents.drqv2 import NORM_LAYERS
 from vrlprobe.cli.table import byte_size
 from vrlprobe.errors import FormatError, ResumeError, VrlprobeError
@@ -37,8 +37,6 @@ from vrlprobe.format.writer import RunWriter
 
 IMAGE_COMPRESSION = 3.5
 """Raw bytes of a rollout's images over those in the file, as measured on walker_walk."""
-
-Progress = Callable[[Training], None]
 
 
 def images_kept(policy: str, episodes: int, last: bool) -> int:
@@ -288,15 +286,22 @@ def _train(training: Training, writer: RunWriter, folder: Path, progress: Progre
         if training.config.reset_rule and training.attempt.fails(training.rule):
             training.restart()
         training.play_until(frame, progress)
-        checkpoint(training, writer, folder, last=training.frame >= due[-1])
+        checkpoint(training, writer, folder, progress, last=training.frame >= due[-1])
         progress(training)
 
 
-def checkpoint(training: Training, writer: RunWriter, folder: Path, *, last: bool) -> None:
+def checkpoint(
+    training: Training,
+    writer: RunWriter,
+    folder: Path,
+    progress: Progress | None = None,
+    *,
+    last: bool,
+) -> None:
     """Evaluate and write what a checkpoint consists of."""
     config = training.config
     count = config.final_episodes if last else config.eval_episodes
-    episodes = training.evaluate(count, images_kept(config.images, count, last))
+    episodes = training.evaluate(count, images_kept(config.images, count, last), progress)
     batch = training.norm_batch()
     row = training.log_row(episodes, batch)
     save_state(training, folder)

@@ -120,6 +120,8 @@ class Training:
         self.train_returns: list[float] = []
         self.last_return = float("nan")
         self.checkpoints = 0
+        self.evaluated = 0
+        """Episodes of the evaluation at hand; 0 between evaluations."""
         self._clock = time.perf_counter()
         self.rate = float("nan")
 
@@ -162,7 +164,7 @@ class Training:
         """Whether this attempt began with an empty replay, to be filled before the first update."""
         return self.attempt.number == 1 or self.config.reset_replay == "clear"
 
-    def play_until(self, frame: int, progress: Callable[["Training"], None]) -> None:
+    def play_until(self, frame: int, progress: "Progress") -> None:
         """Train through whole episodes until `frame` is reached; `progress` after each."""
         begun, at = time.perf_counter(), self.frame
         while self.frame < frame:
@@ -249,14 +251,31 @@ class Training:
         blank = self._blank_agent(int(streams.generate_state(1)[0]))
         perturb(self.learner, blank, self.perturb_factor)
 
-    def evaluate(self, episodes: int, images: int) -> list[Episode]:
-        """Play evaluation episodes with the mean action; the first `images` keep their images."""
-        if self.players:
-            return self.players.play(self.eval_env, self.agent, episodes, images)
-        return [
-            record_episode(self.eval_env, self.agent.act, keep_images=index < images)
-            for index in range(episodes)
-        ]
+    def evaluate(
+        self, episodes: int, images: int, progress: "Progress | None" = None
+    ) -> list[Episode]:
+        """Play evaluation episodes with the mean action; `progress` after each.
+
+        The first `images` keep their images.
+        """
+
+        def played() -> None:
+            self.evaluated += 1
+            if progress:
+                progress(self)
+
+        try:
+            if self.players:
+                return self.players.play(self.eval_env, self.agent, episodes, images, played)
+            found = []
+            for index in range(episodes):
+                found.append(
+                    record_episode(self.eval_env, self.agent.act, keep_images=index < images)
+                )
+                played()
+            return found
+        finally:
+            self.evaluated = 0
 
     def norm_batch(self) -> NormBatch | None:
         """Replay observations and clipped noise for the gradient norm; None without a replay."""
@@ -314,3 +333,7 @@ class Training:
         self.eval_env.close()
         self.learner.close()
         self.replay.close()
+
+
+Progress = Callable[[Training], None]
+"""Told where a training stands after every episode and evaluation; an error it raises stops it."""

@@ -6,8 +6,9 @@ from typing import Any
 from trainers.inits import read_init
 from trainers.jobs import Job, Result, check_settings, ended
 from trainers.paths import is_begun, trace_path
-from trainers.run import Progress, begin, resume
+from trainers.run import begin, resume
 from trainers.scratch import deliver
+from trainers.train import Progress
 from vrlprobe.cli.interrupts import still_interrupts
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.reader import open_run

@@ -126,8 +126,8 @@ def test_a_growing_run_is_followed_to_its_end(tmp_path) -> None:
     """A training in another process, judged from its first checkpoint until it is sealed."""
     options = (
         "--task cartpole_balance --image-size 24 --channels 4 --hidden-dim 16 --batch-size 16 "
-        "--action-repeat 8 --eval-every-frames 1000 --total-frames 6001 --norm-batch-size 32 "
-        "--noise-steps 400 --eval-episodes 1 --final-episodes 1 --render fast"
+        "--action-repeat 20 --eval-every-frames 1000 --total-frames 4001 --norm-batch-size 32 "
+        "--noise-steps 160 --eval-episodes 1 --final-episodes 1 --render fast"
     )
     path = tmp_path / "run.h5"
     train = [sys.executable, "-m", "trainers.cli", "run", *options.split(), "-o", str(path)]

@@ -46,6 +46,19 @@ def test_a_run_holds_what_the_training_did(unbroken: Path) -> None:
     assert not resume_folder(unbroken).exists()
 
 
+@pytest.mark.parametrize("processes", [0, 2])
+def test_progress_is_told_of_every_episode(processes: int, tmp_path: Path) -> None:
+    """Frame and episodes evaluated: one at frame 0, two at the end, none when it is written."""
+    seen = []
+    begin(
+        replace(TINY, total_frames=1001, eval_processes=processes),
+        tmp_path / "run.h5",
+        lambda training: seen.append((training.frame, training.evaluated)),
+        quiet,
+    )
+    assert seen == [(0, 1), (0, 0), (1000, 0), (1000, 1), (1000, 2), (1000, 0)]
+
+
 def test_the_logged_gradient_norm_is_that_of_the_stored_batch(unbroken: Path) -> None:
     with open_run(unbroken) as run:
         for frame in run.frames[2:]:
