@@ -15,7 +15,7 @@ from vrlprobe.errors import SampleError, UnknownFrameError, UnknownLayerError
 from vrlprobe.format.reader import open_run
 from vrlprobe.results import load_result, save_result
 from vrlprobe.sampling import make_samples
-from vrlprobe.studies import activations, import_checkpoints, jobs, probe, transplant
+from vrlprobe.studies import import_checkpoints, jobs, probe, transplant
 
 ATOMS = 6
 
@@ -243,19 +243,6 @@ def test_a_diverged_network_is_one_line(other, samples, monkeypatch):
     monkeypatch.setattr(other, "agent", lambda _: agent)
     with pytest.raises(SampleError, match=r"layer mlp0 of other\.h5 at frame 3000 has NaN"):
         probe(other, samples, layers=["mlp0"])
-
-
-def test_activations_and_states_side_by_side(other, samples, tmp_path):
-    result = activations(other, samples, frame=1000, layers=["mlp1", "cnn4"])
-    assert set(result.data_vars) == {"cnn4", "mlp1", "state"}
-    everything = samples.observations(np.arange(len(samples)))
-    expected = extract_activations(other.agent(1000), everything, ["mlp1"])["mlp1"]
-    np.testing.assert_array_equal(result["mlp1"].values, expected)
-    np.testing.assert_array_equal(result["state"].values, samples.states)
-    assert (result["split"] == "test").sum() == len(samples.rows("test"))
-    assert result.attrs["checkpoint"] == other.digest(1000)
-    save_result(result, tmp_path / "a.nc")
-    assert load_result(tmp_path / "a.nc").identical(result)
 
 
 class TestControls:

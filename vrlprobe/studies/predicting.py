@@ -19,6 +19,8 @@ from vrlprobe.studies.gathering import run_class
 Floats = npt.NDArray[np.float64]
 MEASURES = ("success", "return")
 RESAMPLES = 2000
+BLOCK = 200
+"""Draws that are held ranked at a time."""
 MEAN = "mean"
 """The component that stands for the mean over all of them."""
 FEWEST_INITS = 3
@@ -127,22 +129,29 @@ def _correlate(result: xr.Dataset, each: Sequence[Floats], seed: int) -> None:
     count = len(errors)
     flat = errors.reshape(count, -1)
     rng = np.random.default_rng(seed)
-    draws = np.full((RESAMPLES, flat.shape[1], len(MEASURES)), np.nan)
-    chance = np.full_like(draws, np.nan)
+    inits = np.empty((RESAMPLES, count), np.int64)
+    order = np.empty_like(inits)
+    drawn = np.empty((RESAMPLES, count, len(MEASURES)))
     for at in range(RESAMPLES):
-        inits = rng.integers(count, size=count)
-        drawn = [each[i][rng.integers(len(each[i]), size=len(each[i]))].mean(0) for i in inits]
-        draws[at] = rank_correlations(flat[inits], np.stack(drawn))
-        chance[at] = rank_correlations(flat, outcomes[rng.permutation(count)])
+        inits[at] = rng.integers(count, size=count)
+        for place, init in enumerate(inits[at]):
+            ends = each[init]
+            drawn[at, place] = ends[rng.integers(len(ends), size=len(ends))].mean(0)
+        order[at] = rng.permutation(count)
+    draws, chance = np.empty((2, RESAMPLES, flat.shape[1], len(MEASURES)))
+    for first in range(0, RESAMPLES, BLOCK):
+        block = slice(first, first + BLOCK)
+        draws[block] = rank_correlations(flat[inits[block]], drawn[block])
+        chance[block] = rank_correlations(flat, outcomes[order[block]])
     estimate = rank_correlations(flat, outcomes)
     shape = (*errors.shape[1:], len(MEASURES))
     with np.errstate(invalid="ignore"):
         extreme = np.abs(chance) >= np.abs(estimate) - 1e-12
     p = (1 + extreme.sum(axis=0)) / (1 + RESAMPLES)
     known = np.isfinite(estimate)
-    ends = np.full((2, *estimate.shape), np.nan)
-    ends[:, known] = draws_interval(draws[:, known], count)
-    bounds = np.stack([estimate, *ends], axis=-1)
+    interval = np.full((2, *estimate.shape), np.nan)
+    interval[:, known] = draws_interval(draws[:, known], count)
+    bounds = np.stack([estimate, *interval], axis=-1)
     result["correlation"][:] = bounds.reshape(*shape, len(BOUNDS))
     result["p"][:] = np.where(known, p, np.nan).reshape(shape)
 
@@ -151,20 +160,20 @@ def rank_correlations(left: Floats, right: Floats) -> Floats:
     """Spearman's correlation of every column of one with every column of the other.
 
     Args:
-        left, right: (n, k) and (n, m).
+        left, right: (..., n, k) and (..., n, m).
 
     Returns:
-        (k, m), NaN for constant columns; ties have their mean rank.
+        (..., k, m), NaN for constant columns; ties have their mean rank.
     """
-    a: Floats = _standard(stats.rankdata(left, axis=0))
-    b: Floats = _standard(stats.rankdata(right, axis=0))
-    products: Floats = a.T @ b
+    a: Floats = _standard(stats.rankdata(left, axis=-2))
+    b: Floats = _standard(stats.rankdata(right, axis=-2))
+    products: Floats = np.swapaxes(a, -1, -2) @ b
     return products
 
 
 def _standard(ranks: Floats) -> Floats:
     """Columns centred and of unit norm; NaN for constant ones."""
-    centred = ranks - ranks.mean(axis=0)
-    norms = np.linalg.norm(centred, axis=0)
+    centred = ranks - ranks.mean(axis=-2, keepdims=True)
+    norms = np.linalg.norm(centred, axis=-2, keepdims=True)
     unit: Floats = np.divide(centred, norms, out=np.full_like(centred, np.nan), where=norms > 0)
     return unit
