@@ -79,7 +79,7 @@ def at_once(config: TrainConfig) -> int:
         DeviceError: torch cannot compute there.
     """
     n_cores: int = cpu_count()
-    if config.device == "cpu":
+    if config.device.partition(":")[0] == "cpu":
         return n_cores
     from trainers.device_replay import room_for  # loads torch
 

@@ -90,27 +90,27 @@ class Players:
             self._tell(player, self.config)
 
     def _shared_out(
-        self, env: PixelEnv, episodes: int, images: int, told: Callable[[], None]
+        self, env: PixelEnv, episodes: int, images: int, played: Callable[[], None]
     ) -> list[Episode]:
         """Give each process an episode whenever it is free; the episodes in their order."""
         free, busy = deque(self._players), dict[connection.Connection, int]()
-        played: dict[int, Episode] = {}
+        found: dict[int, Episode] = {}
         for index in range(episodes):
             if not free:
-                free.extend(self._collect(busy, played, told))
+                free.extend(self._collect(busy, found, played))
             player = free.popleft()
             self._tell(player, (env.random_state.get_state(), index < images))
             busy[player] = index
             env.reset()  # draws the same start, and stands before the next
         while busy:
-            self._collect(busy, played, told)
-        return [played[index] for index in range(episodes)]
+            self._collect(busy, found, played)
+        return [found[index] for index in range(episodes)]
 
     def _collect(
         self,
         busy: dict[connection.Connection, int],
-        played: dict[int, Episode],
-        told: Callable[[], None],
+        found: dict[int, Episode],
+        played: Callable[[], None],
     ) -> list[connection.Connection]:
         """Take the episodes that have been played, at least one; whoever played them is free."""
         ready = connection.wait(list(busy))
@@ -122,8 +122,8 @@ class Players:
                 raise self._ended(player) from None
             if isinstance(answer, Exception):
                 raise answer
-            played[busy.pop(player)] = answer
-            told()
+            found[busy.pop(player)] = answer
+            played()
         return free
 
     def _tell(self, player: connection.Connection, message: object) -> None:

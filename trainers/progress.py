@@ -75,10 +75,8 @@ def _attempt(number: int) -> str:
 
 def _evaluated(training: Any) -> str:
     """How far an evaluation is: with many episodes it takes minutes."""
-    config, frame = training.config, training.frame
-    last = frame >= config.evaluation_frames[-1]
-    episodes = config.final_episodes if last else config.eval_episodes
-    return f", evaluated {training.evaluated}/{episodes}" if training.evaluated else ""
+    played, episodes = training.evaluated, training.evaluating
+    return f", evaluated {played}/{episodes}" if episodes else ""
 
 
 @contextmanager

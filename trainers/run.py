@@ -19,7 +19,7 @@ from trainers.resume import (
     restore_state,
     save_state,
 )
-from trainers.train import LOG, Progress, Training
+from trainers.train import LOG, Progress, Training, quiet
 from vrlprobe.agents.drqv2 import NORM_LAYERS
 from vrlprobe.cli.table import byte_size
 from vrlprobe.errors import FormatError, ResumeError, VrlprobeError
@@ -294,7 +294,7 @@ def checkpoint(
     training: Training,
     writer: RunWriter,
     folder: Path,
-    progress: Progress | None = None,
+    progress: Progress = quiet,
     *,
     last: bool,
 ) -> None:

@@ -134,7 +134,8 @@ def serve(parent: connection.Connection) -> None:
     """`work` on the job that the sweep at the other end sends, on one thread; answer its result."""
     from threadpoolctl import threadpool_limits
 
-    from trainers.work import quiet, work  # torch, which the sweep itself does not need
+    from trainers.train import quiet  # torch, which the sweep itself does not need
+    from trainers.work import work
 
     job: Job = parent.recv()
     try:

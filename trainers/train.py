@@ -77,6 +77,14 @@ def compute_the_same_every_time(device: str) -> None:
     torch.backends.cuda.matmul.allow_tf32 = False
 
 
+Progress = Callable[["Training"], None]
+"""Told where a training stands after every episode and evaluation; an error it raises stops it."""
+
+
+def quiet(_: Any) -> None:
+    """No progress."""
+
+
 class Training:
     """One training in progress: environments, networks, replay and every random stream.
 
@@ -120,8 +128,7 @@ class Training:
         self.train_returns: list[float] = []
         self.last_return = float("nan")
         self.checkpoints = 0
-        self.evaluated = 0
-        """Episodes of the evaluation at hand; 0 between evaluations."""
+        self.evaluated = self.evaluating = 0  # episodes of the evaluation at hand: played, of all
         self._clock = time.perf_counter()
         self.rate = float("nan")
 
@@ -164,7 +171,7 @@ class Training:
         """Whether this attempt began with an empty replay, to be filled before the first update."""
         return self.attempt.number == 1 or self.config.reset_replay == "clear"
 
-    def play_until(self, frame: int, progress: "Progress") -> None:
+    def play_until(self, frame: int, progress: Progress) -> None:
         """Train through whole episodes until `frame` is reached; `progress` after each."""
         begun, at = time.perf_counter(), self.frame
         while self.frame < frame:
@@ -251,9 +258,7 @@ class Training:
         blank = self._blank_agent(int(streams.generate_state(1)[0]))
         perturb(self.learner, blank, self.perturb_factor)
 
-    def evaluate(
-        self, episodes: int, images: int, progress: "Progress | None" = None
-    ) -> list[Episode]:
+    def evaluate(self, episodes: int, images: int, progress: Progress = quiet) -> list[Episode]:
         """Play evaluation episodes with the mean action; `progress` after each.
 
         The first `images` keep their images.
@@ -261,9 +266,9 @@ class Training:
 
         def played() -> None:
             self.evaluated += 1
-            if progress:
-                progress(self)
+            progress(self)
 
+        self.evaluating = episodes
         try:
             if self.players:
                 return self.players.play(self.eval_env, self.agent, episodes, images, played)
@@ -275,7 +280,7 @@ class Training:
                 played()
             return found
         finally:
-            self.evaluated = 0
+            self.evaluated = self.evaluating = 0
 
     def norm_batch(self) -> NormBatch | None:
         """Replay observations and clipped noise for the gradient norm; None without a replay."""
@@ -333,7 +338,3 @@ class Training:
         self.eval_env.close()
         self.learner.close()
         self.replay.close()
-
-
-Progress = Callable[[Training], None]
-"""Told where a training stands after every episode and evaluation; an error it raises stops it."""

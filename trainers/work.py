@@ -1,14 +1,13 @@
 """One job of a sweep, trained to its end."""
 
 import traceback
-from typing import Any
 
 from trainers.inits import read_init
 from trainers.jobs import Job, Result, check_settings, ended
 from trainers.paths import is_begun, trace_path
 from trainers.run import begin, resume
 from trainers.scratch import deliver
-from trainers.train import Progress
+from trainers.train import Progress, quiet
 from vrlprobe.cli.interrupts import still_interrupts
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.reader import open_run
@@ -64,7 +63,3 @@ def _broken(job: Job, error: Exception) -> str:
     except OSError:
         return line
     return f"{line} (traceback: {place})"
-
-
-def quiet(_: Any) -> None:
-    """No progress: whoever started the job watches its run file."""
