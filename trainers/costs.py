@@ -4,6 +4,7 @@ Operations are multiplications and additions, two a multiply-add, of convolution
 products; bytes are those read and those written, each once.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -18,22 +19,24 @@ class Cost(NamedTuple):
     """What some work takes at least.
 
     Attributes:
-        operations: in convolutions and matrix products.
+        products: operations in convolutions and matrix products, by their precision.
         bytes: read and written.
-        precision: of the operations.
-        times: how many times over the work is done; `operations` and `bytes` are of all together.
+        times: how many times over the work is done; `products` and `bytes` are of all together.
     """
 
-    operations: float = 0
+    products: Mapping[str, float] = {}
     bytes: float = 0
-    precision: str = "float32"
     times: float = 1
+
+    @property
+    def operations(self) -> float:
+        """In any precision."""
+        return sum(self.products.values())
 
     def repeated(self, times: float) -> "Cost":
         """The same work so many times over."""
-        return self._replace(
-            operations=self.operations * times, bytes=self.bytes * times, times=self.times * times
-        )
+        products = {precision: count * times for precision, count in self.products.items()}
+        return Cost(products, self.bytes * times, self.times * times)
 
 
 class Sizes(NamedTuple):
@@ -75,19 +78,23 @@ def update_costs(config: TrainConfig, n_actions: int) -> Mapping[str, Cost]:
 
     A linear map or convolution costs as much again for the gradient in its weights, and again for
     that in its input; the encoder's input needs none, nor the actor's and critic's features in the
-    actor's update.
+    actor's update. What reads images or maps is computed in the settings' precision.
     """
     size, batch = sizes(config, n_actions), config.batch_size
-    actor, critic = size.trunk + size.policy, size.trunk + size.values
     trained = _parameters(config, n_actions)
     stacks = 2 * batch * 3 * config.frame_stack * config.image_size**2
     images = batch * min(config.frame_stack + config.n_step, 2 * config.frame_stack)
+
+    def cost(of_maps: int, others: int = 0) -> Cost:
+        halves = Counter({config.precision: 2 * batch * of_maps})
+        return Cost(halves + Counter({"float32": 2 * batch * others}))
+
     return {
         "sampling": Cost(bytes=2 * images * 3 * config.image_size**2),
         "augmentation": Cost(bytes=2 * stacks),
-        "encoder": Cost(2 * batch * (4 * size.encoder - size.first), precision=config.precision),
-        "critic": Cost(2 * batch * (actor + 4 * critic)),
-        "actor": Cost(2 * batch * (3 * actor - size.trunk + critic + size.values)),
+        "encoder": cost(4 * size.encoder - size.first),
+        "critic": cost(5 * size.trunk, size.policy + 4 * size.values),
+        "actor": cost(3 * size.trunk, 3 * size.policy + 2 * size.values),
         # Adam reads a parameter, its gradient and both moments, and writes all but the gradient.
         "optimizer": Cost(bytes=7 * FLOAT * sum(trained.values())),
         "target update": Cost(bytes=3 * FLOAT * trained["critic"]),
@@ -98,7 +105,7 @@ def acting_cost(config: TrainConfig, n_actions: int) -> Cost:
     """Cost of one action: every weight of the actor read for a single image stack."""
     size = sizes(config, n_actions)
     actor = size.trunk + size.policy
-    return Cost(2 * (size.encoder + actor), FLOAT * actor)
+    return Cost({"float32": 2 * (size.encoder + actor)}, FLOAT * actor)
 
 
 def _parameters(config: TrainConfig, n_actions: int) -> dict[str, int]:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from trainers.cuda_graph import Recorded, Recorder, cuda_graph
 from trainers.machine import speedup
 from trainers.profiles import TrainConfig
+from trainers.relu import is_by_bits, relu_by_bits_
 from trainers.replay import Batch
 from vrlprobe.agents.drqv2 import NORM_LAYERS, DrQV2Agent, add_noise
 from vrlprobe.device import device_of, send
@@ -58,9 +59,10 @@ def lay_out(agent: DrQV2Agent) -> None:
 class Learner:
     """Updates an agent from batches of transitions.
 
-    With `bfloat16` the convolutions run in half precision (weights, trunks, MLPs, targets and
-    optimizers stay in float32). What an update needs of the processor is sent to the device before
-    it begins: a GPU is never waited for, and updates while the environment takes its next step.
+    With `bfloat16` the convolutions and the trunks' linear maps are computed in half precision
+    (weights, MLPs, targets and optimizers stay in float32). What an update needs of the processor
+    is sent to the device before it begins: a GPU is never waited for, and updates while the
+    environment takes its next step.
 
     Args:
         agent: the networks, on the device where updates are made; updated in place. Noise is drawn
@@ -185,29 +187,24 @@ class Learner:
         return self.encode(observations)
 
     def encode(self, observations: Tensor) -> Tensor:
-        """The encoder's maps (n, channels, h, w) of stacked uint8 observations (n, c, H, W)."""
-        pixels = observations.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._halves):
-            maps = self._maps(pixels)
-        return maps.float()
+        """The encoder's maps (n, channels, h, w) of stacked uint8 observations (n, c, H, W).
 
-    def _maps(self, pixels: Tensor) -> Tensor:
-        """The encoder's maps with the pixels' scale taken into the first convolution.
-
-        (x - 127.5) / 255 is two passes over the largest array of an update, and rounded in half
-        precision; x - 128 is exact and one flipped bit away, and the half left over goes into the
-        bias.
+        The pixels' scale is taken into the first convolution: (x - 127.5) / 255 is two passes over
+        the largest array of an update, and rounded in half precision; x - 128 is exact and one
+        flipped bit away, and the half left over goes into the bias.
         """
         first, *others = self.agent.encoder.convnet
         assert isinstance(first, torch.nn.Conv2d)
         dtype = torch.bfloat16 if self._halves else torch.float32
-        levels = pixels.bitwise_xor(128).view(torch.int8).to(dtype)
+        pixels = observations.clone(memory_format=torch.channels_last)
+        levels = pixels.bitwise_xor_(128).view(torch.int8).to(dtype)
         weight = first.weight / 255
         assert first.bias is not None
         bias = first.bias + 0.5 * weight.sum((1, 2, 3))
-        maps = F.conv2d(levels, weight, bias, first.stride)
-        for module in others:
-            maps = module(maps)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._halves):
+            maps = F.conv2d(levels, weight, bias, first.stride)
+            for module in others:
+                maps = relu_by_bits_(maps) if is_by_bits(module, maps) else module(maps)
         return maps
 
     @torch.no_grad()

@@ -29,7 +29,9 @@ class Machine:
 
     def seconds(self, cost: Cost) -> float:
         """The least time of a cost, with moving and computing overlapped as well as can be."""
-        computing = cost.operations and cost.operations / self._matrix_rate(cost.precision)
+        computing = sum(
+            count / self._matrix_rate(precision) for precision, count in cost.products.items()
+        )
         moving = cost.bytes and cost.bytes / self._copy_rate(cost.bytes / cost.times)
         return cost.times and max(computing, moving)
 

@@ -59,8 +59,8 @@ class TrainConfig:
     shift_pad: int = _setting(4, "largest random shift of the images, pixels")
     precision: str = _setting(
         "auto",
-        "precision of the convolutions in updates; auto: bfloat16 where the processor or GPU is "
-        "faster with it",
+        "precision of what reads images or maps in updates (convolutions, trunks); auto: bfloat16 "
+        "where the processor or GPU is faster with it",
     )
 
     device: str = _setting("cpu", "where networks are kept and updated: cpu, cuda, cuda:1 …")

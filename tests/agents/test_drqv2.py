@@ -52,6 +52,22 @@ def test_maps_give_what_their_flat_features_give(small: DrQV2Agent, layout) -> N
         torch.testing.assert_close(one, other)
 
 
+def test_maps_in_half_precision_give_float32_outputs(small: DrQV2Agent) -> None:
+    """The trunk's linear map alone is rounded: its products, and its gradients in either factor."""
+    trunk = small.critic.trunk[0]
+    maps = torch.randn(6, 4, 3, 3).to(torch.bfloat16)
+    found = []
+    for features in (maps, maps.float()):
+        features.requires_grad_()
+        outputs = trunk(features)
+        assert outputs.dtype == torch.float32
+        gradients = torch.autograd.grad(outputs.square().sum(), [trunk.weight, features])
+        assert gradients[1].dtype == features.dtype
+        found.append([each.float() for each in (outputs, *gradients)])
+    for half, full in zip(*found, strict=True):
+        assert 0 < (half - full).norm() / full.norm() < 0.01
+
+
 def test_every_layer_has_the_papers_size() -> None:
     agent = DrQV2Agent.from_config(PAPER)
     sizes: dict[str, int] = {}

@@ -69,7 +69,8 @@ def test_operations_are_those_that_torch_counts(changes: dict) -> None:
         "actor": counted(lambda: learner.actor_gradients(encoded.detach(), actions)),
     }
     assert found == {phase: costs[phase].operations for phase in found}
-    assert costs["encoder"].precision == config.precision
+    assert set(costs["encoder"].products) == {config.precision}
+    assert set(costs["critic"].products) == {config.precision, "float32"}
 
 
 def test_the_operations_of_an_action() -> None:
@@ -87,8 +88,10 @@ def test_bytes_of_the_optimizers_and_the_target() -> None:
 
 
 def test_a_repeated_cost_takes_as_many_times_as_long() -> None:
-    machine, cost = Machine(), Cost(operations=1e6, bytes=1e6)
+    machine, cost = Machine(), Cost({"float32": 1e6, "bfloat16": 1e6}, bytes=1e3)
     assert machine.seconds(cost.repeated(7)) == pytest.approx(7 * machine.seconds(cost))
-    assert machine.seconds(Cost(operations=1e9)) == 1e9 / machine.matrix_rates["float32"]
-    slower = Cost(operations=1e9, bytes=1e12)
+    rates = machine.matrix_rates
+    products = 1e6 / rates["float32"] + 1e6 / rates["bfloat16"]
+    assert machine.seconds(cost) == pytest.approx(products)
+    slower = Cost({"float32": 1e9}, bytes=1e12)
     assert machine.seconds(slower) == 1e12 / max(machine.copy_rates.items())[1]

@@ -68,9 +68,10 @@ class Projection(nn.Linear):
         """Features (n, n_features), or maps (n, channels, height, width), to (n, feature_dim)."""
         if features.dim() == 2:
             return super().forward(features)
-        weight = self.weight.view(-1, *features.shape[1:])
+        weight, bias = (each.to(features.dtype) for each in (self.weight, self.bias))
+        weight = weight.view(-1, *features.shape[1:])
         rows, weight = (each.permute(0, 2, 3, 1).flatten(1) for each in (features, weight))
-        return torch.addmm(self.bias[:, None], weight, rows.t()).t()
+        return torch.addmm(bias[:, None], weight, rows.t()).t().to(self.weight.dtype)
 
 
 def _trunk(n_features: int, feature_dim: int) -> nn.Sequential:
