@@ -1,6 +1,7 @@
 """`vrlprobe collapse` as a person types it."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +12,8 @@ import pytest
 
 from tests.cli.outcome import failed
 from tests.studies.logs import ESCAPES, FRAMES, STUCK, WINDOW, log_of
+from vrlprobe.errors import FormatError
+from vrlprobe.format.reader import open_run
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 
@@ -122,8 +125,19 @@ def test_options_that_would_do_nothing_are_refused(call, runs) -> None:
         failed(wrong, "a value above 0 is needed", code=2)
 
 
+def _has_checkpoint(path: Path) -> bool:
+    try:
+        with open_run(path) as run:
+            return len(run.frames) > 0
+    except FormatError:  # not there, or being created
+        return False
+
+
 def test_a_growing_run_is_followed_to_its_end(tmp_path) -> None:
-    """A training in another process, judged from its first checkpoint until it is sealed."""
+    """A training in another process, judged from its first checkpoint until it is sealed.
+
+    It stands still until it has been judged once: it may be shorter than the other's start.
+    """
     options = (
         "--task cartpole_balance --image-size 24 --channels 4 --hidden-dim 16 --batch-size 16 "
         "--action-repeat 20 --eval-every-frames 1000 --total-frames 4001 --norm-batch-size 32 "
@@ -136,8 +150,9 @@ def test_a_growing_run_is_followed_to_its_end(tmp_path) -> None:
         trained = running.enter_context(subprocess.Popen(train, stderr=subprocess.DEVNULL))
         running.callback(trained.kill)
         limit = time.monotonic() + 120
-        while not path.exists() and time.monotonic() < limit:
-            time.sleep(0.05)
+        while not _has_checkpoint(path) and time.monotonic() < limit:
+            time.sleep(0.01)
+        trained.send_signal(signal.SIGSTOP)
         followed = running.enter_context(
             subprocess.Popen(follow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         )
@@ -145,7 +160,9 @@ def test_a_growing_run_is_followed_to_its_end(tmp_path) -> None:
         assert followed.stdout is not None
         states = []
         for line in followed.stdout:
-            states += [line.split()[-1]] if line.startswith("return ") else []
+            if line.startswith("return "):
+                states.append(line.split()[-1])
+                trained.send_signal(signal.SIGCONT)
         assert trained.wait(60) == 0
         assert followed.wait(60) == 0
     assert len(states) >= 2
