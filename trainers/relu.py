@@ -17,7 +17,7 @@ def is_by_bits(module: nn.Module, maps: Tensor) -> bool:
 
 
 def relu_by_bits_(maps: Tensor) -> Tensor:
-    """ReLU in place, bit for bit torch's with its gradient, but for NaN with a sign: 0 of it.
+    """ReLU in place, bit for bit torch's with its gradient, but that a negative NaN becomes 0.
 
     Args:
         maps: bfloat16 of any shape and layout; itself the result.

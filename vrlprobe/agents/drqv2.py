@@ -65,7 +65,10 @@ class Projection(nn.Linear):
     """
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (n, n_features), or maps (n, channels, height, width), to (n, feature_dim)."""
+        """Features (n, n_features), or maps (n, channels, height, width), to (n, feature_dim).
+
+        Maps are multiplied in their own precision, the outputs are in the weight's.
+        """
         if features.dim() == 2:
             return super().forward(features)
         weight, bias = (each.to(features.dtype) for each in (self.weight, self.bias))
