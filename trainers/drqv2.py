@@ -196,7 +196,7 @@ class Learner:
         first, *others = self.agent.encoder.convnet
         assert isinstance(first, torch.nn.Conv2d)
         dtype = torch.bfloat16 if self._halves else torch.float32
-        pixels = observations.clone(memory_format=torch.channels_last)
+        pixels = observations.clone(memory_format=torch.channels_last)  # changed in place
         levels = pixels.bitwise_xor_(128).view(torch.int8).to(dtype)
         weight = first.weight / 255
         assert first.bias is not None
