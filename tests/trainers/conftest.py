@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.trainers.tiny import TINY, quiet
+from tests.trainers.tiny import TINY
 from trainers.run import begin
+from trainers.train import quiet
 
 
 @pytest.fixture(scope="session")

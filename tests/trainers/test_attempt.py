@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.trainers.tiny import TINY, Stop, quiet, same_runs, stop_at
+from tests.trainers.tiny import TINY, Stop, same_runs, stop_at
 from trainers.profiles import TrainConfig, desk
 from trainers.run import begin, resume
-from trainers.train import Training
+from trainers.train import Training, quiet
 from vrlprobe.collapse import Attempt
 from vrlprobe.format.reader import open_run
 

@@ -9,11 +9,12 @@ import pytest
 from click.testing import CliRunner
 from distributed import LocalCluster
 
-from tests.trainers.tiny import OPTIONS, TINY, quiet, same_runs
+from tests.trainers.tiny import OPTIONS, TINY, same_runs
 from trainers.cli import main
 from trainers.cluster import sweep_on_cluster
 from trainers.jobs import Job, jobs_of
 from trainers.run import begin
+from trainers.train import quiet
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.reader import open_run
 

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from tests.trainers.tiny import TINY, quiet, same_runs
+from tests.trainers.tiny import TINY, same_runs
 from trainers.cli import main
 from trainers.inits import brought, read_init
 from trainers.jobs import Job, is_done, jobs_from
 from trainers.options import given_config
 from trainers.paths import record_path
 from trainers.run import begin, resume
+from trainers.train import quiet
 from trainers.work import work
 from vrlprobe.errors import TransplantError, VrlprobeError
 from vrlprobe.format.reader import open_run

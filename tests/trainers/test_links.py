@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.trainers.tiny import TINY, Stop, quiet, same_runs, stop_at
+from tests.trainers.tiny import TINY, Stop, same_runs, stop_at
 from trainers.cli import main
 from trainers.run import begin
+from trainers.train import quiet
 
 
 @pytest.mark.parametrize("scratch", [False, True])

@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from tests.trainers.tiny import TINY, Stop, quiet, same_runs, stop_at
+from tests.trainers.tiny import TINY, Stop, same_runs, stop_at
 from trainers.drqv2 import Learner
 from trainers.perturb import dormant_share, perturb, perturb_factor
 from trainers.profiles import TrainConfig
 from trainers.run import begin, resume
+from trainers.train import quiet
 from vrlprobe.agents.drqv2 import DrQV2Agent
 from vrlprobe.format.reader import open_run
 

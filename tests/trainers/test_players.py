@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.trainers.tiny import TINY, quiet, same_runs
+from tests.trainers.tiny import TINY, same_runs
 from trainers import players
 from trainers.drqv2 import lay_out
 from trainers.players import Players, make_players
 from trainers.run import begin
+from trainers.train import quiet
 from vrlprobe.agents.drqv2 import DrQV2Agent
 from vrlprobe.envs import PixelEnv, record_episode
 from vrlprobe.errors import VrlprobeError

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.trainers.tiny import TINY, quiet
+from tests.trainers.tiny import TINY
 from trainers.profiles import TrainConfig, desk, paper
 from trainers.run import begin
+from trainers.train import quiet
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.opening import read_records
 from vrlprobe.format.reader import open_run

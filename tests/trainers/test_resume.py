@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from tests.trainers.tiny import OPTIONS, TINY, Stop, quiet, same_runs, stop_at
+from tests.trainers.tiny import OPTIONS, TINY, Stop, same_runs, stop_at
 from trainers import train
 from trainers.cli import main
 from trainers.device_replay import DeviceReplay
 from trainers.paths import resume_folder
 from trainers.run import begin, create_writer, resume
-from trainers.train import Training
+from trainers.train import Training, quiet
 from vrlprobe.errors import FormatError, IntegrityError, ResumeError
 from vrlprobe.format import build
 from vrlprobe.format.filesystem import RunLock, lock_path

@@ -9,11 +9,11 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from tests.trainers.tiny import OPTIONS, TINY, quiet, same_runs
+from tests.trainers.tiny import OPTIONS, TINY, same_runs
 from trainers.cli import main
 from trainers.paths import record_path, resume_folder
 from trainers.run import begin, images_kept, resume
-from trainers.train import Training
+from trainers.train import Training, quiet
 from vrlprobe.errors import FormatError, VrlprobeError
 from vrlprobe.format.reader import open_run
 from vrlprobe.format.record import read_record

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.trainers.tiny import OPTIONS, TINY, quiet, same_runs
+from tests.trainers.tiny import OPTIONS, TINY, same_runs
 from trainers import scratch as module
 from trainers.cli import main
 from trainers.jobs import Job
 from trainers.run import begin, create_writer
 from trainers.sweep import standings
-from trainers.train import Training
+from trainers.train import Training, quiet
 from trainers.work import work
 from vrlprobe.format.reader import open_run
 

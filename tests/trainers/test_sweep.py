@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.trainers.tiny import OPTIONS, TINY, quiet, same_runs
+from tests.trainers.tiny import OPTIONS, TINY, same_runs
 from trainers.cli import main
 from trainers.jobs import Job, is_done, jobs_of, recorded
 from trainers.paths import record_path
 from trainers.run import begin
 from trainers.sweep import standings, sweep
+from trainers.train import quiet
 from trainers.work import work
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.reader import open_run

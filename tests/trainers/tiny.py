@@ -36,10 +36,6 @@ OPTIONS = [
 ]
 
 
-def quiet(_training) -> None:
-    """No progress."""
-
-
 class Stop(Exception):
     """Ends a training from its progress callback."""
 
