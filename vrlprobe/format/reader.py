@@ -212,7 +212,7 @@ class Run:
         import torch
 
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # not the program's generators on a GPU
             return self._built(lambda kind: kind.from_config(self.config))
 
     def _built(self, build: Callable[[Any], Any]) -> Any:

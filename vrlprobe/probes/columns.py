@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -192,17 +193,23 @@ def fastest_precision(device: str, n_threads: int) -> str:
 
 @contextmanager
 def _full_precision() -> Iterator[None]:
-    """Float32 products in float32, whatever the program set: no TF32, no bfloat16 in its place."""
-    before = torch.get_float32_matmul_precision()
-    matmul = torch.backends.cuda.matmul
-    flags = ("allow_bf16_reduced_precision_reduction", "allow_fp16_reduced_precision_reduction")
-    reduced = {flag: getattr(matmul, flag) for flag in flags}
-    torch.set_float32_matmul_precision("highest")
-    for flag in flags:
-        setattr(matmul, flag, False)
+    """Float32 products in float32, whatever the program set: no TF32, no bfloat16 in its place.
+
+    By torch's newer settings alone: they also read and restore what the older ones set, whose
+    getters raise where a program used both.
+    """
+    cuda, mkldnn = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    settings: list[tuple[Any, str, Any]] = [
+        (cuda, "fp32_precision", "ieee"),
+        (mkldnn, "fp32_precision", "ieee"),
+        (cuda, "allow_bf16_reduced_precision_reduction", False),
+        (cuda, "allow_fp16_reduced_precision_reduction", False),
+    ]
+    before = [getattr(owner, name) for owner, name, _ in settings]
+    for owner, name, value in settings:
+        setattr(owner, name, value)
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
-        for flag, value in reduced.items():
-            setattr(matmul, flag, value)
+        for (owner, name, _), value in zip(settings, before, strict=True):
+            setattr(owner, name, value)

@@ -89,7 +89,7 @@ def mlp_fit(
     inputs = {name: (coordinates / scale).float() for name, coordinates in seen.items()}
     wanted = {name: ((y - mean) / std).float() for name, (_, y) in sets.items()}
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # not the program's generators on a GPU
         network = nn.Sequential(
             nn.Linear(inputs["train"].shape[1], hidden), nn.ReLU(), nn.Linear(hidden, len(std))
         ).to(data.device)
