@@ -1,11 +1,9 @@
 """Results on disk: NetCDF written at once or not at all, the same bytes for the same content."""
 
 import json
-import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from vrlprobe.format.filesystem import (
     refuse_special,
     replaced_whole,
 )
+from vrlprobe.format.provenance import installed
 from vrlprobe.format.record import is_record
 from vrlprobe.format.schema import FORMAT, SAMPLES
 from vrlprobe.format.trailer import add_trailer, check_trailer
@@ -215,4 +214,4 @@ def _plain(value: Any) -> Any:
 @cache
 def package_versions() -> dict[str, str]:
     """Name -> version of what results depend on."""
-    return {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
+    return installed(PACKAGES)

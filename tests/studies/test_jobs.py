@@ -74,6 +74,13 @@ class TestCache:
         assert made(good[0], keep_own=True) == 1
         assert made(other) == 0
 
+    def test_fits_of_other_code_are_made_again(self, other, samples, tmp_path, fitted, monkeypatch):
+        options = {"layers": ["mlp0"], "max_atoms": 3, "cache": tmp_path}
+        probe(other, samples, **options)
+        monkeypatch.setattr(jobs, "sources_digest", lambda names: "other")
+        probe(other, samples, **options)
+        assert fitted == [2]
+
     def test_a_damaged_part_is_made_again(self, other, samples, tmp_path, fitted):
         first = probe(other, samples, cache=tmp_path, **self.OPTIONS)
         for place, path in enumerate(sorted(tmp_path.rglob("*.json"))[:4]):

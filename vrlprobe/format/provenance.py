@@ -1,7 +1,7 @@
 """Which software wrote a run."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -51,8 +51,13 @@ def _has_checkpoint(origin: Any) -> bool:
 
 def versions() -> dict[str, str]:
     """Name -> version of what is installed here and bears on a run."""
-    found = {"python": platform.python_version(), "hdf5": h5py.version.hdf5_version}
-    for name in PACKAGES:
+    return {"hdf5": h5py.version.hdf5_version, **installed(PACKAGES)}
+
+
+def installed(packages: Iterable[str]) -> dict[str, str]:
+    """Name -> version of Python and of those of the packages that say theirs."""
+    found = {"python": platform.python_version()}
+    for name in packages:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

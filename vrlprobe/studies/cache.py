@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,21 @@ Scores = dict[str, npt.NDArray[Any]]
 def default_folder() -> Path:
     """`vrlprobe` in the user's cache folder (XDG_CACHE_HOME, else ~/.cache)."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vrlprobe"
+
+
+def sources_digest(names: Iterable[str]) -> str:
+    """A digest, in hex, of this package's modules of these names, packages with what is in them.
+
+    Part of what a part is made from: what other code has computed is not taken for its own.
+    """
+    package = Path(__file__).parents[1]
+    paths = {path for name in names for path in package.glob(f"{name}.py")}
+    paths |= {path for name in names for path in package.glob(f"{name}/*.py")}
+    whole = hashlib.sha256()
+    for path in sorted(paths):
+        whole.update(f"{path.relative_to(package).as_posix()}\n".encode())
+        whole.update(hashlib.sha256(path.read_bytes()).digest())
+    return whole.hexdigest()
 
 
 def part_key(made_from: Mapping[str, Any]) -> str:

@@ -25,9 +25,11 @@ from vrlprobe.format.schema import parameters_digest
 from vrlprobe.probes.arrays import refuse_not_finite
 from vrlprobe.results import package_versions
 from vrlprobe.samples import SPLITS, SampleSet, Stacked
-from vrlprobe.studies.cache import Parts, Scores, part_key
+from vrlprobe.studies.cache import Parts, Scores, part_key, sources_digest
 from vrlprobe.studies.fitting import Floats, ProbeSettings, fit_layer
 
+COMPUTED_BY = ("activations", "samples", "probes", "studies/fitting", "studies/jobs")
+"""The modules whose code makes a fit's numbers out of a network and samples."""
 GROUP_BYTES = 600 << 20
 """Layers are read together up to this many bytes of activations."""
 
@@ -155,6 +157,7 @@ class Planner:
         self.inputs = {name for name, path in agent.layers.items() if not path}
         self.sizes = {name: values.shape[1] for name, values in found.items()}
         self._computed = {name: sha256(values.data).hexdigest() for name, values in found.items()}
+        self._code = sources_digest(COMPUTED_BY)
         self._blank: str | None = None
 
     def fit(self, frame: int, layer: str, control: str | None = None) -> Fit:
@@ -170,6 +173,7 @@ class Planner:
             "components": self.rows.components,
             "shuffled": shuffled,
             "settings": vars(self.settings),
+            "code": self._code,
             "versions": package_versions(),
         }
         return Fit(part_key(made_from), network, layer, shuffled, self.rows)

@@ -1,0 +1,24 @@
+"""What the key of a part depends on beside its input: the code that makes it."""
+
+import shutil
+from pathlib import Path
+
+from vrlprobe.studies import cache
+from vrlprobe.studies.jobs import COMPUTED_BY
+
+
+def test_the_digest_of_sources_is_of_each_named_module_and_of_no_other(tmp_path, monkeypatch):
+    package = Path(cache.__file__).parents[1]
+    copy = tmp_path / "vrlprobe"
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(cache, "__file__", str(copy / "studies" / "cache.py"))
+    first = cache.sources_digest(COMPUTED_BY)
+    for name in ("probes/omp.py", "studies/fitting.py", "activations.py", "samples.py"):
+        (copy / name).write_text((copy / name).read_text() + "\n")
+        assert cache.sources_digest(COMPUTED_BY) != first, name
+        shutil.copy(package / name, copy / name)
+        assert cache.sources_digest(COMPUTED_BY) == first
+    (copy / "plotting.py").write_text("")
+    assert cache.sources_digest(COMPUTED_BY) == first
+    (copy / "probes" / "omp.py").rename(copy / "probes" / "pursuit.py")
+    assert cache.sources_digest(COMPUTED_BY) != first
