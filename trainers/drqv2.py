@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,9 +47,10 @@ def _processor_is_faster_in_bfloat16() -> bool:
     an Emerald Rapids that hides its tiles from a virtual machine: far from `FASTER` on either side,
     and timed in turns, so that other work on the machine does not change the answer.
     """
-    if torch.cpu._is_amx_tile_supported():
+    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    if capabilities.get("amx_tile", False):
         return True
-    return torch.cpu._is_avx512_bf16_supported() and speedup("bfloat16", "float32") > FASTER
+    return capabilities.get("avx512_bf16", False) and speedup("bfloat16", "float32") > FASTER
 
 
 def lay_out(agent: DrQV2Agent) -> None:

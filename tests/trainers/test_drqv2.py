@@ -168,8 +168,8 @@ def test_precision_is_what_the_processor_is_faster_in(
     monkeypatch, tiles, products, rates, expected
 ) -> None:
     """Timed, as recorded on these machines, only where its instructions leave it open."""
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: products)
+    capabilities = {"amx_tile": tiles, "avx512_bf16": products}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
     monkeypatch.setattr(drqv2, "speedup", lambda one, other: rates[one] / rates[other])
     uncached = drqv2._processor_is_faster_in_bfloat16.__wrapped__
     monkeypatch.setattr(drqv2, "_processor_is_faster_in_bfloat16", uncached)
