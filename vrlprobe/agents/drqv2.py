@@ -201,12 +201,9 @@ class DrQV2Agent(PartedAgent):
         return cls(**{k: config[k] for k in keys + tuple(k for k in optional if k in config)})
 
     @staticmethod
-    def normalise(observations: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Pixels as the network takes them: uint8 (n, c, H, W) to [-0.5, 0.5].
-
-        The subtraction is exact in bfloat16 too, so that either type is rounded once.
-        """
-        return observations.to(dtype).sub_(127.5).div_(255.0)
+    def normalise(observations: Tensor) -> Tensor:
+        """Pixels as the network takes them: uint8 (n, c, H, W) to float32 in [-0.5, 0.5]."""
+        return observations.float().sub_(127.5).div_(255.0)  # the subtraction is exact
 
     def actor_loss(self, features: Tensor, noise: Tensor) -> Tensor:
         """The actor's loss, minus the mean of the smaller Q (Yarats et al., 2021a, equation 4).

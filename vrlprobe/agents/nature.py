@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-import torch
 from torch import Tensor, nn
 
 from vrlprobe.agents.drqv2 import initialise
@@ -138,6 +137,6 @@ class NatureAgent(PartedAgent):
         return cls(**{key: config[key] for key in keys}, activation=config["activation"])
 
     @staticmethod
-    def normalise(observations: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Pixels as the network takes them: uint8 (n, c, H, W) to [0, 1]."""
-        return observations.to(dtype).div_(255.0)
+    def normalise(observations: Tensor) -> Tensor:
+        """Pixels as the network takes them: uint8 (n, c, H, W) to float32 in [0, 1]."""
+        return observations.float().div_(255.0)

@@ -71,7 +71,7 @@ class PartedAgent(nn.Module):
         return agent.eval()
 
     @staticmethod
-    def normalise(observations: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    def normalise(observations: Tensor) -> Tensor:
         """Pixels as the network takes them."""
         raise NotImplementedError
 

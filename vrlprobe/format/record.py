@@ -97,7 +97,7 @@ def last_due(run: "Run | Record") -> int | None:
     return due[-1] if due else None
 
 
-def make_record(run: Run, sections: Mapping[str, Any] | None = None) -> Record:
+def make_record(run: Run) -> Record:
     """The record of a run.
 
     Raises:
@@ -121,7 +121,7 @@ def make_record(run: Run, sections: Mapping[str, Any] | None = None) -> Record:
         run.rollout(last).returns,
         run.digest(last),
         stated_versions(run.provenance),
-        sections or {},
+        {},
     )
 
 

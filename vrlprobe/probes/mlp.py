@@ -3,6 +3,7 @@
 The paper names linearity as the assumption of its probes (section 4.2); this one does without.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -82,9 +83,7 @@ def mlp_fit(
     principal = Principal.of(data)
     mean, std = targets.mean(dim=0), targets.std(dim=0, correction=0)
     std = torch.where(std <= 1e-12 * targets.abs().amax(dim=0), 1.0, std)
-    scale = (
-        float((principal.variance.mean() / len(data)).sqrt()) if len(principal.variance) else 1.0
-    )
+    scale = math.sqrt(principal.mean_variance / len(data))
     seen = {n: principal.training if n == "train" else principal(x) for n, (x, _) in sets.items()}
     inputs = {name: (coordinates / scale).float() for name, coordinates in seen.items()}
     wanted = {name: ((y - mean) / std).float() for name, (_, y) in sets.items()}
