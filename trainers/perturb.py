@@ -17,7 +17,10 @@ from vrlprobe.metrics import DORMANT_DRM
 
 @torch.no_grad()
 def dormant_share(actor: nn.Module, features: Tensor) -> float:
-    """Dormant outputs over all outputs of the actor's linear maps, before any activation."""
+    """Dormant outputs over all outputs of the actor's linear maps, before any activation.
+
+    Those below the threshold, as in DrM; `vrlprobe.metrics.dormant_ratio` has those at it, too.
+    """
     outputs: list[np.ndarray] = []
     hooks = [
         module.register_forward_hook(

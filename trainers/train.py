@@ -22,6 +22,7 @@ from vrlprobe.device import check_device, send
 from vrlprobe.envs import PixelEnv, record_episode
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.episode import Episode
+from vrlprobe.metrics import action_spread
 
 NormBatch = tuple[np.ndarray, np.ndarray]
 
@@ -296,7 +297,7 @@ class Training:
         norms = np.full(len(NORM_LAYERS), np.nan)
         spread = np.nan
         if batch is not None:
-            spread = float(self.agent.act(batch[0]).std(axis=0).mean())
+            spread = action_spread(self.agent.act(batch[0]))
             if self.learner.updates:
                 norms = np.array(list(self.agent.gradient_norms(*batch).values()))
         self._read_rule(spread, norms)

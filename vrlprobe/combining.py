@@ -22,7 +22,7 @@ def combine_results(results: Mapping[str, xr.Dataset]) -> xr.Dataset:
 
     Variables that not all have, as those of an older vrlprobe, are left out with a warning.
 
-    Different runs of one name are numbered, as `vrlprobe.selection.run_labels` does.
+    Different runs of one name are numbered from the second on: `seed5`, `seed5#2`.
 
     Args:
         results: by the name of their file, at least one.

@@ -148,7 +148,11 @@ def zero_fraction(activations: Matrix) -> float:
 def dormant_ratio(activations: Matrix, threshold: float = DORMANT_DRM) -> float:
     """Share of units whose mean absolute activation is at most `threshold` of the layer's mean.
 
-    1 if all are zero. Raises ValueError for a threshold that is no number of 0 or more.
+    As Sokar et al. (2023) define it, so that of a layer in which all are zero, all are dormant; DrM
+    (Xu et al., 2023) takes those below the threshold, of such a layer none.
+
+    Raises:
+        ValueError: a threshold that is no number of 0 or more.
     """
     if not threshold >= 0:
         raise ValueError(f"the threshold must be a number of 0 or more, not {threshold}")
