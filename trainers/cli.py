@@ -125,8 +125,8 @@ def resume(path: Path, device: str | None, scratch: Path | None) -> None:
 )  # fmt: skip
 @click.option(
     "-j", "--workers", type=click.IntRange(1),
-    help="Runs side by side.  [default: one per processor core; with --device cuda, as many as "
-    "the GPU has room for with their replays]",
+    help="Runs side by side.  [default: one per processor core, or per --threads of them; with "
+    "--device cuda, as many as the GPU has room for with their replays]",
 )  # fmt: skip
 @click.option(
     "--scheduler", metavar="ADDRESS",

@@ -71,19 +71,20 @@ def jobs_from(configs: Mapping[Path, TrainConfig], seeds: Sequence[int], folder:
 
 
 def at_once(config: TrainConfig) -> int:
-    """How many runs of these settings this machine can train side by side: one a processor core.
+    """How many runs of these settings this machine can train side by side.
 
-    On another device no more than it has room for.
+    As many as have a processor core for each of their threads, at least one; on another device no
+    more than it has room for.
 
     Raises:
         DeviceError: torch cannot compute there.
     """
-    n_cores: int = cpu_count()
+    n_runs = max(1, cpu_count() // config.threads)
     if config.device.partition(":")[0] == "cpu":
-        return n_cores
+        return n_runs
     from trainers.device_replay import room_for  # loads torch
 
-    return min(n_cores, room_for(config))
+    return min(n_runs, room_for(config))
 
 
 def parse_seeds(text: str) -> list[int]:

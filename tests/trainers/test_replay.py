@@ -244,6 +244,7 @@ def test_a_gpu_has_as_many_runs_as_it_has_room_for(monkeypatch, free_gb: int, ru
     monkeypatch.setattr(jobs, "cpu_count", lambda: 16)
     config = paper("walker_walk")
     assert jobs.at_once(config) == 16
+    assert [jobs.at_once(replace(config, threads=n)) for n in (3, 16, 20)] == [5, 1, 1]
     assert jobs.at_once(replace(config, device="cuda:1")) == runs
     assert jobs.at_once(replace(config, device="mps")) == 1
 
