@@ -124,7 +124,7 @@ def feature_major_activations(
     def keep(name: str, rows: slice, values: Tensor) -> None:
         if name not in found:
             shape = values.shape[1], observations.shape[0]
-            found[name] = torch.empty(shape, device=values.device)
+            found[name] = torch.empty(shape, dtype=torch.float32, device=values.device)
         found[name][:, rows] = values.T
 
     _forward(agent, observations, names, batch_size, keep)

@@ -1,5 +1,8 @@
 """Where networks run: the processor, or an accelerator by torch's name for it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -19,6 +22,30 @@ def check_device(name: str | torch.device) -> None:
         if len(reason) > LONGEST:
             reason = f"{reason[:LONGEST]} …"
         raise DeviceError(f"device {str(name)!r} cannot be used here: {reason}") from None
+
+
+@contextmanager
+def own_defaults() -> Iterator[None]:
+    """Torch as it comes, whatever the caller set: float32, on the processor, with gradients."""
+    dtype, device = torch.get_default_dtype(), torch.get_default_device()
+    here = nullcontext() if device.type == "cpu" else torch.device("cpu")  # slows every call
+    torch.set_default_dtype(torch.float32)
+    try:
+        with here, torch.inference_mode(False), torch.enable_grad():
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+
+
+@contextmanager
+def drawn_from(seed: int) -> Iterator[None]:
+    """Draws of the processor from a seed; its generator goes on as if there had been none.
+
+    `torch.manual_seed` would seed every GPU as well, and what is drawn on one is the caller's.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -314,17 +314,6 @@ def test_other_probes_give_the_same_kind_of_result(other, samples, kind):
     np.testing.assert_array_equal(result["mean_mse"], sparse["mean_mse"])
 
 
-@pytest.mark.parametrize("kind", ["omp", "mlp"])
-def test_the_programs_random_numbers_are_left_alone(other, samples, kind, monkeypatch):
-    """Those of a GPU, too: probing may go on beside the program's own training."""
-    for name in ("manual_seed", "manual_seed_all"):
-        monkeypatch.setattr(torch.cuda, name, lambda seed: pytest.fail("a GPU is seeded"))
-    before, of_numpy = torch.get_rng_state(), np.random.get_state()[1].copy()
-    probe(other, samples, layers=["mlp0"], kind=kind, controls=["blank"], max_atoms=2)
-    assert torch.equal(torch.get_rng_state(), before)
-    np.testing.assert_array_equal(np.random.get_state()[1], of_numpy)
-
-
 def test_more_active_samples_than_there_are_leave_no_unit(other, samples):
     most = len(samples.rows("train"))
     probe(other, samples, layers=["mlp0"], max_atoms=1, min_active=most)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vrlprobe.agents.parts import PartedAgent
 from vrlprobe.agents.sizes import feature_size
-from vrlprobe.device import device_of
+from vrlprobe.device import device_of, own_defaults
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU}
 NORM_LAYERS = {"mlp0": "trunk.0", "mlp1": "policy.0", "mlp2": "policy.2"}
@@ -227,12 +227,13 @@ class DrQV2Agent(PartedAgent):
         Returns:
             Frobenius norm by layer, in float32 arithmetic (paper, section 5.1).
         """
-        with torch.no_grad():
-            seen = torch.from_numpy(observations).to(device_of(self))
-            features = self.encoder(self.normalise(seen))
-        weights = [self.actor.get_parameter(f"{path}.weight") for path in NORM_LAYERS.values()]
-        loss = self.actor_loss(features, torch.from_numpy(noise).to(features.device))
-        gradients = torch.autograd.grad(loss, weights)
+        with own_defaults():
+            with torch.no_grad():
+                seen = torch.from_numpy(observations).to(device_of(self))
+                features = self.encoder(self.normalise(seen))
+            weights = [self.actor.get_parameter(f"{path}.weight") for path in NORM_LAYERS.values()]
+            loss = self.actor_loss(features, torch.from_numpy(noise).to(features.device))
+            gradients = torch.autograd.grad(loss, weights)
         return {
             name: float(gradient.norm())
             for name, gradient in zip(NORM_LAYERS, gradients, strict=True)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vrlprobe.agents.parts import PartedAgent
+from vrlprobe.device import own_defaults
 from vrlprobe.errors import FormatError, SampleError, UnknownLayerError
 from vrlprobe.format.architectures import register
 
@@ -164,7 +165,7 @@ def register_agent(
 
 def _try(kind: OwnArchitecture) -> None:
     """Show a blank network one black image: what does not fit is said now, not in a long import."""
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), own_defaults():
         agent = kind.from_config({}).eval()
         try:
             with torch.no_grad():

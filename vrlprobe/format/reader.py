@@ -209,16 +209,18 @@ class Run:
         Raises:
             FormatError: no installed package knows the architecture, or the config lacks a size.
         """
-        import torch
+        from vrlprobe.device import drawn_from  # with torch, that a log does not need
 
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)  # not the program's generators on a GPU
+        with drawn_from(seed):
             return self._built(lambda kind: kind.from_config(self.config))
 
     def _built(self, build: Callable[[Any], Any]) -> Any:
         """What `build` makes with the class of the run's architecture; raises FormatError."""
+        from vrlprobe.device import own_defaults
+
         try:
-            return build(architecture(self.config, str(self.path)))
+            with own_defaults():
+                return build(architecture(self.config, str(self.path)))
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             reason = f"the config lacks {error}" if isinstance(error, KeyError) else error
             raise FormatError(f"{self.path}: no agent can be built: {reason}") from error

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vrlprobe.checks import check_at_least
+from vrlprobe.device import drawn_from, own_defaults
 from vrlprobe.probes.arrays import ArrayLike, numbers, training_and_heldout
 from vrlprobe.probes.principal import Principal
 
@@ -87,8 +88,7 @@ def mlp_fit(
     seen = {n: principal.training if n == "train" else principal(x) for n, (x, _) in sets.items()}
     inputs = {name: (coordinates / scale).float() for name, coordinates in seen.items()}
     wanted = {name: ((y - mean) / std).float() for name, (_, y) in sets.items()}
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # not the program's generators on a GPU
+    with drawn_from(seed), own_defaults():
         network = nn.Sequential(
             nn.Linear(inputs["train"].shape[1], hidden), nn.ReLU(), nn.Linear(hidden, len(std))
         ).to(data.device)

@@ -1,0 +1,97 @@
+"""What a caller sets in torch changes no number here, and nothing here changes what it set."""
+
+from contextlib import contextmanager, nullcontext
+
+import numpy as np
+import pytest
+import torch
+
+from vrlprobe.device import drawn_from
+from vrlprobe.format.reader import open_run
+from vrlprobe.probes.mlp import mlp_fit
+from vrlprobe.sampling import make_samples
+from vrlprobe.studies import metrics, probe
+
+
+@contextmanager
+def float64():
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+SETTINGS = {
+    "float64": float64,
+    "no_grad": torch.no_grad,
+    "inference_mode": torch.inference_mode,
+    "device": lambda: torch.device("meta"),  # where nothing is computed: no tensor may go there
+}
+
+
+@pytest.fixture
+def setting(request):
+    return SETTINGS[request.param]
+
+
+@pytest.mark.parametrize("setting", SETTINGS, indirect=True)
+def test_probes_and_metrics_are_the_same_whatever_the_caller_set_in_torch(make_run, setting):
+    with open_run(make_run("a.h5", seed=1)) as run:
+        samples, frame = make_samples(run, 60), int(run.frames[-1])
+
+        def found():
+            return (
+                probe(run, samples, layers="mlp1", max_atoms=3, controls="blank", keep_own=True),
+                metrics(run, samples, frames=frame),
+            )
+
+        wanted = found()
+        with setting():
+            assert all(map(lambda one, other: one.identical(other), found(), wanted))
+
+
+@pytest.mark.parametrize("setting", SETTINGS, indirect=True)
+def test_gradients_are_the_same_whatever_the_caller_set_in_torch(make_run, setting):
+    noise = np.zeros((4, 2), np.float32)
+    with open_run(make_run("a.h5", seed=1)) as run:
+        seen = run.rollout(run.frames[-1])[0].observations(run.layout.frame_stack)[:4]
+
+        def found():
+            return run.agent(run.frames[-1]).gradient_norms(seen, noise)
+
+        wanted = found()
+        with setting():
+            assert found() == wanted
+
+
+@pytest.mark.parametrize("setting", SETTINGS, indirect=True)
+def test_an_mlp_probe_is_the_same_whatever_the_caller_set_in_torch(setting):
+    X = np.random.default_rng(0).normal(size=(40, 6))
+
+    def found(now=nullcontext):
+        with now():
+            return mlp_fit(X, X[:, :2], heldout={"val": (X, X[:, :2])}, epochs=3).mse["val"]
+
+    np.testing.assert_array_equal(found(setting), found())
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_what_the_caller_draws_goes_on_as_if_nothing_had_been_drawn(make_run, monkeypatch):
+    seeded = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    X = np.random.default_rng(0).normal(size=(40, 6))
+    with open_run(make_run("a.h5", seed=1)) as run:
+        before = torch.get_rng_state()
+        run.blank_agent(3)
+        mlp_fit(X, X[:, :2], heldout={"val": (X, X[:, :2])}, epochs=3)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not seeded  # which cannot be asked for its state where there is no GPU
+
+
+def test_draws_are_those_of_torchs_own_seed():
+    with drawn_from(5):
+        drawn = torch.randn(3)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        assert torch.equal(torch.randn(3), drawn)
