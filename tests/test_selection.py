@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from vrlprobe.errors import FormatError, UnknownFrameError
 from vrlprobe.format.reader import open_run
@@ -26,6 +27,8 @@ LEARNED = Path(__file__).parent.parent / "fixtures" / "walker_walk-learned.h5"
         (np.array([0, 12_000]), [0, 12_000]),
         (np.array([0.0, 1.2e4]), [0, 12_000]),
         (range(0, 9000, 8000), [0, 8000]),
+        (xr.DataArray(8000.0), [8000]),  # log["episode_return"].idxmax()
+        (xr.DataArray([0, 8000], dims="frame"), [0, 8000]),
     ],
 )
 def test_frames_are_words_numbers_or_several(wanted, found) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vrlprobe.agents.base import Layered, check_observations
 from vrlprobe.agents.parts import evaluating
-from vrlprobe.checks import check_at_least
+from vrlprobe.checks import as_list, check_at_least
 from vrlprobe.device import device_of
 from vrlprobe.errors import UnknownLayerError, did_you_mean
 
@@ -37,7 +37,7 @@ def known_layers(agent: Layered, layers: str | Iterable[str] | None = None) -> t
     if not isinstance(getattr(agent, "layers", None), Mapping):
         raise TypeError(f"an agent is needed, such as run.agent(frame), not {type(agent).__name__}")
     table = tuple(agent.layers)
-    wanted = table if layers is None else (layers,) if isinstance(layers, str) else tuple(layers)
+    wanted = table if layers is None else as_list(layers)
     if not wanted:
         raise UnknownLayerError(f"no layer is asked for: there are {', '.join(table)}")
     for name in wanted:

@@ -2,6 +2,7 @@
 
 import math
 import operator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,15 @@ def check_finite(**arguments: float) -> None:
     for name, value in arguments.items():
         if not math.isfinite(value):
             raise ValueError(f"{name} must be a finite number, not {value:g}")
+
+
+def as_list(wanted: Any) -> list[Any]:
+    """One name or several as a list, among them a coordinate of a result: `result["layer"]`."""
+    if not isinstance(wanted, str) and hasattr(wanted, "__array__"):
+        found: list[Any] = np.asarray(wanted).reshape(-1).tolist()
+        return found
+    alone = isinstance(wanted, str) or not isinstance(wanted, Iterable)
+    return [wanted] if alone else list(wanted)
 
 
 def as_number(value: Any) -> float | None:

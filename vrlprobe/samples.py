@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from vrlprobe.checks import as_list
 from vrlprobe.errors import SampleError, did_you_mean
 from vrlprobe.format.provenance import stated_donors
 
@@ -146,7 +147,7 @@ class SampleSet:
         """
         if names is None:
             return self.components
-        wanted = {self._component(n) for n in ([names] if isinstance(names, str) else names)}
+        wanted = {self._component(name) for name in as_list(names)}
         if not wanted:
             raise SampleError(f"no component is asked for: there are {', '.join(self.components)}")
         return tuple(name for name in self.components if name in wanted)

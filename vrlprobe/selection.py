@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
+from vrlprobe.checks import as_list
 from vrlprobe.errors import FormatError, SampleError, UnknownFrameError, did_you_mean
 from vrlprobe.format.opening import Runs, run_list
 from vrlprobe.format.reader import Run
@@ -29,8 +30,8 @@ def resolve_frames(run: Run, frames: Frames) -> list[int]:
     there = run.frames.tolist()
     if not there:
         raise SampleError(f"{run.path.name} has no checkpoint yet")
-    if isinstance(frames, np.ndarray):
-        frames = np.atleast_1d(frames)
+    if not isinstance(frames, str) and hasattr(frames, "__array__"):  # a coordinate of a log, too
+        frames = np.atleast_1d(np.asarray(frames))
     if not isinstance(frames, str):
         wanted = frames if isinstance(frames, Collection) else [frames]
         if not len(wanted):
@@ -79,7 +80,7 @@ def choose(
     if wanted is None:
         asked: Sequence[str] = [name for name in default if name in known]
     else:
-        asked = [wanted] if isinstance(wanted, str) else wanted
+        asked = as_list(wanted)
     names = list(dict.fromkeys(asked))
     for name in names:
         if name not in known:

@@ -6,9 +6,11 @@ import json
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from sklearn.linear_model import LinearRegression, orthogonal_mp
 from sklearn.metrics import r2_score
 
+from vrlprobe import plotting
 from vrlprobe.activations import extract_activations
 from vrlprobe.agents.own import register_agent
 from vrlprobe.errors import SampleError, UnknownFrameError, UnknownLayerError
@@ -76,6 +78,25 @@ def test_what_the_result_holds(other, samples):
     assert result["checkpoint"].item() == other.digest(3000)
     assert result.attrs["samples"] == samples.digest
     assert json.loads(result.attrs["arguments"])["max_atoms"] == ATOMS
+
+
+def test_names_and_frames_are_taken_from_a_result(other, samples):
+    first = probe(other, samples, layers=["cnn4", "mlp1"], components=["height"], max_atoms=1)
+    again = {"layers": first["layer"], "components": first["component"], "frames": first["frame"]}
+    xr.testing.assert_equal(first, probe(other, samples, max_atoms=1, **again))
+    plotting.layers(first, components=first["component"])
+    one = first.isel(layer=0, component=0, frame=0)
+    again = {"layers": one["layer"], "components": one["component"], "frames": one["frame"]}
+    assert probe(other, samples, max_atoms=1, **again)["layer"].values.tolist() == ["cnn4"]
+
+
+def test_a_name_is_no_number(other, samples):
+    with pytest.raises(UnknownLayerError, match="no layer 3: there are cnn0"):
+        probe(other, samples, layers=3)
+    with pytest.raises(SampleError, match="no component 3: there are height"):
+        probe(other, samples, components=3)
+    with pytest.raises(ValueError, match="controls are shuffled, blank, not 3"):
+        probe(other, samples, controls=3)
 
 
 def test_the_last_return_is_told_of_a_run_that_is_probed_early(opened, samples):

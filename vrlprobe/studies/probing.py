@@ -10,6 +10,7 @@ import torch
 import xarray as xr
 
 from vrlprobe.activations import known_layers, probed_layers
+from vrlprobe.checks import as_list
 from vrlprobe.device import check_device
 from vrlprobe.errors import SampleError, UnknownLayerError
 from vrlprobe.format.opening import Runs, refuse_twice, run_list
@@ -135,7 +136,7 @@ def probe(
             run is given twice.
         ValueError: a kind, control or number that cannot be.
     """
-    controls = [controls] if isinstance(controls, str) else list(dict.fromkeys(controls or ()))
+    controls = list(dict.fromkeys(as_list(() if controls is None else controls)))
     for name in controls:
         if name not in CONTROLS:
             raise ValueError(f"controls are {', '.join(CONTROLS)}, not {name!r}")
