@@ -55,3 +55,22 @@ def test_a_folder_of_records_is_read_as_such(tmp_path):
     (tmp_path / "a.json").touch()  # whose runs are gone
     with pytest.raises(FormatError, match=rf"a folder, .*: {tmp_path}/\*\.json"):
         vrlprobe.open_run(tmp_path)
+
+
+SEEDED = [
+    lambda seed: studies.cohort([], seed=seed),
+    lambda seed: studies.compare({}, seed=seed),
+    lambda seed: studies.foretell([], seed=seed),
+    lambda seed: studies.outlook([], seed=seed),
+    lambda seed: studies.predict(None, [], seed=seed),
+]
+
+
+@pytest.mark.parametrize("study", SEEDED)
+def test_a_seed_is_a_whole_number_from_0_on(study):
+    """None would be drawn anew at each call, and the result would say nothing of it."""
+    with pytest.raises(ValueError, match="seed must be at least 0, not -1"):
+        study(-1)
+    for seed in (None, "a", 1.5):
+        with pytest.raises(ValueError, match=f"seed must be a whole number, not {seed!r}"):
+            study(seed)

@@ -73,9 +73,10 @@ def compare(
         FormatError: not cohorts by their names.
         SampleError: one cohort only, no task in common, no evaluation at the frame, one run in two
             cohorts that are no pairs, or runs that are good from different returns on.
-        ValueError: less than one evaluation.
+        ValueError: less than one evaluation, or a seed below 0.
     """
     check_at_least(1, evaluations=evaluations)
+    check_at_least(0, seed=seed)
     check_named(cohorts)
     for found in cohorts.values():
         check_kind(found, "cohort")

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from vrlprobe.checks import check_at_least
 from vrlprobe.errors import SampleError
 from vrlprobe.foretell import (
     balanced_accuracy,
@@ -120,7 +121,9 @@ def foretell(
         FormatError: something else than a result of metrics.
         SampleError: fewer than `FEWEST` runs of either end, a run with resets or not finished,
             several tasks, metrics of other runs.
+        ValueError: another outcome, a window below 1, or a seed below 0.
     """
+    check_at_least(0, seed=seed)
     if outcome not in get_args(Outcome):
         raise ValueError(f"outcomes are {', '.join(get_args(Outcome))}, not {outcome!r}")
     if measured is not None:

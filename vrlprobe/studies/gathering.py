@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from vrlprobe.checks import check_at_least
 from vrlprobe.cohort import (
     LAST_EVALUATIONS,
     Class,
@@ -88,7 +89,9 @@ def cohort(
 
     Raises:
         SampleError: no runs, one without checkpoints or rollouts, or without thresholds.
+        ValueError: a window below 1, or a seed below 0.
     """
+    check_at_least(0, seed=seed)
     runs = logged_list(runs)
     refuse_twice(runs)
     labels = run_labels(runs)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import xarray as xr
 from scipy import stats
 
+from vrlprobe.checks import check_at_least
 from vrlprobe.cohort import draws_interval
 from vrlprobe.errors import SampleError
 from vrlprobe.format.opening import Logged, logged_list, refuse_twice
@@ -71,7 +72,9 @@ def predict(
     Raises:
         FormatError: something else than a result of probe.
         SampleError: fewer than three inits with runs.
+        ValueError: a seed below 0.
     """
+    check_at_least(0, seed=seed)
     check_kind(probed, "probe")
     runs = logged_list(runs)
     refuse_twice(runs)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from vrlprobe.checks import check_at_least
 from vrlprobe.cohort import FEWEST
 from vrlprobe.collapse import SPREAD
 from vrlprobe.errors import SampleError
@@ -112,7 +113,9 @@ def outlook(runs: Logged, *, seed: int = 0) -> xr.Dataset:
 
     Raises:
         SampleError: several tasks, fewer than two attempts with readings, or none that came out.
+        ValueError: a seed below 0.
     """
+    check_at_least(0, seed=seed)
     runs = logged_list(runs)
     refuse_twice(runs)
     shared([run.config.get("task") for run in runs], runs, "task", "an outlook")
