@@ -4,7 +4,8 @@ import pytest
 
 import vrlprobe
 from vrlprobe import studies
-from vrlprobe.errors import FormatError, SampleError
+from vrlprobe.collapse import Rule
+from vrlprobe.errors import DeviceError, FormatError, SampleError
 
 
 @pytest.mark.parametrize(
@@ -74,3 +75,47 @@ def test_a_seed_is_a_whole_number_from_0_on(study):
     for seed in (None, "a", 1.5):
         with pytest.raises(ValueError, match=f"seed must be a whole number, not {seed!r}"):
             study(seed)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"kind": "OMP"}, "the kind of probe is one of omp, ridge, mlp, not 'OMP'"),
+        ({"n_jobs": 0}, "n_jobs must be at least 1, or -1 for one a core, not 0"),
+        ({"n_jobs": 2.5}, "n_jobs must be a whole number, not 2.5"),
+        ({"n_jobs": "2"}, "n_jobs must be a whole number, not '2'"),
+    ],
+)
+def test_a_probe_says_which_argument_cannot_be(make_run, options, told):
+    with vrlprobe.open_run(make_run("a.h5")) as run, pytest.raises(ValueError, match=told):
+        vrlprobe.probe(run, **options)
+
+
+@pytest.mark.parametrize("device", [None, 1.5])
+def test_a_device_has_a_name(make_run, device):
+    with (
+        vrlprobe.open_run(make_run("a.h5")) as run,
+        pytest.raises(
+            DeviceError, match=f"a device is a name such as 'cpu' or 'cuda', not {device}"
+        ),
+    ):
+        vrlprobe.probe(run, device=device)
+
+
+def test_a_frame_to_compare_at_is_a_number():
+    with pytest.raises(ValueError, match="frame must be a number, not 'last'"):
+        studies.compare({}, frame="last")
+
+
+@pytest.mark.parametrize("episodes", ["all", 1.5, [0, "1"]])
+def test_an_episode_is_a_number(make_run, episodes):
+    with (
+        vrlprobe.open_run(make_run("a.h5")) as run,
+        pytest.raises(ValueError, match="episodes are whole numbers, from 0 on, not "),
+    ):
+        studies.film(run, episodes=episodes)
+
+
+def test_a_rule_counts_readings():
+    with pytest.raises(ValueError, match="consecutive must be a whole number, not '5'"):
+        Rule(1000, consecutive="5")

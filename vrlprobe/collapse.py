@@ -12,6 +12,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from vrlprobe.checks import check_at_least
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Word = Literal["healthy", "escaped", "stuck", "undecided"]
@@ -246,11 +248,7 @@ class Rule:
     consecutive: int = CONSECUTIVE
 
     def __post_init__(self) -> None:
-        if self.window < 1 or self.consecutive < 1:
-            raise ValueError(
-                f"the rule needs a window and consecutive readings of at least 1, not "
-                f"{self.window} and {self.consecutive}"
-            )
+        check_at_least(1, window=self.window, consecutive=self.consecutive)
         check_sign(self.sign)
 
     def streak(self, values: npt.ArrayLike) -> int:

@@ -15,6 +15,8 @@ LONGEST = 100
 
 def check_device(name: str | torch.device) -> None:
     """Raise DeviceError where torch cannot compute on such a device."""
+    if not isinstance(name, str | int | torch.device):
+        raise DeviceError(f"a device is a name such as 'cpu' or 'cuda', not {name!r}")
     try:
         torch.zeros(1, device=name).item()
     except (RuntimeError, AssertionError) as error:  # AssertionError: torch built without it

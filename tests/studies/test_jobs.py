@@ -106,7 +106,7 @@ def test_processes_share_the_work_and_change_nothing(other, samples, tmp_path, m
     )
     assert together.identical(alone)
     assert len(seen) == 2 * (1 + 3 * 7) + 7
-    with pytest.raises(ValueError, match="n_jobs == 0"):
+    with pytest.raises(ValueError, match="n_jobs must be at least 1, or -1"):
         probe(other, samples, n_jobs=0, layers=["mlp0"])
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from vrlprobe.checks import check_at_least
+from vrlprobe.checks import as_number, check_at_least
 from vrlprobe.cohort import bootstrap_interval, mean, wilson_interval
 from vrlprobe.comparison import mean_difference, mean_p, share_difference, share_p
 from vrlprobe.errors import SampleError
@@ -73,10 +73,12 @@ def compare(
         FormatError: not cohorts by their names.
         SampleError: one cohort only, no task in common, no evaluation at the frame, one run in two
             cohorts that are no pairs, or runs that are good from different returns on.
-        ValueError: less than one evaluation, or a seed below 0.
+        ValueError: less than one evaluation, a seed below 0, or a frame that is no number.
     """
     check_at_least(1, evaluations=evaluations)
     check_at_least(0, seed=seed)
+    if frame is not None and as_number(frame) is None:
+        raise ValueError(f"frame must be a number, not {frame!r}")
     check_named(cohorts)
     for found in cohorts.values():
         check_kind(found, "cohort")

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from vrlprobe.checks import check_given
+from vrlprobe.checks import as_list, check_given
 from vrlprobe.envs import PixelEnv
 from vrlprobe.errors import SampleError
 from vrlprobe.format.episode import Episode
@@ -57,11 +57,14 @@ def film(
     Raises:
         SampleError: a run without this episode, or runs of other action repeats or image sizes.
         RenderError: images must be rendered, and there is no OpenGL library.
-        ValueError: a count or size below 1, or an end before the begin.
+        ValueError: a count or size below 1, an end before the begin, or an episode that is
+            no number.
     """
     check_given(1, count=count, size=size)
     check_given(0, until=until)
-    wanted = [episodes] if isinstance(episodes, int | np.integer) else list(episodes)
+    wanted = as_list(episodes)
+    if not all(isinstance(which, int | np.integer) for which in wanted):
+        raise ValueError(f"episodes are whole numbers, from 0 on, not {episodes!r}")
     if not wanted:
         raise SampleError("no episode is asked for: at least one is needed")
     runs = run_list(runs)

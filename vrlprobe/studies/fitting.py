@@ -38,7 +38,7 @@ class ProbeSettings:
 
     def __post_init__(self) -> None:
         if self.probe not in PROBES:
-            raise ValueError(f"probe is one of {', '.join(PROBES)}, not {self.probe!r}")
+            raise ValueError(f"the kind of probe is one of {', '.join(PROBES)}, not {self.probe!r}")
         check_at_least(1, max_atoms=self.max_atoms)
         check_given(1, min_active=self.min_active)
         for name in ("max_atoms", "min_active"):  # kept as JSON, which knows no number of numpy

@@ -1,5 +1,6 @@
 """Which layers of which checkpoints linearly hold which parts of the state."""
 
+import sys
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 import xarray as xr
 
 from vrlprobe.activations import known_layers, probed_layers
-from vrlprobe.checks import as_list
+from vrlprobe.checks import as_list, check_given
 from vrlprobe.device import check_device
 from vrlprobe.errors import SampleError, UnknownLayerError
 from vrlprobe.format.opening import Runs, refuse_twice, run_list
@@ -140,6 +141,9 @@ def probe(
     for name in controls:
         if name not in CONTROLS:
             raise ValueError(f"controls are {', '.join(CONTROLS)}, not {name!r}")
+    if n_jobs == 0:
+        raise ValueError("n_jobs must be at least 1, or -1 for one a core, not 0")
+    check_given(-sys.maxsize, n_jobs=n_jobs)
     check_device(device)
     device = str(device)
     runs = run_list(runs)
