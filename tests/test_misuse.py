@@ -5,7 +5,7 @@ import pytest
 import vrlprobe
 from vrlprobe import studies
 from vrlprobe.collapse import Rule
-from vrlprobe.errors import DeviceError, FormatError, SampleError
+from vrlprobe.errors import DeviceError, FormatError, SampleError, UnknownTaskError
 
 
 @pytest.mark.parametrize(
@@ -114,6 +114,20 @@ def test_an_episode_is_a_number(make_run, episodes):
         pytest.raises(ValueError, match="episodes are whole numbers, from 0 on, not "),
     ):
         studies.film(run, episodes=episodes)
+
+
+@pytest.mark.parametrize("name", ["image_size", "frame_stack", "action_repeat"])
+def test_an_environment_has_sizes(name):
+    """No image was no OpenGL library, and no repeat an environment in which nothing moves."""
+    for value, told in ((0, "at least 1, not 0"), ("2", "a whole number, not '2'")):
+        with pytest.raises(ValueError, match=f"{name} must be {told}"):
+            vrlprobe.PixelEnv("walker_walk", **{name: value})
+
+
+@pytest.mark.parametrize("task", [None, 3])
+def test_a_task_is_a_name(task):
+    with pytest.raises(UnknownTaskError, match=f"no task {task} in the Control Suite: try "):
+        vrlprobe.PixelEnv(task)
 
 
 def test_a_rule_counts_readings():

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from vrlprobe.checks import check_at_least
 from vrlprobe.errors import RenderError, UnknownTaskError, VrlprobeError
 from vrlprobe.format.episode import Episode
 from vrlprobe.tasks import ALIASES, REWARD_COMPONENTS, by_task
@@ -57,7 +58,7 @@ def split_task(task: str) -> tuple[str, str]:
     suite = _suite()
     known = {f"{domain}_{name}": (domain, name) for domain, name in suite.ALL_TASKS}
     if task not in known:
-        near = difflib.get_close_matches(task, known, 3) or sorted(known)[:3]
+        near = difflib.get_close_matches(str(task), known, 3) or sorted(known)[:3]
         raise UnknownTaskError(f"no task {task!r} in the Control Suite: try {', '.join(near)}")
     return known[task]
 
@@ -102,6 +103,7 @@ class PixelEnv:
     Raises:
         UnknownTaskError: no such task, or one without a named state.
         RenderError: no OpenGL library.
+        ValueError: another kind of rendering, or a size, stack or repeat below 1.
     """
 
     def __init__(
@@ -116,6 +118,9 @@ class PixelEnv:
     ) -> None:
         if render not in RENDER_MODES:
             raise ValueError(f"render is one of {', '.join(RENDER_MODES)}, not {render!r}")
+        check_at_least(
+            1, image_size=image_size, frame_stack=frame_stack, action_repeat=action_repeat
+        )
         self.task, self.image_size = task, image_size
         self.frame_stack, self.action_repeat = frame_stack, action_repeat
         self._domain, name = split_task(task)
