@@ -1,5 +1,7 @@
 """Reading runs: lazily, while they grow, and what is asked for wrongly."""
 
+import copy
+import pickle
 import shutil
 import subprocess
 import sys
@@ -147,6 +149,27 @@ def test_returns_are_the_logs_where_no_rollout_was_recorded(make_run):
     path = make_run("none.h5", episodes=0, log={"episode_return": [5.0, 30.0, 70.0]})
     with open_run(path) as run:
         assert run.returns.tolist() == [5, 30, 70]
+
+
+@pytest.mark.parametrize("send", [pickle.dumps, copy.deepcopy])
+def test_an_open_run_is_not_sent_to_another_process(make_run, send):
+    with open_run(make_run("a.h5")) as run:
+        for given in (run, [run], run.rollout(2000)):
+            with pytest.raises(
+                TypeError, match=r"<Run a\.h5: .* is an open file, .* give that its"
+            ):
+                send(given)
+
+
+def test_an_episode_is_sent_to_another_process(make_run):
+    with open_run(make_run("a.h5")) as run:
+        episode = run.rollout(2000)[0]
+        found = pickle.loads(pickle.dumps(episode))
+        unseen = copy.copy(run.rollout(0)[1])
+    np.testing.assert_array_equal(found.observations(3), episode.observations(3))
+    for name in ("actions", "rewards", "states", "physics"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(episode, name))
+    assert unseen.images is None
 
 
 def test_a_run_says_that_it_is_closed(sealed):

@@ -65,6 +65,13 @@ class Run:
         state = self.state if self._file else "closed"
         return f"<Run {self.path.name}: {len(self.frames)} checkpoints, {state}>"
 
+    def __reduce__(self) -> Any:
+        """An open file cannot be copied, nor sent to another process."""
+        raise TypeError(
+            f"{self!r} is an open file, which is not copied or sent to another process: give that "
+            "its path, to open it there (vrlprobe.open_run)"
+        )
+
     def close(self) -> None:
         """Close the file; safe to call twice."""
         self._file.close()

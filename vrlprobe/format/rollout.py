@@ -98,6 +98,11 @@ class StoredEpisode(Episode):
         for name, value in {**arrays, "_read_images": read_images}.items():
             object.__setattr__(self, name, value)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied, or sent to another process, it is an episode in memory."""
+        arrays = (self.actions, self.rewards, self.states, self.physics)
+        return Episode, (self.images, *arrays)
+
     @cached_property
     def images(self) -> NDArray[np.uint8] | None:
         """uint8 (T + 1, 3, height, width); None where they were not recorded."""
