@@ -1,9 +1,11 @@
 """An argument of the wrong kind ends in a line that says which is needed."""
 
 import pytest
+import xarray as xr
+from matplotlib.figure import Figure
 
 import vrlprobe
-from vrlprobe import studies
+from vrlprobe import plotting, studies
 from vrlprobe.collapse import Rule
 from vrlprobe.errors import DeviceError, FormatError, SampleError, UnknownTaskError
 
@@ -26,6 +28,34 @@ def test_an_open_run_is_no_path(function, make_run):
         pytest.raises(FormatError, match="a file's path is needed, not Run"),
     ):
         function(run)
+
+
+@pytest.mark.parametrize(
+    "writes",
+    [
+        lambda run, path: vrlprobe.write_report(path, run),
+        lambda run, path: vrlprobe.save_samples(vrlprobe.make_samples(run, 60), run),
+        lambda run, path: vrlprobe.save_result(xr.Dataset(attrs={"vrlprobe": "probe"}), run),
+        lambda run, path: plotting.Plot(Figure(), xr.Dataset()).save(run),
+        lambda run, path: vrlprobe.write_video(xr.Dataset(), run),
+        lambda run, path: studies.export_checkpoint(run, 0, run),
+        lambda run, path: vrlprobe.import_checkpoints(path, run, task="walker_walk"),
+        lambda run, path: vrlprobe.RunWriter.append(run),
+    ],
+)
+def test_an_open_run_is_no_output(writes, make_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("vrlprobe.figures.video.check_kind", lambda *_: None)
+    path = tmp_path / "x.html"
+    with (
+        vrlprobe.open_run(make_run("a.h5")) as run,
+        pytest.raises(FormatError, match="a file's path is needed, not Run"),
+    ):
+        writes(run, path)
+
+
+def test_a_path_is_no_sample_set(tmp_path):
+    with pytest.raises(FormatError, match="a sample set is needed, not str"):
+        vrlprobe.save_samples("set.h5", tmp_path / "set.h5")
 
 
 def test_an_open_run_is_no_record(make_run, tmp_path):

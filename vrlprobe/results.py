@@ -52,7 +52,7 @@ def written_at_once(path: str | Path, but: str = "") -> Iterator[Path]:
 
     Nothing is left behind after an error, and a reader sees the old file or the whole new one.
     """
-    path = Path(path)
+    path = as_path(path)
     check_folder(path)
     refuse_to_replace(path, but)
     with replaced_whole(path) as temporary:

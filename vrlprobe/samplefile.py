@@ -40,8 +40,10 @@ def save_samples(samples: SampleSet, path: str | Path) -> None:
     """Write a set atomically; an existing file is replaced.
 
     Raises:
-        FormatError: the folder does not exist or cannot be written.
+        FormatError: no sample set, or the folder does not exist or cannot be written.
     """
+    if not isinstance(samples, SampleSet):
+        raise FormatError(f"a sample set is needed, not {type(samples).__name__}")
     header = {
         "components": list(samples.components),
         "aliases": dict(samples.aliases),

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from vrlprobe.errors import FormatError
 from vrlprobe.figures.style import OPTIONS, save_figure
+from vrlprobe.format.filesystem import as_path
 from vrlprobe.results import save_result
 
 
@@ -31,7 +32,7 @@ class Plot:
         Raises:
             FormatError: another ending, a folder that cannot be written, or one name for both.
         """
-        if data is not None and Path(data).resolve() == Path(path).resolve():
+        if data is not None and as_path(data).resolve() == as_path(path).resolve():
             raise FormatError(f"{path} is named twice: figure and numbers need a name each")
         save_figure(self.figure, path)
         if data is not None:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from vrlprobe.errors import FormatError
+from vrlprobe.format.filesystem import as_path
 from vrlprobe.results import written_at_once
 
 KINDS = (".pdf", ".png", ".svg")
@@ -105,7 +106,7 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     Raises:
         FormatError: another suffix than .pdf, .png or .svg, or a folder that cannot be written.
     """
-    path = Path(path)
+    path = as_path(path)
     check_kind(path)
     kind = path.suffix.lower()[1:]
     dates: Any = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}

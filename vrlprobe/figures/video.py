@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe.errors import FormatError, RenderError
+from vrlprobe.format.filesystem import as_path
 from vrlprobe.results import check_kind, written_at_once
 
 FPS = 25.0
@@ -43,7 +44,7 @@ def write_video(film: xr.Dataset, path: str | Path) -> None:
 
 def check_video(path: str | Path) -> Any:
     """What encodes videos; raises as `write_video` where none of this name can be made."""
-    if Path(path).suffix.lower() not in CODECS:
+    if as_path(path).suffix.lower() not in CODECS:
         raise FormatError(f"cannot film {path}: the name must end in {' or '.join(CODECS)}")
     try:
         import mediapy

@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from vrlprobe.errors import FormatError, IntegrityError
 from vrlprobe.format import build, rows
 from vrlprobe.format.episode import Episode
-from vrlprobe.format.filesystem import RunLock, hold, reason, run_state, warn_if_network
+from vrlprobe.format.filesystem import (
+    RunLock,
+    as_path,
+    hold,
+    reason,
+    run_state,
+    warn_if_network,
+)
 from vrlprobe.format.guard import stat
 from vrlprobe.format.provenance import with_versions
 from vrlprobe.format.reader import open_run
@@ -110,7 +117,7 @@ class RunWriter:
         provenance: Mapping[str, Any],
     ) -> Self:
         """Create a run file of a given layout, as `create` does."""
-        where = Path(path)
+        where = as_path(path)
         blobs = {
             CONFIG: to_json(config, "the config"),
             PROVENANCE: to_json(provenance, "the provenance"),
@@ -131,7 +138,7 @@ class RunWriter:
         Raises:
             FormatError: the run is growing, killed, or open elsewhere.
         """
-        where = Path(path)
+        where = as_path(path)
         if (state := run_state(where)) != "sealed":
             hint = "wait for its writer" if state == "growing" else "salvage it first"
             raise FormatError(f"{where}: the run is {state}, so it cannot be continued: {hint}")

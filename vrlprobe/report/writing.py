@@ -6,6 +6,7 @@ from pathlib import Path
 import xarray as xr
 
 from vrlprobe.errors import FormatError, VrlprobeError
+from vrlprobe.format.filesystem import as_path
 from vrlprobe.format.opening import Logged, logged_list
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record
@@ -56,7 +57,7 @@ def write_page(page: str, output: str | Path) -> None:
 
 def check_page(path: str | Path) -> None:
     """Raise FormatError for a name that is not a page's."""
-    if Path(path).suffix.lower() not in (".html", ".htm"):
+    if as_path(path).suffix.lower() not in (".html", ".htm"):
         raise FormatError(f"cannot write {path}: the name of a page must end in .html")
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vrlprobe.checkpoints.statedict import EXPORTED
 from vrlprobe.errors import FormatError
-from vrlprobe.format.filesystem import check_new, replaced_whole
+from vrlprobe.format.filesystem import as_path, check_new, replaced_whole
 from vrlprobe.format.opening import one_run
 from vrlprobe.format.reader import Run
 
@@ -35,7 +35,7 @@ def export_checkpoint(run: Run, frame: int, output: str | os.PathLike[str]) -> d
         UnknownFrameError: the run has no such checkpoint.
     """
     one_run(run)
-    where = Path(output)
+    where = as_path(output)
     check_export(where)
     arrays = run.parameters(frame)
     told = {

@@ -102,7 +102,7 @@ def import_checkpoints(
     files = [as_path(path) for path in ([given] if alone else given)]
     if not files:
         raise FormatError("no checkpoint is given: at least one file is needed")
-    where = Path(output)
+    where = as_path(output)
     check_new(where)
     at = None if frames is None else _numbers(frames)
     if at is not None:

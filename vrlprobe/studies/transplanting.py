@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from vrlprobe.errors import TransplantError, did_you_mean
 from vrlprobe.format.architectures import architecture
-from vrlprobe.format.filesystem import check_new, replaced_whole
+from vrlprobe.format.filesystem import as_path, check_new, replaced_whole
 from vrlprobe.format.reader import Run
 from vrlprobe.format.schema import parameters_digest
 from vrlprobe.format.writer import RunWriter
@@ -61,7 +60,7 @@ class Transplant:
         Raises:
             FormatError: the path exists, or cannot be written.
         """
-        where = Path(path)
+        where = as_path(path)
         check_new(where)
         with (
             replaced_whole(where) as temporary,
