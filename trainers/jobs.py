@@ -79,7 +79,7 @@ def at_once(config: TrainConfig) -> int:
     Raises:
         DeviceError: torch cannot compute there.
     """
-    n_runs = max(1, cpu_count() // config.threads)
+    n_runs: int = max(1, cpu_count() // config.threads)
     if config.device.partition(":")[0] == "cpu":
         return n_runs
     from trainers.device_replay import room_for  # loads torch
