@@ -70,12 +70,19 @@ def write_run(
 ) -> Path:
     """A sealed run with as many blank networks as frames, all episodes with images at the last.
 
-    `log` has further columns, a value a frame: numbers, or three numbers for mlp0 to mlp2.
+    `log` has further columns, a value a frame: numbers, three numbers for mlp0 to mlp2, or two for
+    each of these.
     """
     columns = {"episode_return": [40 * reward] * len(frames), **(log or {})}
     settings = {**CONFIG, "seed": seed, **(config or {})}
     rng = np.random.default_rng(seed)
     size = int(settings["image_size"])
+    dims = {
+        name: ("layer", "head")[: np.ndim(column[0] if column else 0)]
+        for name, column in columns.items()
+    }
+    coords = {"layer": ["mlp0", "mlp1", "mlp2"], "head": ["head0", "head1"]}
+    used = {"layer", *(dim for names in dims.values() for dim in names)}
     with RunWriter.create(
         path,
         config=settings,
@@ -86,11 +93,8 @@ def write_run(
         image_shape=(3, size, size),
         max_episodes=episodes,
         max_steps=40,
-        log={
-            name: ("layer",) * np.ndim(column[0] if column else 0)
-            for name, column in columns.items()
-        },
-        coords={"layer": ["mlp0", "mlp1", "mlp2"]},
+        log=dims,
+        coords={dim: labels for dim, labels in coords.items() if dim in used},
         aliases={"torso_height": "height"},
     ) as writer:
         for place, frame in enumerate(frames):

@@ -48,6 +48,19 @@ def test_untrained_rows_do_not_count(open_made) -> None:
     assert collapse([run])[0].word == "healthy"
 
 
+def test_a_column_of_two_dimensions_has_a_name_for_each_pair(make_run) -> None:
+    table = np.arange(6 * N).reshape(N, 3, 2)
+    log = {**log_of(ESCAPES), "attention": table.tolist()}
+    path = make_run("heads.h5", frames=FRAMES, config=WINDOW, log=log)
+    with open_run(path) as run:
+        found = readings(run).values
+        assert str(collapse(run)) == "escaped at 5,000"
+    assert [name for name in found if name.startswith("attention")] == [
+        f"attention[mlp{layer},head{head}]" for layer in range(3) for head in range(2)
+    ]
+    np.testing.assert_array_equal(found["attention[mlp2,head0]"][1:], table[1:, 2, 0])
+
+
 def test_thresholds_can_be_moved(open_made) -> None:
     (run,) = open_made(low=log_of([0.05] * N))
     assert collapse([run])[0].stages[0].collapsed

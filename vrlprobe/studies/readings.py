@@ -42,6 +42,8 @@ class Readings:
 def readings(run: "Run | Record") -> Readings:
     """Every logged column of a run or record by name, `grad_norm[mlp1]` for one with a dimension.
 
+    One with several has names such as `attention[mlp1,head0]`.
+
     A spread that was not logged is that of the rollouts' actions; gradient norms that were not
     logged are computed from the checkpoints' stored batches.
     """
@@ -61,8 +63,12 @@ def readings(run: "Run | Record") -> Readings:
 def _columns(item: xr.DataArray) -> list[tuple[str, Floats]]:
     if item.ndim == 1:
         return [(str(item.name), item.values)]
-    labels = item[item.dims[1]].values
-    return [(f"{item.name}[{label}]", item.values[:, at]) for at, label in enumerate(labels)]
+    labels = itertools.product(*(item[dim].values for dim in item.dims[1:]))
+    places = np.ndindex(item.shape[1:])
+    return [
+        (f"{item.name}[{','.join(label)}]", item.values[:, *at])
+        for label, at in zip(labels, places, strict=True)
+    ]
 
 
 def _rollout_spread(run: "Run", frame: int) -> float:
