@@ -86,6 +86,19 @@ def test_the_last_attempt_is_judged_by_its_own_window(open_made) -> None:
     assert verdict.stages[0].first == 9000
 
 
+def test_an_attempt_that_a_commit_left_out_goes_on(open_made) -> None:
+    nan = float("nan")
+    healthy, reset, bare = open_made(
+        healthy=log_of([0.5] * N, [nan] + [1] * (N - 2) + [nan]),
+        reset=log_of([1e-5] * N, [1] * 6 + [2, nan, nan, 2, nan, nan]),
+        bare=log_of(ESCAPES, [nan] * N),
+    )
+    assert readings(healthy).attempts.tolist() == [1] * N
+    assert readings(reset).attempts.tolist() == [1] * 6 + [2] * 6
+    assert readings(bare).attempts.tolist() == [1] * N
+    assert [verdict.word for verdict in collapse([healthy, bare])] == ["healthy", "escaped"]
+
+
 def test_without_logs_rollouts_and_batches_are_asked(make_run) -> None:
     with open_run(make_run("bare.h5", frames=FRAMES[:4], config=WINDOW)) as run:
         found = readings(run)

@@ -25,7 +25,8 @@ class Readings:
     Attributes:
         frames: int64 (n,).
         values: by a sign's name, float64 (n,); NaN before an attempt's first update.
-        attempts: int64 (n,), 1 throughout where nothing was reset.
+        attempts: int64 (n,), 1 throughout where nothing was reset; that of the checkpoint before
+            where a commit left it out.
     """
 
     frames: npt.NDArray[np.int64]
@@ -49,7 +50,7 @@ def readings(run: "Run | Record") -> Readings:
     """
     log, count = run.log, len(run.frames)
     values = {name: column for item in log.data_vars.values() for name, column in _columns(item)}
-    attempts = values.get("attempt", np.ones(count)).astype(np.int64)
+    attempts = _carried_on(values.get("attempt", np.ones(count)))
     for name, compute in ((SPREAD.name, _rollout_spread), (GRADIENT.name, _gradient)):
         if name not in values:
             found = [] if isinstance(run, Record) else [compute(run, f) for f in run.frames]
@@ -69,6 +70,13 @@ def _columns(item: xr.DataArray) -> list[tuple[str, Floats]]:
         (f"{item.name}[{','.join(label)}]", item.values[:, *at])
         for label, at in zip(labels, places, strict=True)
     ]
+
+
+def _carried_on(attempts: Floats) -> npt.NDArray[np.int64]:
+    """Numbers of attempts, those left out being the last one known, or 1."""
+    rows = np.where(np.isfinite(attempts), np.arange(len(attempts)), -1)
+    last = np.maximum.accumulate(rows)
+    return np.where(last < 0, 1, attempts[last]).astype(np.int64)
 
 
 def _rollout_spread(run: "Run", frame: int) -> float:
