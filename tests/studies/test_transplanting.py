@@ -9,7 +9,7 @@ import pytest
 
 from tests.studies.logs import ESCAPES, FRAMES, WINDOW, N, log_of
 from vrlprobe.agents.drqv2 import DrQV2Agent
-from vrlprobe.errors import FormatError, TransplantError, UnknownFrameError
+from vrlprobe.errors import FormatError, SampleError, TransplantError, UnknownFrameError
 from vrlprobe.format.opening import open_runs
 from vrlprobe.format.reader import open_run
 from vrlprobe.format.verify import verify_run
@@ -226,6 +226,24 @@ def test_a_healthy_run_has_no_collapsed_checkpoint(make_run, tmp_path):
     make_run("h.h5", frames=FRAMES, log=log_of([0.5] * N), config=WINDOW, episodes=0)
     with pytest.raises(TransplantError, match=r"h.h5 was never in collapse: it is healthy"):
         transplant(f"{tmp_path}/h.h5@collapsed", "self")
+
+
+def test_a_collapsed_checkpoint_needs_no_window(make_run, tmp_path):
+    """An import's config does not say how long the noise decays."""
+    make_run("i.h5", frames=FRAMES, log=log_of(ESCAPES), episodes=0)
+    donor = transplant(f"{tmp_path}/i.h5@collapsed", "self").origins["head"]
+    assert donor["frame"] == 4000
+
+
+def test_too_few_readings_show_no_collapse(make_run, tmp_path):
+    for frames, error, message in (
+        (FRAMES[:2], TransplantError, r"n.h5 does not show .*: checkpoints with .* are 1, too few"),
+        ((), SampleError, "n.h5 has no checkpoint yet"),
+    ):
+        log = {name: column[: len(frames)] for name, column in log_of(ESCAPES).items()}
+        make_run("n.h5", frames=frames, log=log, episodes=0)
+        with pytest.raises(error, match=message):
+            transplant(f"{tmp_path}/n.h5@collapsed", "self")
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,11 @@
 
 import os
 
-from vrlprobe.errors import TransplantError, UnknownFrameError, did_you_mean
+from vrlprobe.collapse import SPREAD, Stage
+from vrlprobe.errors import SampleError, TransplantError, UnknownFrameError, did_you_mean
 from vrlprobe.format.reader import Run
 from vrlprobe.selection import resolve_frame
-from vrlprobe.studies.collapsing import collapse
+from vrlprobe.studies.readings import attempt_stages, readings
 
 CHECKPOINTS = ("last", "best", "collapsed")
 
@@ -41,14 +42,33 @@ def frame_at(run: Run, at: str | int) -> tuple[int, str]:
 
     Raises:
         TransplantError: it was never in collapse.
+        SampleError: it has no checkpoint yet.
         UnknownFrameError: no checkpoint at the frame, with the nearest there are.
     """
     if at == "collapsed":
-        (verdict,) = collapse([run])
-        ends = [stage for stage in verdict.stages if stage.collapsed]
-        if not ends:
-            raise TransplantError(f"{run.path.name} was never in collapse: it is {verdict}")
-        stage = ends[-1]
+        stage = _last_collapse(run)
         return stage.last, f"the last in collapse ({stage.first:,} to {stage.last:,})"
     frame = resolve_frame(run, at)
     return frame, f"its {at} checkpoint" if isinstance(at, str) else "that checkpoint"
+
+
+def _last_collapse(run: Run) -> Stage:
+    """The last stage of collapse in a run's last attempt; of a verdict, all that needs no window.
+
+    Raises:
+        TransplantError: there is none, or too few readings to tell.
+        SampleError: no checkpoint at all.
+    """
+    if not len(run.frames):
+        raise SampleError(f"{run.path.name} has no checkpoint yet")
+    whole = readings(run)
+    frames, stages = attempt_stages(whole)[int(whole.attempts[-1])]
+    if not stages:
+        raise TransplantError(
+            f"{run.path.name} does not show whether it was in collapse: checkpoints with a reading "
+            f"of {SPREAD.name} are {len(frames)}, too few; name a frame instead"
+        )
+    found = [stage for stage in stages if stage.collapsed]
+    if not found:
+        raise TransplantError(f"{run.path.name} was never in collapse: it is healthy")
+    return found[-1]
