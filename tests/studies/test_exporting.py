@@ -15,6 +15,7 @@ from vrlprobe.format.reader import open_run
 from vrlprobe.studies.exporting import export_checkpoint
 from vrlprobe.studies.filming import Renderer
 from vrlprobe.studies.importing import import_checkpoints
+from vrlprobe.studies.transplanting import transplant
 
 
 @pytest.fixture
@@ -61,6 +62,23 @@ def test_it_plays_on_images_as_it_was_trained_on(tmp_path):
         rough = PixelEnv("cartpole_balance", image_size=images.shape[-1], render="full")
         with rough:
             assert (rough.render_state(episode.physics[0]) != images[0]).any()
+
+
+def test_nothing_of_killed_writers_stays(tmp_path, run):
+    """Of an export, an import and a transplant alike."""
+    makes = {
+        "x.pt": lambda path: export_checkpoint(run, 1000, path),
+        "b.h5": lambda path: import_checkpoints(
+            tmp_path / "x.pt", path, task="walker_walk", episodes=0
+        ),
+        "t.h5": lambda path: transplant(run, "self").save(path),
+    }
+    for name in makes:
+        for left in (f".{name}.0a1b2c3d.part", f".{name}.0a1b2c3d.part.lock", f"{name}.lock"):
+            (tmp_path / left).touch()
+    for name, make in makes.items():
+        make(tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.h5", *makes])
 
 
 def test_a_checkpoint_is_of_one_run(tmp_path, run):

@@ -254,10 +254,39 @@ def replaced_whole(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def made_new(path: Path) -> Iterator[Path]:
+    """As `replaced_whole`, for a new file that no other process may make meanwhile.
+
+    What kills left of earlier attempts to make it is removed.
+
+    Raises:
+        FormatError: it exists, another process makes it, or it cannot be written.
+    """
+    try:
+        lock = RunLock(path)
+    except FormatError as error:
+        if error.__cause__ is None:
+            raise
+        raise FormatError(f"cannot write {path}: {reason(error.__cause__)}") from error
+    try:
+        check_new(path)  # by now
+        remove_parts(path)
+        with replaced_whole(path) as temporary:
+            yield temporary
+    finally:
+        lock.release()
+
+
 def remove_parts(path: Path) -> None:
-    """Remove what kills left of files that were to replace `path`; for who alone writes it."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        left.unlink(missing_ok=True)
+    """Remove what kills left of files that were to replace `path`; for who alone writes it.
+
+    A part that its writer holds locked stays all the same.
+    """
+    begin = f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.part"
+    for left in (*path.parent.glob(begin), *path.parent.glob(f"{begin}.lock")):
+        if not is_locked(left.with_name(left.name.removesuffix(".lock"))):
+            left.unlink(missing_ok=True)
 
 
 def check_room(path: Path, size: int) -> None:

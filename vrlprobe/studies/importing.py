@@ -19,7 +19,7 @@ from vrlprobe.checks import check_at_least, check_given
 from vrlprobe.envs import split_task
 from vrlprobe.errors import FormatError
 from vrlprobe.format.episode import Episode
-from vrlprobe.format.filesystem import as_path, check_new, replaced_whole
+from vrlprobe.format.filesystem import as_path, check_new, made_new
 from vrlprobe.format.writer import RunWriter
 from vrlprobe.studies.common import Track
 from vrlprobe.studies.defaults import EPISODES
@@ -120,7 +120,7 @@ def import_checkpoints(
     done = []
     with ExitStack() as stack:
         source = stack.enter_context(_source(first, task, episodes, observations, seed, track))
-        temporary = stack.enter_context(replaced_whole(where))
+        temporary = stack.enter_context(made_new(where))
         writer = stack.enter_context(
             RunWriter.create(
                 temporary,

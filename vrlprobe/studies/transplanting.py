@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vrlprobe.errors import TransplantError, did_you_mean
 from vrlprobe.format.architectures import architecture
-from vrlprobe.format.filesystem import as_path, check_new, replaced_whole
+from vrlprobe.format.filesystem import as_path, check_new, made_new
 from vrlprobe.format.reader import Run
 from vrlprobe.format.schema import parameters_digest
 from vrlprobe.format.writer import RunWriter
@@ -63,7 +63,7 @@ class Transplant:
         where = as_path(path)
         check_new(where)
         with (
-            replaced_whole(where) as temporary,
+            made_new(where) as temporary,
             RunWriter.create(
                 temporary,
                 config=self.config,
