@@ -51,7 +51,7 @@ def read_init(path: Path) -> Init:
     """The networks of a transplant, or of a run's last checkpoint.
 
     Raises:
-        FormatError: no run.
+        FormatError: no run, or one of settings that cannot be trained with.
         TransplantError: a run without a checkpoint, or of another architecture.
     """
     with open_run(path) as run:
@@ -60,7 +60,7 @@ def read_init(path: Path) -> Init:
         if (found := run.config.get("architecture")) != "drqv2":
             raise TransplantError(f"{path} is of architecture {found}, vrltrain trains drqv2")
         frame = int(run.frames[-1])
-        made = run.provenance.get("transplant", {})
+        made = _mapping(run.provenance.get("transplant"))
         digest, parameters = run.digest(frame), run.parameters(frame)
         settings = dict(run.config)
         if settings.get("render") not in CHOICES["render"]:
@@ -69,11 +69,16 @@ def read_init(path: Path) -> Init:
         label = str(made.get("label") or f"{stem}@{frame}")
         return Init(
             path,
-            replace(TrainConfig.restored(settings), init=label, init_digest=digest),
+            replace(TrainConfig.restored(settings, path), init=label, init_digest=digest),
             parameters,
-            _blank_names(made.get("pieces", {}), parameters),
+            _blank_names(_mapping(made.get("pieces")), parameters),
             {"file": path.name, "frame": frame, "checkpoint": digest, **made},
         )
+
+
+def _mapping(found: Any) -> Mapping[str, Any]:
+    """What is none, in the provenance of another program's run, is left out."""
+    return found if isinstance(found, Mapping) else {}
 
 
 def _blank_names(pieces: Mapping[str, Any], names: Mapping[str, Any]) -> frozenset[str]:
@@ -84,7 +89,7 @@ def _blank_names(pieces: Mapping[str, Any], names: Mapping[str, Any]) -> frozens
         begin
         for table in tables
         for piece, own in table.items()
-        if pieces.get(piece, {}).get("donor") == "blank"
+        if _mapping(pieces.get(piece)).get("donor") == "blank"
         for begin in own
     ]
     return frozenset(name for name in names if name.startswith(tuple(begins)))

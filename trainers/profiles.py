@@ -1,12 +1,14 @@
 """What a training run is made of: every setting, and the two profiles they start from."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import Field, asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, Self
 
 from trainers.limits import check_each, check_together
 from vrlprobe.agents.sizes import feature_size
 from vrlprobe.collapse import CONSECUTIVE, GRADIENT, SPREAD, Rule, Sign
+from vrlprobe.errors import FormatError
 
 MEDIUM_TASKS = frozenset(
     (
@@ -16,6 +18,9 @@ MEDIUM_TASKS = frozenset(
     )
 )
 """Tasks on the reference's medium schedule; humanoid is hard, every other task is easy."""
+
+KINDS = {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}
+"""What settings are, by their defaults' types."""
 
 
 def _setting(default: Any, meaning: str) -> Any:
@@ -213,14 +218,33 @@ class TrainConfig:
         return self.noise_start + (self.noise_end - self.noise_start) * share
 
     @classmethod
-    def restored(cls, stored: Mapping[str, Any]) -> Self:
-        """The settings that a run file keeps; those it lacks are the defaults."""
-        names = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in stored.items() if name in names})
+    def restored(cls, stored: Mapping[str, Any], path: Path) -> Self:
+        """The settings that a run file keeps; those it lacks are the defaults.
+
+        Raises:
+            FormatError: no training here can have them; names the file, `path`.
+        """
+        own = {field.name: field for field in fields(cls) if field.name in stored}
+        try:
+            for name, setting in own.items():
+                _check_kind(setting, stored[name])
+            return cls(**{name: stored[name] for name in own})
+        except ValueError as error:
+            raise FormatError(
+                f"{path}: nothing can be trained with its settings: {error} (another program wrote "
+                "it, or another version of this one)"
+            ) from error
 
     def stored(self) -> dict[str, Any]:
         """The mapping that a run file keeps as its config."""
         return {**asdict(self), "rule_window": self.rule_window}
+
+
+def _check_kind(setting: "Field[Any]", value: Any) -> None:
+    """Raise ValueError for a value of another type than a setting has."""
+    kind = type(setting.default)
+    if type(value) is not kind and not (kind is float and type(value) is int):
+        raise ValueError(f"{setting.name} is {value!r}, needed {KINDS[kind]}")
 
 
 def paper(task: str) -> TrainConfig:

@@ -240,13 +240,18 @@ def resume(path: Path, progress: Progress, device: str | None = None) -> bool:
 
 
 def config_of(run: Run) -> TrainConfig:
-    """The settings of a training; raises ResumeError for a run that vrltrain did not write."""
+    """The settings of a training.
+
+    Raises:
+        ResumeError: a run that vrltrain did not write.
+        FormatError: one with settings that it does not know.
+    """
     if "total_frames" not in run.config:
         raise ResumeError(
             f"{run.path} is no training of vrltrain, nothing can be continued; a new one can "
             "begin with its networks (vrltrain run --init)"
         )
-    return TrainConfig.restored(run.config)
+    return TrainConfig.restored(run.config, run.path)
 
 
 def _finish(path: Path, folder: Path) -> None:

@@ -21,6 +21,7 @@ from trainers.work import work
 from vrlprobe.errors import TransplantError, VrlprobeError
 from vrlprobe.format.reader import open_run
 from vrlprobe.format.record import read_record, write_record
+from vrlprobe.format.writer import RunWriter
 from vrlprobe.studies import cohort, import_checkpoints, transplant
 from vrlprobe.studies.exporting import export_checkpoint
 
@@ -169,6 +170,45 @@ def test_a_rule_that_the_init_brought_is_set_without_switching_it_on(trained: Pa
     assert (found.reset_rule, found.reset_window) == (True, 2000)
     with pytest.raises(click.UsageError, match="no effect without --reset-rule"):
         given_config(None, None, 0, {**given, "reset_rule": False}, replace(init, config=ruled))
+
+
+def strangers(trained: Path, path: Path, config=None, provenance=None) -> Path:
+    """A run of other settings or origin, as another program may write it."""
+    with open_run(trained) as run:
+        settings, parameters = {**run.config, **(config or {})}, run.parameters(3000)
+    with RunWriter.create(
+        path, config=settings, parameters=parameters, provenance=provenance
+    ) as writer:
+        writer.commit(0, parameters)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"precision": "float16"}, "precision is 'float16', needed auto, float32, bfloat16"),
+        ({"channels": "4"}, "channels is '4', needed a whole number"),
+        ({"discount": None}, "discount is None, needed a number"),
+        ({"reset_rule": 1}, "reset_rule is 1, needed true or false"),
+        ({"n_step": 0}, "n_step is 0, needed 1 or more"),
+    ],
+)
+def test_settings_of_strangers_are_told_in_a_line(trained, tmp_path, setting, words) -> None:
+    path = strangers(trained, tmp_path / "s.h5", config=setting)
+    begun = call("run", "--init", path, "-o", tmp_path / "run.h5")
+    resumed = call("resume", path)
+    for done in (begun, resumed):
+        assert done.exit_code == 1
+        assert done.stderr.startswith(f"main: {path}: nothing can be trained with its settings: ")
+        assert words in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run.h5").exists()
+
+
+@pytest.mark.parametrize("made", ["x", {"pieces": ["mlp1"]}, {"pieces": {"mlp1": "blank"}}])
+def test_a_provenance_of_strangers_says_nothing(trained, tmp_path, made) -> None:
+    init = read_init(strangers(trained, tmp_path / "s.h5", provenance={"transplant": made}))
+    assert (init.config.init, init.blank) == ("s@0", frozenset())
 
 
 def test_a_missing_init(tmp_path: Path) -> None:

@@ -130,4 +130,4 @@ def test_the_study_s_runs_were_trained_with_the_profile_as_it_is(folder: str, co
         config = replace(
             desk(record.config["task"]), seed=record.config["seed"], precision="bfloat16"
         )
-        assert TrainConfig.restored(record.config) == config
+        assert TrainConfig.restored(record.config, record.path) == config
