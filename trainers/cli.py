@@ -78,7 +78,7 @@ def run(
         raise click.UsageError(f"a run file ends in .h5, {path} does not")
     place = place_to_begin(path, scratch)
     keep_freed_memory()
-    with progress_of(config, path, scratch) as progress:
+    with progress_of(config, path, scratch, place) as progress:
         begin(config, place, progress, lambda size: _announce(config, path, size), init)
     deliver(place, path)
     click.echo(f"{path}: {last_result(path)}")
@@ -106,7 +106,7 @@ def resume(path: Path, device: str | None, scratch: Path | None) -> None:
     with open_run(place) as opened:
         config = config_of(opened)
     keep_freed_memory()
-    with progress_of(config, path, scratch) as progress:
+    with progress_of(config, path, scratch, place) as progress:
         worked = go_on(place, progress, device)
     deliver(place, path)
     note = "" if worked else f" (was complete already; its record is {record_path(path)})"

@@ -19,9 +19,15 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress_of(
-    config: TrainConfig, path: Path, scratch: Path | None
+    config: TrainConfig, path: Path, scratch: Path | None, place: Path
 ) -> Iterator[Callable[[Any], None]]:
-    """Progress on stderr; an interrupt ends with how to go on and exit status 130."""
+    """Progress on stderr; an interrupt ends with how to go on and exit status 130.
+
+    Args:
+        config: the run's settings.
+        path, scratch: as they were given, to be given again.
+        place: where the run is written until it is finished.
+    """
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -30,10 +36,9 @@ def progress_of(
         with _live_line(console, total) if console.is_terminal else _log_lines(total) as show:
             yield show
     except KeyboardInterrupt:
-        begun = path if scratch is None else scratch / path.name
         option = "" if scratch is None else f" --scratch {scratch}"
         hint = "; it has no checkpoint yet, nothing was kept"
-        if begun.exists():
+        if place.exists():
             hint = f"; continue with: vrltrain resume {path}{option}"
         click.echo(f"stopped{hint}", err=True)
         sys.exit(130)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.trainers.tiny import OPTIONS, TINY, same_runs
+from tests.trainers.tiny import OPTIONS, TINY, Stop, same_runs, stop_at
 from trainers import scratch as module
 from trainers.cli import main
 from trainers.jobs import Job
@@ -68,6 +68,22 @@ def test_a_run_that_was_stopped_goes_on_in_the_scratch_folder(disks, tmp_path) -
     begin(job.config, tmp_path / "unbroken.h5", quiet, quiet)
     same_runs(home / "run.h5", tmp_path / "unbroken.h5")
     assert list(local.iterdir()) == []
+
+
+def test_a_run_that_goes_on_at_home_is_still_there_when_it_is_stopped(disks, monkeypatch) -> None:
+    home, local = disks
+    path = home / "run.h5"
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(Stop):
+        begin(replace(TINY, total_frames=2001), path, stop_at(1000), quiet)
+    monkeypatch.setattr(Training, "evaluate", interrupt)
+    stopped = call("resume", path, "--scratch", local)
+    assert stopped.exit_code == 130
+    hint = f"stopped; continue with: vrltrain resume {path} --scratch {local}\n"
+    assert stopped.stderr.endswith(hint)
 
 
 def test_a_sweep_goes_on_with_what_was_stopped_at_home(disks, tmp_path) -> None:
