@@ -14,8 +14,8 @@ from vrlprobe.errors import VrlprobeError
 CONNECT_SECONDS = 30
 
 
-class Stopped(Exception):
-    """The sweep was stopped, and its trainings with it."""
+class Stopped(VrlprobeError):
+    """The sweep was stopped, and its trainings with it: none of them broke."""
 
 
 def sweep_on_cluster(jobs: Sequence[Job], address: str) -> Generator[Result]:

@@ -54,6 +54,8 @@ def test_a_stopped_sweep_stops_its_trainings(cluster: LocalCluster, tmp_path: Pa
     while _growing(jobs) and time.monotonic() < limit:
         time.sleep(0.2)
     assert not _growing(jobs)
+    time.sleep(0.5)  # after its run's file, a training that broke leaves its traceback
+    assert not list(tmp_path.glob("*.error.txt"))
 
 
 def _growing(jobs: list[Job]) -> list[Path]:
