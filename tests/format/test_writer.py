@@ -174,6 +174,17 @@ def test_an_existing_path_is_never_touched(path):
     assert path.read_bytes() == b"precious"
 
 
+def test_a_file_that_came_meanwhile_is_left_alone(path, monkeypatch):
+    """Between the look at the path and the first byte, by a process without the lock."""
+    path.write_text("of another")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "exists", lambda _: False)
+        with pytest.raises(FormatError, match="exists already, and is left alone"):
+            full_run.create(path)
+    assert path.read_text() == "of another"
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_a_missing_folder_is_one_line(tmp_path):
     """And not HDF5's ten."""
     with pytest.raises(FormatError, match="there is no folder"):

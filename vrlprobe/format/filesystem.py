@@ -290,13 +290,17 @@ def remove_parts(path: Path) -> None:
 
 
 def check_room(path: Path, size: int) -> None:
-    """Take room for a new file and give it back; raises OSError where there is not so much.
+    """Take room for a new file and give it back.
 
     A library that runs out of it while it writes may print errors of its own, or crash.
+
+    Raises:
+        FileExistsError: there is a file, perhaps since the caller looked; it is left alone.
+        OSError: there is not so much room.
     """
     if not hasattr(os, "posix_fallocate"):
         return
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
         os.posix_fallocate(descriptor, 0, size)
     except OSError as error:
