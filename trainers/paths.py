@@ -31,6 +31,8 @@ def is_begun(path: Path) -> bool:
 
     Raises:
         FormatError: the file there is no run.
+        IntegrityError: it is a damaged one.
+        UnsafeFileError: it holds what no run has.
     """
     if not path.exists() or (path.is_file() and is_half_made(path)):
         return False

@@ -22,7 +22,13 @@ from trainers.resume import (
 from trainers.train import LOG, Progress, Training, quiet
 from vrlprobe.agents.drqv2 import NORM_LAYERS
 from vrlprobe.cli.table import byte_size
-from vrlprobe.errors import FormatError, ResumeError, VrlprobeError
+from vrlprobe.errors import (
+    FormatError,
+    IntegrityError,
+    ResumeError,
+    UnsafeFileError,
+    VrlprobeError,
+)
 from vrlprobe.format.filesystem import RunLock, remove_parts
 from vrlprobe.format.reader import Run, open_run
 from vrlprobe.format.record import (
@@ -196,11 +202,16 @@ def _refuse_begun(path: Path) -> None:
 
 
 def _discard_unbegun(path: Path, folder: Path) -> None:
-    """Remove what a training left that ended before its first checkpoint."""
+    """Remove what a training left that ended before its first checkpoint.
+
+    A damaged file stays: it may be another's by now.
+    """
     try:
         begun = is_begun(path)
     except FormatError:  # interrupted while the file was made
         begun = False
+    except (IntegrityError, UnsafeFileError):
+        begun = True
     if not begun:
         path.unlink(missing_ok=True)
         remove_folder(folder)

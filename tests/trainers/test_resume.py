@@ -249,6 +249,20 @@ def test_a_missing_state_is_named(tmp_path: Path) -> None:
         resume(path, quiet)
 
 
+def test_a_damaged_file_does_not_hide_why_a_training_ended(unbroken: Path, tmp_path: Path) -> None:
+    """One that took the name of the run before its first checkpoint, and is not the training's."""
+    path, other = tmp_path / "run.h5", tmp_path / "other.h5"
+    other.write_bytes(unbroken.read_bytes()[:-1000])
+
+    def stop(_: Training) -> None:
+        other.replace(path)
+        raise Stop
+
+    with pytest.raises(Stop):
+        begin(TINY, path, stop, quiet)
+    assert path.read_bytes() == unbroken.read_bytes()[:-1000]
+
+
 def test_a_run_stopped_before_its_first_checkpoint_is_begun_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
