@@ -8,7 +8,7 @@ from trainers.costs import Cost
 from trainers.machine import Machine
 from trainers.phases import PHASES, Seconds
 from trainers.profiles import TrainConfig
-from vrlprobe.cli.table import aligned
+from vrlprobe.text import aligned
 
 
 @dataclass(frozen=True)

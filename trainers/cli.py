@@ -19,8 +19,8 @@ from trainers.options import (
 )
 from trainers.profiles import TrainConfig
 from vrlprobe.cli.group import CleanGroup, as_options
-from vrlprobe.cli.table import byte_size
 from vrlprobe.errors import VrlprobeError
+from vrlprobe.text import byte_size
 
 
 @click.group(cls=CleanGroup, context_settings={"help_option_names": ["-h", "--help"]})

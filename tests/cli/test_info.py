@@ -10,7 +10,6 @@ import pytest
 from click.testing import CliRunner
 
 from vrlprobe.cli.main import main
-from vrlprobe.cli.table import aligned, byte_size
 from vrlprobe.format.salvage import copy_run
 
 FULL_RUN = Path(__file__).parents[1] / "format" / "full_run.py"
@@ -195,14 +194,3 @@ def test_salvage_refuses_a_growing_run(tmp_path):
         result = _call("salvage", path)
     assert result.exit_code == 1
     assert "still being written" in result.stderr
-
-
-def test_numbers_are_flush_right_and_sizes_readable():
-    """The table's two conveniences."""
-    assert aligned([{"n": "5", "s": "a"}, {"n": "10", "s": "b"}]) == " n  s\n 5  a\n10  b"
-    assert [byte_size(n) for n in (999, 1_234, 5_600_000, 7_800_000_000)] == [
-        "999 B",
-        "1.2 kB",
-        "5.6 MB",
-        "7.8 GB",
-    ]

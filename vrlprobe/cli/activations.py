@@ -13,8 +13,8 @@ from vrlprobe.cli.common import (
     samples_option,
     split_list,
 )
-from vrlprobe.cli.table import aligned
 from vrlprobe.results import save_result
+from vrlprobe.text import aligned
 
 
 @click.command()

@@ -16,13 +16,13 @@ from vrlprobe.cli.common import (
     samples_option,
     window_option,
 )
-from vrlprobe.cli.table import aligned
 from vrlprobe.errors import SampleError
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record, write_record
 from vrlprobe.report.summary import summary
 from vrlprobe.results import save_result
 from vrlprobe.studies import cohort as study
+from vrlprobe.text import aligned
 
 
 @click.command()

@@ -12,7 +12,6 @@ import click
 import xarray as xr
 
 from vrlprobe.cli.common import FILE, Session, samples_option
-from vrlprobe.cli.table import aligned
 from vrlprobe.collapse import CONSECUTIVE, GRADIENT, LOGGED, SIGNS, Sign, Verdict
 from vrlprobe.errors import did_you_mean
 from vrlprobe.format.reader import Run
@@ -20,6 +19,7 @@ from vrlprobe.format.record import Record
 from vrlprobe.selection import run_labels
 from vrlprobe.studies import collapse as judge_runs
 from vrlprobe.studies import rule as apply_rule
+from vrlprobe.text import aligned
 
 FOLLOW_SECONDS = 3.0
 Logged = Run | Record

@@ -6,10 +6,10 @@ from pathlib import Path
 import click
 
 from vrlprobe.cli.common import FILE, Session, check_writable, progress
-from vrlprobe.cli.table import aligned
 from vrlprobe.selection import resolve_frames
 from vrlprobe.studies.minari import ALL, check_dataset, distinct, export_dataset
 from vrlprobe.studies.naming import frame_at, parse_at, split_name
+from vrlprobe.text import aligned
 
 
 @click.command()

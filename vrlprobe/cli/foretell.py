@@ -8,12 +8,12 @@ import xarray as xr
 
 from vrlprobe.cli.common import FILE, Session, check_writable, class_options, window_option
 from vrlprobe.cli.inputs import results
-from vrlprobe.cli.table import aligned
 from vrlprobe.foretell import SHUFFLES
 from vrlprobe.results import save_result
 from vrlprobe.selection import choose
 from vrlprobe.studies.foretelling import BLIND, OUTCOMES, Outcome
 from vrlprobe.studies.foretelling import foretell as study
+from vrlprobe.text import aligned
 
 ROWS = 16
 """Frames in the table, evenly spaced, the first and the last among them."""

@@ -6,12 +6,12 @@ import click
 
 from vrlprobe.cli.common import FILE, Session, split_list
 from vrlprobe.cli.donors import donor_options
-from vrlprobe.cli.table import aligned
 from vrlprobe.errors import FormatError
 from vrlprobe.format.reader import open_run
 from vrlprobe.studies.donors import WORDS, Pair
 from vrlprobe.studies.transplanting import Transplant
 from vrlprobe.studies.transplanting import grid as study
+from vrlprobe.text import aligned
 
 
 @click.command()

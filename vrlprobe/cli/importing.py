@@ -12,8 +12,8 @@ import numpy as np
 from vrlprobe import studies
 from vrlprobe.checkpoints.choices import ACTIVATIONS, ARCHITECTURES
 from vrlprobe.cli.common import FILE, Session, check_writable, parse_frames, progress
-from vrlprobe.cli.table import aligned
 from vrlprobe.studies.defaults import EPISODES
+from vrlprobe.text import aligned
 
 if TYPE_CHECKING:
     from vrlprobe.studies.importing import Imported

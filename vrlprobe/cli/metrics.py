@@ -17,10 +17,10 @@ from vrlprobe.cli.common import (
     samples_option,
     split_list,
 )
-from vrlprobe.cli.table import aligned
 from vrlprobe.metrics import DORMANT_DRM
 from vrlprobe.results import save_result
 from vrlprobe.studies.defaults import OBSERVATIONS
+from vrlprobe.text import aligned
 
 OWN = (Path("own"),)
 SHOWN = {

@@ -7,10 +7,10 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe.cli.common import FILE, Session, check_writable
-from vrlprobe.cli.table import aligned
 from vrlprobe.cohort import FEWEST
 from vrlprobe.results import save_result
 from vrlprobe.studies.waiting import outlook as study
+from vrlprobe.text import aligned
 
 
 @click.command()

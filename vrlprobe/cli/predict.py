@@ -7,11 +7,11 @@ import xarray as xr
 
 from vrlprobe.cli.common import FILE, Session, check_writable, class_options
 from vrlprobe.cli.inputs import results
-from vrlprobe.cli.table import aligned
 from vrlprobe.errors import FormatError
 from vrlprobe.results import save_result
 from vrlprobe.studies.predicting import MEAN, MEASURES
 from vrlprobe.studies.predicting import predict as study
+from vrlprobe.text import aligned
 
 CAUTION = (
     "p is of one layer, not corrected for their number; p and interval take inits as\n"

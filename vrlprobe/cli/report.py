@@ -16,13 +16,13 @@ from vrlprobe.cli.common import (
     window_option,
 )
 from vrlprobe.cli.inputs import result
-from vrlprobe.cli.table import byte_size
 from vrlprobe.errors import FormatError, VrlprobeError
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record
 from vrlprobe.report.writing import check_page, parts_of, report_page, write_page
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.common import part_of
+from vrlprobe.text import byte_size
 
 
 @click.command()

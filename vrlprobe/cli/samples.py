@@ -5,12 +5,12 @@ from pathlib import Path
 import click
 
 from vrlprobe.cli.common import FILE, Session, check_writable
-from vrlprobe.cli.table import aligned
 from vrlprobe.errors import SampleError
 from vrlprobe.format.schema import SAMPLES
 from vrlprobe.samplefile import save_samples
 from vrlprobe.samples import SPLITS, SampleSet
 from vrlprobe.sampling import DEFAULT_SAMPLES, check_alike, make_samples, weak_runs
+from vrlprobe.text import aligned
 
 
 @click.command()

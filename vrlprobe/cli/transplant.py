@@ -7,10 +7,10 @@ import click
 
 from vrlprobe.cli.common import FILE, Session, split_list
 from vrlprobe.cli.donors import donor_options
-from vrlprobe.cli.table import aligned
 from vrlprobe.studies.donors import Pair
 from vrlprobe.studies.transplanting import Transplant
 from vrlprobe.studies.transplanting import transplant as study
+from vrlprobe.text import aligned
 
 
 @click.command()
