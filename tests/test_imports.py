@@ -36,7 +36,7 @@ ORDER = (
         "comparison",
         "monitor",
     ),
-    *("foretell", "waiting", "studies"),
+    *("foretell", "survival", "studies"),
     *("figures", "plotting", "report", "cli"),
 )
 FILES = sorted([*ROOT.glob("vrlprobe/**/*.py"), *ROOT.glob("trainers/*.py")])

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from vrlprobe.studies import cache
-from vrlprobe.studies.jobs import COMPUTED_BY
+from vrlprobe.studies.planning import COMPUTED_BY
 
 
 def test_the_digest_of_sources_is_of_each_named_module_and_of_no_other(tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from vrlprobe.errors import SampleError, UnknownFrameError, UnknownLayerError
 from vrlprobe.format.reader import open_run
 from vrlprobe.results import load_result, save_result
 from vrlprobe.sampling import make_samples
-from vrlprobe.studies import import_checkpoints, jobs, probe, transplant
+from vrlprobe.studies import import_checkpoints, planning, probe, transplant
 
 ATOMS = 6
 
@@ -155,8 +155,8 @@ class TestFrames:
             calls.append(arguments)
             return fit_layer(*arguments)
 
-        fit_layer = jobs.fit_layer
-        monkeypatch.setattr(jobs, "fit_layer", counted)
+        fit_layer = planning.fit_layer
+        monkeypatch.setattr(planning, "fit_layer", counted)
         result = probe(other, samples, frames="all", layers=["cnn0", "mlp2"], max_atoms=2)
         assert len(calls) == 1 + 3
         errors = result["test_mse"].sel(layer="cnn0").values[0]
@@ -166,7 +166,7 @@ class TestFrames:
 
 def test_little_memory_changes_nothing(other, samples, monkeypatch):
     whole = probe(other, samples, max_atoms=3)
-    monkeypatch.setattr(jobs, "GROUP_BYTES", 1)
+    monkeypatch.setattr(planning, "GROUP_BYTES", 1)
     assert probe(other, samples, max_atoms=3).identical(whole)
 
 

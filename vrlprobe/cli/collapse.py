@@ -22,7 +22,7 @@ from vrlprobe.studies import rule as apply_rule
 from vrlprobe.text import aligned
 
 FOLLOW_SECONDS = 3.0
-Logged = Run | Record
+Judged = Run | Record
 
 
 @click.command()
@@ -153,7 +153,7 @@ def _refuse_unread(given: Mapping[str, float], signs: Sequence[Sign]) -> None:
             )
 
 
-def _wait(runs: Sequence[Logged]) -> bool:
+def _wait(runs: Sequence[Judged]) -> bool:
     """Wait until a growing run has another checkpoint or has ended; False once none grows."""
     growing = [run for run in runs if isinstance(run, Run)]
     before = [(len(run.frames), run.state) for run in growing]
@@ -166,7 +166,7 @@ def _wait(runs: Sequence[Logged]) -> bool:
     return False
 
 
-def describe(runs: Sequence[Logged], verdicts: Sequence[Verdict]) -> str:
+def describe(runs: Sequence[Judged], verdicts: Sequence[Verdict]) -> str:
     """A list for one run, a table for several."""
     if len(runs) == 1:
         return _details(runs[0], verdicts[0])
@@ -186,7 +186,7 @@ def describe(runs: Sequence[Logged], verdicts: Sequence[Verdict]) -> str:
     return aligned(rows)
 
 
-def _details(run: Logged, verdict: Verdict) -> str:
+def _details(run: Judged, verdict: Verdict) -> str:
     frame = int(run.frames[-1])
     reason = f" ({verdict.reason})" if verdict.reason else ""
     stages = [
@@ -213,7 +213,7 @@ def _evidence(item: Any) -> str:
     )
 
 
-def to_json(runs: Sequence[Logged], verdicts: Sequence[Verdict]) -> str:
+def to_json(runs: Sequence[Judged], verdicts: Sequence[Verdict]) -> str:
     """One object a run: the verdict, its stages and evidence."""
     found = [
         {

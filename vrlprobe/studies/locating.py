@@ -16,7 +16,7 @@ from vrlprobe.samples import SampleSet
 from vrlprobe.selection import check_runs, resolve_frame, run_labels, samples_for, warn_of_samples
 from vrlprobe.studies.common import Variables, blank, run_attributes, sample_attributes
 from vrlprobe.studies.fitting import ProbeSettings, Sets, r_squared, sparse_path
-from vrlprobe.studies.jobs import Rows, refuse_diverged
+from vrlprobe.studies.planning import Rows, refuse_diverged
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run

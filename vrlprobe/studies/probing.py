@@ -36,7 +36,7 @@ from vrlprobe.studies.common import (
 )
 from vrlprobe.studies.defaults import CONTROLS
 from vrlprobe.studies.fitting import ProbeSettings
-from vrlprobe.studies.jobs import Fit, Job, Planner, Rows, common_sources, run_jobs
+from vrlprobe.studies.planning import Fit, Job, Planner, Rows, common_sources, run_jobs
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run

@@ -20,7 +20,7 @@ from vrlprobe.format.settings import whole
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.common import BOUNDS, Variables, blank, run_attributes, shared
 from vrlprobe.studies.readings import Readings, attempt_begins, attempt_stages, readings
-from vrlprobe.waiting import RESAMPLES, Curve, bounds, resampled
+from vrlprobe.survival import RESAMPLES, Curve, bounds, resampled
 
 if TYPE_CHECKING:
     from vrlprobe.format.reader import Run

@@ -12,7 +12,7 @@ from vrlprobe.activations import extract_activations
 from vrlprobe.errors import DeviceError
 from vrlprobe.format.reader import open_run
 from vrlprobe.probes.omp import omp_path
-from vrlprobe.studies import jobs, probe
+from vrlprobe.studies import planning, probe
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -24,13 +24,13 @@ class TestCache:
     def fitted(self, monkeypatch):
         """How many fits have been made, in a list of one."""
         count = [0]
-        fit_layer = jobs.fit_layer
+        fit_layer = planning.fit_layer
 
         def counted(*arguments):
             count[0] += 1
             return fit_layer(*arguments)
 
-        monkeypatch.setattr(jobs, "fit_layer", counted)
+        monkeypatch.setattr(planning, "fit_layer", counted)
         return count
 
     def test_a_second_call_fits_nothing(self, other, samples, tmp_path, fitted):
@@ -43,17 +43,17 @@ class TestCache:
     def test_an_interrupted_call_goes_on(self, other, samples, tmp_path, fitted, monkeypatch):
         whole = probe(other, samples, **self.OPTIONS)
         fitted[0] = 0
-        counted = jobs.fit_layer
+        counted = planning.fit_layer
 
         def interrupted(*arguments):
             if fitted[0] == 4:
                 raise KeyboardInterrupt
             return counted(*arguments)
 
-        monkeypatch.setattr(jobs, "fit_layer", interrupted)
+        monkeypatch.setattr(planning, "fit_layer", interrupted)
         with pytest.raises(KeyboardInterrupt):
             probe(other, samples, cache=tmp_path, **self.OPTIONS)
-        monkeypatch.setattr(jobs, "fit_layer", counted)
+        monkeypatch.setattr(planning, "fit_layer", counted)
         assert probe(other, samples, cache=tmp_path, **self.OPTIONS).identical(whole)
         assert fitted == [7]
 
@@ -77,7 +77,7 @@ class TestCache:
     def test_fits_of_other_code_are_made_again(self, other, samples, tmp_path, fitted, monkeypatch):
         options = {"layers": ["mlp0"], "max_atoms": 3, "cache": tmp_path}
         probe(other, samples, **options)
-        monkeypatch.setattr(jobs, "sources_digest", lambda names: "other")
+        monkeypatch.setattr(planning, "sources_digest", lambda names: "other")
         probe(other, samples, **options)
         assert fitted == [2]
 
@@ -121,7 +121,7 @@ def test_other_processes_find_a_run_after_a_change_of_folder(other, samples, mon
 
 def test_minus_one_is_every_core(other, samples, monkeypatch):
     asked = []
-    monkeypatch.setattr(jobs, "effective_n_jobs", lambda n_jobs: asked.append(n_jobs) or 1)
+    monkeypatch.setattr(planning, "effective_n_jobs", lambda n_jobs: asked.append(n_jobs) or 1)
     probe(other, samples, n_jobs=-1, layers=["mlp0"], max_atoms=1)
     assert asked == [-1]
 
