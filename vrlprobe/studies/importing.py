@@ -23,7 +23,7 @@ from vrlprobe.format.filesystem import as_path, check_new, made_new
 from vrlprobe.format.writer import RunWriter
 from vrlprobe.studies.common import Track
 from vrlprobe.studies.defaults import EPISODES
-from vrlprobe.studies.playing import Given, Nothing, Played, Source
+from vrlprobe.studies.playing import Given, Nothing, Played, Rollouts
 
 PathLike = str | os.PathLike[str]
 NUMBERED = re.compile(r"(?:snapshot|checkpoint|ckpt|model|frame|step)s?[-_]?(\d+)")
@@ -119,21 +119,21 @@ def import_checkpoints(
     provenance = {"import": {"sources": [_origin(path, frame) for frame, path in order]}}
     done = []
     with ExitStack() as stack:
-        source = stack.enter_context(_source(first, task, episodes, observations, seed, track))
+        rollouts = stack.enter_context(_rollouts(first, task, episodes, observations, seed, track))
         temporary = stack.enter_context(made_new(where))
         writer = stack.enter_context(
             RunWriter.create(
                 temporary,
-                config=_config(first, task, source),
+                config=_config(first, task, rollouts),
                 parameters=first.parameters,
-                provenance=provenance | source.provenance,
-                **source.layout,
+                provenance=provenance | rollouts.provenance,
+                **rollouts.layout,
             )
         )
         for frame, path in order:
             checkpoint = read(path)
-            rollout = source.episodes(checkpoint, last=frame == order[-1][0])
-            batch = source.batch(checkpoint, rollout)
+            rollout = rollouts.episodes(checkpoint, last=frame == order[-1][0])
+            batch = rollouts.batch(checkpoint, rollout)
             writer.commit(frame, checkpoint.parameters, rollout, batch=batch)
             done.append(_summary(path, frame, checkpoint, rollout))
     return done
@@ -210,14 +210,14 @@ def _check_alike(one: Checkpoint, path: Path, other: Checkpoint, other_path: Pat
         raise FormatError(f"{begin}: only one of them has {lost[0]}")
 
 
-def _source(
+def _rollouts(
     first: Checkpoint,
     task: str,
     episodes: int,
     observations: PathLike | None,
     seed: int,
     track: Track,
-) -> Source:
+) -> Rollouts:
     if observations is not None:
         return Given(load_observations(Path(observations), first.agent().image_shape))
     if not episodes:
@@ -226,13 +226,13 @@ def _source(
     return Played(task, first, episodes, seed, track)
 
 
-def _config(first: Checkpoint, task: str, source: Source) -> dict[str, Any]:
+def _config(first: Checkpoint, task: str, rollouts: Rollouts) -> dict[str, Any]:
     return {
         "task": task,
         "profile": "imported",
         **first.config,
         "action_repeat": first.action_repeat,
-        "render": source.render,
+        "render": rollouts.render,
         "precision": "float32",
     }
 

@@ -18,7 +18,7 @@ Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 BATCH_SIZE = 256
 
 
-class Source(Protocol):
+class Rollouts(Protocol):
     """Gives the episodes of each checkpoint; used in a `with`."""
 
     render: str
