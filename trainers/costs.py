@@ -47,13 +47,15 @@ class Sizes(NamedTuple):
         first: the encoder's first convolution.
         encoder: all four.
         trunk: the linear map from features, the actor's or the critic's.
-        policy: the actor behind its trunk.
-        values: both Q functions behind the critic's trunk.
+        hidden: the linear map between the hidden layers of one MLP.
+        policy: the actor behind its trunk, its hidden map included.
+        values: both Q functions behind the critic's trunk, their hidden maps included.
     """
 
     first: int
     encoder: int
     trunk: int
+    hidden: int
     policy: int
     values: int
 
@@ -68,6 +70,7 @@ def sizes(config: TrainConfig, n_actions: int) -> Sizes:
         first,
         first + others,
         feature_size(config.image_size, channels) * features,
+        hidden**2,
         hidden * (features + hidden + n_actions),
         2 * hidden * (features + n_actions + hidden + 1),
     )
@@ -78,23 +81,27 @@ def update_costs(config: TrainConfig, n_actions: int) -> Mapping[str, Cost]:
 
     A linear map or convolution costs as much again for the gradient in its weights, and again for
     that in its input; the encoder's input needs none, nor the actor's and critic's features in the
-    actor's update. What reads images or maps is computed in the settings' precision.
+    actor's update. Convolutions, trunks and hidden maps are computed in the settings' precision.
     """
     size, batch = sizes(config, n_actions), config.batch_size
     trained = _parameters(config, n_actions)
     stacks = 2 * batch * 3 * config.frame_stack * config.image_size**2
     images = batch * min(config.frame_stack + config.n_step, 2 * config.frame_stack)
 
-    def cost(of_maps: int, others: int = 0) -> Cost:
-        halves = Counter({config.precision: 2 * batch * of_maps})
-        return Cost(halves + Counter({"float32": 2 * batch * others}))
+    def cost(mixed: int, others: int = 0) -> Cost:
+        operations = Counter({config.precision: 2 * batch * mixed})
+        return Cost(operations + Counter({"float32": 2 * batch * others}))
 
     return {
         "sampling": Cost(bytes=2 * images * 3 * config.image_size**2),
         "augmentation": Cost(bytes=2 * stacks),
         "encoder": cost(4 * size.encoder - size.first),
-        "critic": cost(5 * size.trunk, size.policy + 4 * size.values),
-        "actor": cost(3 * size.trunk, 3 * size.policy + 2 * size.values),
+        "critic": cost(
+            5 * size.trunk + 9 * size.hidden, size.policy + 4 * size.values - 9 * size.hidden
+        ),
+        "actor": cost(
+            3 * size.trunk + 7 * size.hidden, 3 * size.policy + 2 * size.values - 7 * size.hidden
+        ),
         # Adam reads a parameter, its gradient and both moments, and writes all but the gradient.
         "optimizer": Cost(bytes=7 * FLOAT * sum(trained.values())),
         "target update": Cost(bytes=3 * FLOAT * trained["critic"]),

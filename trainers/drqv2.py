@@ -61,10 +61,10 @@ def lay_out(agent: DrQV2Agent) -> None:
 class Learner:
     """Updates an agent from batches of transitions.
 
-    With `bfloat16` the convolutions and the trunks' linear maps are computed in half precision
-    (weights, MLPs, targets and optimizers stay in float32). What an update needs of the processor
-    is sent to the device before it begins: a GPU is never waited for, and updates while the
-    environment takes its next step.
+    With `bfloat16` the convolutions, the trunks' linear maps and those between hidden layers are
+    computed in half precision (all else, weights and values and optimizers too, stays in float32).
+    What an update needs of the processor is sent to the device before it begins: a GPU is never
+    waited for, and updates while the environment takes its next step.
 
     Args:
         agent: the networks, on the device where updates are made; updated in place. Noise is drawn

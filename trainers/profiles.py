@@ -64,8 +64,8 @@ class TrainConfig:
     shift_pad: int = _setting(4, "largest random shift of the images, pixels")
     precision: str = _setting(
         "auto",
-        "precision of what reads images or maps in updates (convolutions, trunks); auto: bfloat16 "
-        "where the processor or GPU is faster with it",
+        "precision of an update's large products (convolutions, trunks, between hidden layers); "
+        "auto: bfloat16 where the processor or GPU is faster with it",
     )
 
     device: str = _setting("cpu", "where networks are kept and updated: cpu, cuda, cuda:1 …")

@@ -68,6 +68,45 @@ def test_maps_in_half_precision_give_float32_outputs(small: DrQV2Agent) -> None:
         assert 0 < (half - full).norm() / full.norm() < 0.01
 
 
+def test_of_an_mlp_the_hidden_product_alone_is_in_half_precision(small: DrQV2Agent) -> None:
+    """What each linear map is given, and all that comes of it but for rounding."""
+    policy = small.actor.policy
+    inputs = torch.randn(6, SMALL["feature_dim"]).tanh().requires_grad_()
+    found, given = [], []
+    hooks = [
+        module.register_forward_pre_hook(lambda _, args: given.append(args[0].dtype))
+        for module in policy[::2]
+    ]
+    for precision in (torch.bfloat16, None):
+        outputs = policy(inputs, precision)
+        assert outputs.dtype == torch.float32
+        gradients = torch.autograd.grad(outputs.square().sum(), [inputs, *policy.parameters()])
+        found.append([outputs, *gradients])
+    for hook in hooks:
+        hook.remove()
+    single = [torch.float32] * 3
+    assert given == [torch.float32, torch.bfloat16, torch.float32, *single]
+    for half, full in zip(*found, strict=True):
+        assert half.dtype == torch.float32
+        assert 0 < (half - full).norm() / full.norm() < 0.02
+    assert torch.equal(found[1][0], torch.nn.Sequential(*policy)(inputs))
+
+
+@pytest.mark.parametrize("part", ["actor", "critic"])
+def test_networks_compute_in_the_precision_of_their_maps(small: DrQV2Agent, part) -> None:
+    """Each MLP's hidden map is given half precision, and only by maps in half precision."""
+    network, given = getattr(small, part), []
+    actions = [torch.zeros(6, SMALL["action_dim"])] if part == "critic" else []
+    for name in ("policy",) if part == "actor" else ("Q1", "Q2"):
+        hidden = getattr(network, name)[2]
+        hidden.register_forward_pre_hook(lambda _, args: given.append(args[0].dtype))
+    for maps in (torch.randn(6, 4, 3, 3).to(torch.bfloat16), torch.randn(6, 4, 3, 3)):
+        given.clear()
+        outputs = network(maps, *actions)
+        assert set(given) == {maps.dtype}
+        assert all(each.dtype == torch.float32 for each in outputs)
+
+
 def test_every_layer_has_the_papers_size() -> None:
     agent = DrQV2Agent.from_config(PAPER)
     sizes: dict[str, int] = {}

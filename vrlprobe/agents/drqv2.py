@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from vrlprobe.agents.parts import PartedAgent
 from vrlprobe.agents.sizes import feature_size
@@ -56,7 +57,16 @@ class Encoder(nn.Module):
         return features.flatten(1)
 
 
-class Projection(nn.Linear):
+class MixedLinear(nn.Linear):
+    """A linear map computed in the precision of what it maps; its outputs are in the weight's."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Inputs (n, in_features) to (n, out_features)."""
+        weight, bias = (each.to(inputs.dtype) for each in (self.weight, self.bias))
+        return F.linear(inputs, weight, bias).to(self.weight.dtype)
+
+
+class Projection(MixedLinear):
     """The linear map of a trunk, also of maps that are not flattened.
 
     Convolutions leave channels-last maps. Laying them out anew, as flat features, moves more memory
@@ -65,10 +75,7 @@ class Projection(nn.Linear):
     """
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (n, n_features), or maps (n, channels, height, width), to (n, feature_dim).
-
-        Maps are multiplied in their own precision, the outputs are in the weight's.
-        """
+        """Features (n, n_features), or maps (n, channels, height, width), to (n, feature_dim)."""
         if features.dim() == 2:
             return super().forward(features)
         weight, bias = (each.to(features.dtype) for each in (self.weight, self.bias))
@@ -81,12 +88,26 @@ def _trunk(n_features: int, feature_dim: int) -> nn.Sequential:
     return nn.Sequential(Projection(n_features, feature_dim), nn.LayerNorm(feature_dim), nn.Tanh())
 
 
-def _mlp(inputs: int, hidden: int, outputs: int, activation: str) -> nn.Sequential:
+class MLP(nn.Sequential):
+    """A network whose `MixedLinear` maps can be computed in another precision than the others."""
+
+    def forward(self, inputs: Tensor, precision: torch.dtype | None = None) -> Tensor:
+        """Inputs (n, inputs) to (n, outputs), in the weights' precision throughout without one."""
+        for module in self:
+            if precision is not None and isinstance(module, MixedLinear):
+                inputs = inputs.to(precision)
+            inputs = module(inputs)
+        return inputs
+
+
+def _mlp(inputs: int, hidden: int, outputs: int, activation: str) -> MLP:
+    """Nearly all products are between the hidden layers; the rest is what losses and actions see,
+    and not worth rounding."""
     act = _activation(activation)
-    return nn.Sequential(
+    return MLP(
         nn.Linear(inputs, hidden),
         act(),
-        nn.Linear(hidden, hidden),
+        MixedLinear(hidden, hidden),
         act(),
         nn.Linear(hidden, outputs),
     )
@@ -105,7 +126,7 @@ class Actor(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Mean action: (n, n_features) to (n, n_actions)."""
-        mean: Tensor = self.squash(self.policy(self.trunk(features)))
+        mean: Tensor = self.squash(self.policy(self.trunk(features), features.dtype))
         return mean
 
 
@@ -123,7 +144,7 @@ class Critic(nn.Module):
     def forward(self, features: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Both values of (n, n_features) features and (n, n_actions) actions, each (n, 1)."""
         inputs = torch.cat([self.trunk(features), actions], dim=1)
-        return self.Q1(inputs), self.Q2(inputs)
+        return self.Q1(inputs, features.dtype), self.Q2(inputs, features.dtype)
 
 
 class DrQV2Agent(PartedAgent):

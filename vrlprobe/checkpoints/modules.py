@@ -19,8 +19,13 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "LeakyReLU": ("negative_slope",),
 }
 """What a module computes beside its tensors, by its class; the shapes of tensors say the rest."""
-SAME = {"DenseParallel": "Linear", "Projection": "Linear"}
-"""Classes that compute what another does: A-LIX's two linear maps in one tensor, our trunks'."""
+SAME = {
+    "DenseParallel": "Linear",
+    "MixedLinear": "Linear",
+    "Projection": "Linear",
+    "MLP": "Sequential",
+}
+"""Classes that compute what another does: A-LIX's two linear maps in one tensor, and our own."""
 
 
 def class_of(module: Any) -> str:
