@@ -26,6 +26,7 @@ SETTINGS = {
     "float64": float64,
     "no_grad": torch.no_grad,
     "inference_mode": torch.inference_mode,
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
     "device": lambda: torch.device("meta"),  # where nothing is computed: no tensor may go there
 }
 

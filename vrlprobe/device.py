@@ -1,7 +1,7 @@
 """Where networks run: the processor, or an accelerator by torch's name for it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -27,13 +27,23 @@ def check_device(name: str | torch.device) -> None:
 
 
 @contextmanager
+def without_autocast() -> Iterator[None]:
+    """Products in the precision of their factors, whatever the caller set."""
+    with ExitStack() as stack:
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        yield
+
+
+@contextmanager
 def own_defaults() -> Iterator[None]:
     """Torch as it comes, whatever the caller set: float32, on the processor, with gradients."""
     dtype, device = torch.get_default_dtype(), torch.get_default_device()
     here = nullcontext() if device.type == "cpu" else torch.device("cpu")  # slows every call
     torch.set_default_dtype(torch.float32)
     try:
-        with here, torch.inference_mode(False), torch.enable_grad():
+        with here, torch.inference_mode(False), torch.enable_grad(), without_autocast():
             yield
     finally:
         torch.set_default_dtype(dtype)

@@ -9,18 +9,19 @@ import torch
 from torch import Tensor, nn
 
 from vrlprobe.agents.base import check_observations
-from vrlprobe.device import device_of
+from vrlprobe.device import device_of, without_autocast
 from vrlprobe.errors import SampleError
 
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Dropout and batch normalisation as in evaluation; every submodule is left as it was."""
+    """Dropout and batch normalisation as in evaluation, and no autocast; all is left as it was."""
     training = [part for part in module.modules() if part.training]
     if training:  # setting every submodule takes a third of an action's time
         module.eval()
     try:
-        yield
+        with without_autocast():
+            yield
     finally:
         for part in training:
             part.training = True
