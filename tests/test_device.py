@@ -1,14 +1,16 @@
 """What a caller sets in torch changes no number here, and nothing here changes what it set."""
 
 from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
-from vrlprobe.device import drawn_from
+from vrlprobe.device import drawn_from, full_products
 from vrlprobe.format.reader import open_run
 from vrlprobe.probes.mlp import mlp_fit
+from vrlprobe.receptive import receptive_fields
 from vrlprobe.sampling import make_samples
 from vrlprobe.studies import metrics, probe
 
@@ -22,7 +24,54 @@ def float64():
         torch.set_default_dtype(torch.float32)
 
 
+PRECISIONS = (
+    torch.backends,
+    torch.backends.cuda.matmul,
+    torch.backends.cudnn.conv,
+    torch.backends.mkldnn.matmul,
+    torch.backends.mkldnn.conv,
+)
+
+
+def precisions():
+    return [each.fp32_precision for each in PRECISIONS]
+
+
+@contextmanager
+def reduced(allow):
+    """Float32 products in less, as a program may allow them."""
+    before = precisions()
+    allow()
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision("highest")
+        for each, value in zip(PRECISIONS, before, strict=True):
+            each.fp32_precision = value
+
+
+def older_way():
+    torch.set_float32_matmul_precision("medium")
+
+
+def older_ways_that_differ():
+    """Torch's older getter raises from then on."""
+    torch.set_float32_matmul_precision("medium")
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def newer_way():
+    torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+
+
+def newer_way_for_all():
+    torch.backends.fp32_precision = "bf16"
+
+
+REDUCED = [older_way, older_ways_that_differ, newer_way, newer_way_for_all]
 SETTINGS = {
+    **{way.__name__: partial(reduced, way) for way in REDUCED},
     "float64": float64,
     "no_grad": torch.no_grad,
     "inference_mode": torch.inference_mode,
@@ -88,6 +137,47 @@ def test_what_the_caller_draws_goes_on_as_if_nothing_had_been_drawn(make_run, mo
         mlp_fit(X, X[:, :2], heldout={"val": (X, X[:, :2])}, epochs=3)
     assert torch.equal(torch.get_rng_state(), before)
     assert not seeded  # which cannot be asked for its state where there is no GPU
+
+
+@pytest.mark.parametrize("way", REDUCED)
+def test_within_full_products_none_is_reduced_and_afterwards_all_are_as_before(way):
+    with reduced(way):
+        before = precisions()
+        with full_products():
+            assert {each.fp32_precision for each in PRECISIONS[1:]} <= {"ieee", "none"}
+        assert precisions() == before
+
+
+@pytest.mark.parametrize("all_of_them", ["tf32", "bf16"])
+def test_settings_that_were_inherited_are_so_afterwards(all_of_them):
+    def switched(context):
+        with reduced(lambda: setattr(torch.backends, "fp32_precision", all_of_them)):
+            with context():
+                pass
+            torch.backends.fp32_precision = "ieee"
+            return precisions()
+
+    assert switched(full_products) == switched(nullcontext)
+
+
+def test_sums_of_half_precision_are_full():
+    matmul = torch.backends.cuda.matmul
+    before = matmul.allow_bf16_reduced_precision_reduction
+    matmul.allow_bf16_reduced_precision_reduction = True
+    try:
+        with full_products():
+            assert not matmul.allow_bf16_reduced_precision_reduction
+        assert matmul.allow_bf16_reduced_precision_reduction
+    finally:
+        matmul.allow_bf16_reduced_precision_reduction = before
+
+
+def test_the_receptive_fields_of_atoms_are_found_on_the_agents_device(make_run):
+    with open_run(make_run("a.h5", seed=1)) as run:
+        agent = run.agent(run.frames[-1])
+        wanted = receptive_fields(agent, "cnn2")
+        with torch.device("meta"):
+            assert receptive_fields(agent, "cnn2") == wanted
 
 
 def test_draws_are_those_of_torchs_own_seed():

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -47,10 +46,13 @@ def _processor_is_faster_in_bfloat16() -> bool:
     an Emerald Rapids that hides its tiles from a virtual machine: far from `FASTER` on either side,
     and timed in turns, so that other work on the machine does not change the answer.
     """
-    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    if capabilities.get("amx_tile", False):
-        return True
-    return capabilities.get("avx512_bf16", False) and speedup("bfloat16", "float32") > FASTER
+    if hasattr(torch.cpu, "get_capabilities"):  # newer than torch 2.9
+        capabilities = torch.cpu.get_capabilities()
+        if capabilities.get("amx_tile", False):
+            return True
+        if not capabilities.get("avx512_bf16", False):
+            return False
+    return speedup("bfloat16", "float32") > FASTER
 
 
 def lay_out(agent: DrQV2Agent) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,13 +27,43 @@ def check_device(name: str | torch.device) -> None:
         raise DeviceError(f"device {str(name)!r} cannot be used here: {reason}") from None
 
 
+_CUDA, _CUDNN, _MKLDNN = torch.backends.cuda, torch.backends.cudnn, torch.backends.mkldnn
+_PRODUCTS: tuple[tuple[Any, Any], ...] = (
+    (_CUDA.matmul, torch.backends),
+    (_CUDNN.conv, None),  # type: ignore[attr-defined]
+    (_MKLDNN.matmul, _MKLDNN),  # type: ignore[attr-defined]
+    (_MKLDNN.conv, _MKLDNN),  # type: ignore[attr-defined]
+)
+"""Whose `fp32_precision` says how float32 is multiplied, and whose it takes where its own is none;
+that of convolutions on a GPU has one from the start.
+
+Torch's newer settings: they read what a program set by the older ones, too, whose getters raise
+where it used both.
+"""
+_SUMS = ("allow_bf16_reduced_precision_reduction", "allow_fp16_reduced_precision_reduction")
+
+
 @contextmanager
-def without_autocast() -> Iterator[None]:
-    """Products in the precision of their factors, whatever the caller set."""
+def full_products() -> Iterator[None]:
+    """Products in the precision of their factors and summed in float32, whatever the caller set:
+    no autocast, no TF32 (torch's own choice for convolutions on a GPU), no bfloat16 in its place.
+    """
+    reduced = [
+        (owner, "none" if parent and value == parent.fp32_precision else value)
+        for owner, parent in _PRODUCTS
+        if (value := owner.fp32_precision) not in ("none", "ieee")
+    ]
+    sums = [(name, value) for name in _SUMS if (value := getattr(_CUDA.matmul, name))]
     with ExitStack() as stack:
         for kind in ("cpu", "cuda"):
             if torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
+        for owner, before in reduced:
+            stack.callback(setattr, owner, "fp32_precision", before)
+            owner.fp32_precision = "ieee"
+        for name, value in sums:
+            stack.callback(setattr, _CUDA.matmul, name, value)
+            setattr(_CUDA.matmul, name, False)
         yield
 
 
@@ -43,7 +74,7 @@ def own_defaults() -> Iterator[None]:
     here = nullcontext() if device.type == "cpu" else torch.device("cpu")  # slows every call
     torch.set_default_dtype(torch.float32)
     try:
-        with here, torch.inference_mode(False), torch.enable_grad(), without_autocast():
+        with here, torch.inference_mode(False), torch.enable_grad(), full_products():
             yield
     finally:
         torch.set_default_dtype(dtype)

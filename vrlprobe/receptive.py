@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vrlprobe.activations import known_layers
+from vrlprobe.device import device_of
 from vrlprobe.errors import UnknownLayerError
 
 Boxes = npt.NDArray[np.int64]
@@ -86,7 +87,7 @@ def _windows(agent: Any, target: nn.Module) -> tuple[list[Any], tuple[int, ...]]
     hooks.append(target.register_forward_hook(arrived))
     try:
         with torch.no_grad():
-            agent(torch.zeros((1, *agent.image_shape), dtype=torch.uint8))
+            agent(torch.zeros((1, *agent.image_shape), dtype=torch.uint8, device=device_of(agent)))
     finally:
         for hook in hooks:
             hook.remove()

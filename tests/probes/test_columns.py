@@ -147,57 +147,25 @@ def test_columns_that_fire_on_one_sample_tie_and_the_lowest_index_is_taken(scree
     assert path.support.tolist() == [[20, 10, 0, 30, -1, -1]]
 
 
-def older_way():
-    torch.set_float32_matmul_precision("medium")
-
-
-def older_ways_that_differ():
-    torch.set_float32_matmul_precision("medium")
-    torch.backends.cuda.matmul.allow_tf32 = False
-
-
-def newer_way():
-    torch.backends.mkldnn.matmul.fp32_precision = "bf16"
-
-
-def newer_way_for_all():
-    torch.backends.fp32_precision = "bf16"
-
-
-PRECISIONS = (torch.backends, torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)
-
-
-def precisions():
-    """What torch says of its float32 products, or why it cannot: ways that were mixed."""
-    try:
-        older = torch.get_float32_matmul_precision()
-    except RuntimeError as error:
-        older = str(error)
-    return [older, *(each.fp32_precision for each in PRECISIONS)]
-
-
-@pytest.fixture
-def restored():
-    before = [each.fp32_precision for each in PRECISIONS]
-    yield
-    torch.set_float32_matmul_precision("highest")
-    for each, value in zip(PRECISIONS, before, strict=True):
-        each.fp32_precision = value
-
-
-@pytest.mark.parametrize(
-    "reduce", [older_way, older_ways_that_differ, newer_way, newer_way_for_all]
-)
-def test_reduced_float32_products_are_not_used(kinds, reduce, restored):
-    """However a program allowed them; it finds them allowed as before."""
+def test_reduced_float32_products_are_not_used(kinds, monkeypatch):
     X = torch.from_numpy(kinds["hard"])
     residual = torch.randn(1, 300, dtype=torch.float64, generator=torch.manual_seed(0))
-    expected = Columns(X, 1, "float32").screen(residual)[0]
-    reduce()
-    before = precisions()
-    found = Columns(X, 1, "float32").screen(residual)[0]
-    assert precisions() == before
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+    columns = Columns(X, 1, "float32")
+    expected = columns.screen(residual)[0]
+    mkldnn, found = torch.backends.mkldnn.matmul, []
+
+    def watched(*factors):
+        found.append(mkldnn.fp32_precision)
+        return torch.nn.functional.linear(*factors)
+
+    monkeypatch.setattr(module, "linear", watched)
+    mkldnn.fp32_precision = "bf16"
+    try:
+        scores = columns.screen(residual)[0]
+    finally:
+        mkldnn.fp32_precision = "none"
+    assert found == ["ieee"]
+    torch.testing.assert_close(scores, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_the_order_in_memory_changes_nothing(kinds):

@@ -9,18 +9,18 @@ import torch
 from torch import Tensor, nn
 
 from vrlprobe.agents.base import check_observations
-from vrlprobe.device import device_of, without_autocast
+from vrlprobe.device import device_of, full_products
 from vrlprobe.errors import SampleError
 
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Dropout and batch normalisation as in evaluation, and no autocast; all is left as it was."""
+    """Dropout and batch normalisation as in evaluation, full products; all is left as it was."""
     training = [part for part in module.modules() if part.training]
     if training:  # setting every submodule takes a third of an action's time
         module.eval()
     try:
-        with without_autocast():
+        with full_products():
             yield
     finally:
         for part in training:

@@ -286,7 +286,8 @@ def remove_parts(path: Path) -> None:
     begin = f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.part"
     for left in (*path.parent.glob(begin), *path.parent.glob(f"{begin}.lock")):
         if not is_locked(left.with_name(left.name.removesuffix(".lock"))):
-            left.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # another user's: it hinders nothing
+                left.unlink()
 
 
 def check_room(path: Path, size: int) -> None:

@@ -6,15 +6,13 @@ score is known, and only the columns that may still be the best are scored again
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from vrlprobe.device import full_products
 from vrlprobe.probes.arrays import blocks, refuse_spoilt
 
 SCREENING = {
@@ -77,7 +75,7 @@ class Columns:
         """
         right = residuals.to(self.unit.dtype)
         lost = torch.linalg.vector_norm(residuals - right.double(), dim=1)
-        with _full_precision():
+        with full_products():
             rough = linear(self.unit, right)
         scores = torch.empty(rough.T.shape, dtype=torch.float32, device=rough.device)
         margin = 1.01 * lost + self.summing  # the copies' norms are 1 to within a hundredth
@@ -189,27 +187,3 @@ def fastest_precision(device: str, n_threads: int) -> str:
                 break
     best = min(taken, key=lambda name: taken[name])
     return best if taken[best] <= WORTH * taken["float32"] else "float32"
-
-
-@contextmanager
-def _full_precision() -> Iterator[None]:
-    """Float32 products in float32, whatever the program set: no TF32, no bfloat16 in its place.
-
-    By torch's newer settings alone: they also read and restore what the older ones set, whose
-    getters raise where a program used both.
-    """
-    cuda, mkldnn = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    settings: list[tuple[Any, str, Any]] = [
-        (cuda, "fp32_precision", "ieee"),
-        (mkldnn, "fp32_precision", "ieee"),
-        (cuda, "allow_bf16_reduced_precision_reduction", False),
-        (cuda, "allow_fp16_reduced_precision_reduction", False),
-    ]
-    before = [getattr(owner, name) for owner, name, _ in settings]
-    for owner, name, value in settings:
-        setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        for (owner, name, _), value in zip(settings, before, strict=True):
-            setattr(owner, name, value)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vrlprobe.checkpoints.statedict import EXPORTED
 from vrlprobe.errors import FormatError
-from vrlprobe.format.filesystem import as_path, check_new, made_new
+from vrlprobe.format.filesystem import as_path, check_new, replaced_whole
 from vrlprobe.format.opening import one_run
 from vrlprobe.format.reader import Run
 
@@ -46,7 +46,7 @@ def export_checkpoint(run: Run, frame: int, output: str | os.PathLike[str]) -> d
         "config": json.dumps(dict(run.config), sort_keys=True),
     }
     content = _encoded(where.suffix, arrays, told)
-    with made_new(where) as temporary:
+    with replaced_whole(where) as temporary:
         temporary.write_bytes(content)
     sizes: dict[str, int] = {}
     for name, array in arrays.items():

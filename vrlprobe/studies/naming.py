@@ -41,7 +41,7 @@ def frame_at(run: Run, at: str | int) -> tuple[int, str]:
     """A run's checkpoint, and which it is in words.
 
     Raises:
-        TransplantError: it was never in collapse.
+        TransplantError: it was never in collapse, or has too few readings to tell.
         SampleError: it has no checkpoint yet.
         UnknownFrameError: no checkpoint at the frame, with the nearest there are.
     """

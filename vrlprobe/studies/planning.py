@@ -28,7 +28,10 @@ from vrlprobe.samples import SPLITS, SampleSet, Stacked
 from vrlprobe.studies.cache import Parts, Scores, part_key, sources_digest
 from vrlprobe.studies.fitting import Floats, ProbeSettings, fit_layer
 
-COMPUTED_BY = ("activations", "samples", "probes", "studies/fitting", "studies/planning")
+COMPUTED_BY = (
+    *("activations", "agents", "checks", "device", "probes", "samples"),
+    *("studies/fitting", "studies/planning"),
+)
 """The modules whose code makes a fit's numbers out of a network and samples."""
 GROUP_BYTES = 600 << 20
 """Layers are read together up to this many bytes of activations."""
