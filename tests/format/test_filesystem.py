@@ -1,5 +1,8 @@
 """Locks, states, and network file systems."""
 
+import errno
+import fcntl
+import os
 import subprocess
 import sys
 import warnings
@@ -46,6 +49,19 @@ def test_a_stale_lock_file_is_no_lock(tmp_path):
     assert lock_path(path).exists()
     assert not is_locked(path)
     RunLock(path).release()
+
+
+def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
+    def flock(descriptor, operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    wanted = (
+        r"run\.h5\.lock: cannot be locked: No locks available; a run is written on a file system"
+    )
+    with pytest.raises(FormatError, match=wanted):
+        RunLock(tmp_path / "run.h5")
+    assert not list(tmp_path.iterdir())
 
 
 def test_two_names_of_a_file_share_a_lock(tmp_path):

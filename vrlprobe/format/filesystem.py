@@ -23,6 +23,8 @@ State = Literal["growing", "killed", "sealed"]
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 OPEN_FOR_WRITING, OPEN_FOR_SWMR = 1, 4
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs"}
+NO_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
+"""What asking for a lock gives where the file system has none."""
 LOCKS_OF_FILES = sys.platform == "linux" and hasattr(fcntl, "F_OFD_SETLK")
 """Whether a lock can be an open file's, asked for as below; macOS orders `LOCK` otherwise."""
 LOCK = "hhqqi4x"
@@ -166,7 +168,7 @@ class RunLock:
     The kernel drops it when the process ends in whatever way, which tells killed from growing.
 
     Raises:
-        FormatError: another writer holds it.
+        FormatError: another writer holds it, or there can be none.
     """
 
     def __init__(self, path: Path, patience: float = 0.5, of: Path | None = None) -> None:
@@ -186,9 +188,15 @@ class RunLock:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(self._descriptor), self.path.stat()):
                 return True
-        except OSError:  # held by another, or removed by its last holder meanwhile
-            pass
+        except OSError as error:  # held by another, or removed by its last holder meanwhile
+            if error.errno in NO_LOCKS:
+                self.release()
+                raise FormatError(
+                    f"{self.path}: cannot be locked: {error.strerror}; a run is written on a file "
+                    "system with locks (flock)"
+                ) from None
         os.close(self._descriptor)
+        self._descriptor = -1
         return False
 
     def release(self) -> None:
