@@ -30,6 +30,7 @@ def draw(rows: list[Row], path: Path) -> None:
             ax.plot(at, seconds, style, marker="o", ms=3, color=colour, label=text)
         ax.set(xscale="log", yscale="log", xlabel=label)
         ax.set_xticks(at, [f"{v:,}" if v < 10_000 else f"{v // 1000}k" for v in at], fontsize=8)
+        ax.tick_params(axis="x", rotation=30)
         ax.minorticks_off()
     figure.axes[0].set_ylabel("CPU seconds, one thread")
     handles, labels = figure.axes[0].get_legend_handles_labels()
