@@ -88,19 +88,22 @@ def update_costs(config: TrainConfig, n_actions: int) -> Mapping[str, Cost]:
     stacks = 2 * batch * 3 * config.frame_stack * config.image_size**2
     images = batch * min(config.frame_stack + config.n_step, 2 * config.frame_stack)
 
-    def cost(mixed: int, others: int = 0) -> Cost:
+    def cost(every: int, mixed: int) -> Cost:
         operations = Counter({config.precision: 2 * batch * mixed})
-        return Cost(operations + Counter({"float32": 2 * batch * others}))
+        return Cost(operations + Counter({"float32": 2 * batch * (every - mixed)}))
+
+    encoder = 4 * size.encoder - size.first
 
     return {
         "sampling": Cost(bytes=2 * images * 3 * config.image_size**2),
         "augmentation": Cost(bytes=2 * stacks),
-        "encoder": cost(4 * size.encoder - size.first),
+        "encoder": cost(encoder, mixed=encoder),
         "critic": cost(
-            5 * size.trunk + 9 * size.hidden, size.policy + 4 * size.values - 9 * size.hidden
+            5 * size.trunk + size.policy + 4 * size.values, mixed=5 * size.trunk + 9 * size.hidden
         ),
         "actor": cost(
-            3 * size.trunk + 7 * size.hidden, 3 * size.policy + 2 * size.values - 7 * size.hidden
+            3 * size.trunk + 3 * size.policy + 2 * size.values,
+            mixed=3 * size.trunk + 7 * size.hidden,
         ),
         # Adam reads a parameter, its gradient and both moments, and writes all but the gradient.
         "optimizer": Cost(bytes=7 * FLOAT * sum(trained.values())),
