@@ -30,11 +30,9 @@ def resolve_frames(run: Run, frames: Frames) -> list[int]:
     there = run.frames.tolist()
     if not there:
         raise SampleError(f"{run.path.name} has no checkpoint yet")
-    if not isinstance(frames, str) and hasattr(frames, "__array__"):  # a coordinate of a log, too
-        frames = np.atleast_1d(np.asarray(frames))
     if not isinstance(frames, str):
-        wanted = frames if isinstance(frames, Collection) else [frames]
-        if not len(wanted):
+        wanted = as_list(frames)
+        if not wanted:
             raise UnknownFrameError("no frame is asked for: at least one is needed")
         return sorted({int(run.frames[run.row(frame)]) for frame in wanted})
     if frames == "last":

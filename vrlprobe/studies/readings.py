@@ -67,7 +67,7 @@ def _columns(item: xr.DataArray) -> list[tuple[str, Floats]]:
     labels = itertools.product(*(item[dim].values for dim in item.dims[1:]))
     places = np.ndindex(item.shape[1:])
     return [
-        (f"{item.name}[{','.join(label)}]", item.values[:, *at])
+        (f"{item.name}[{','.join(map(str, label))}]", item.values[:, *at])
         for label, at in zip(labels, places, strict=True)
     ]
 
