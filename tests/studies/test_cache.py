@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+import pytest
+
 from vrlprobe.studies import cache
 from vrlprobe.studies.planning import COMPUTED_BY
 
@@ -22,3 +24,9 @@ def test_the_digest_of_sources_is_of_each_named_module_and_of_no_other(tmp_path,
     assert cache.sources_digest(COMPUTED_BY) == first
     (copy / "probes" / "omp.py").rename(copy / "probes" / "pursuit.py")
     assert cache.sources_digest(COMPUTED_BY) != first
+
+
+@pytest.mark.parametrize("gone", ["probes/pursuit", "samples/"])
+def test_a_name_of_no_module_is_an_error(gone):
+    with pytest.raises(FileNotFoundError, match=f"no module '{gone}'"):
+        cache.sources_digest([*COMPUTED_BY, gone])

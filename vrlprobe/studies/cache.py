@@ -24,10 +24,17 @@ def sources_digest(names: Iterable[str]) -> str:
     """A digest, in hex, of this package's modules of these names, packages with what is in them.
 
     Part of what a part is made from: what other code has computed is not taken for its own.
+
+    Raises:
+        FileNotFoundError: no module has one of these names, so that its code would not count.
     """
     package = Path(__file__).parents[1]
-    paths = {path for name in names for path in package.glob(f"{name}.py")}
-    paths |= {path for name in names for path in package.glob(f"{name}/*.py")}
+    paths: set[Path] = set()
+    for name in names:
+        there = {*package.glob(f"{name}.py"), *package.glob(f"{name}/*.py")}
+        if not there:
+            raise FileNotFoundError(f"no module {name!r} in {package}")
+        paths |= there
     whole = hashlib.sha256()
     for path in sorted(paths):
         whole.update(f"{path.relative_to(package).as_posix()}\n".encode())
