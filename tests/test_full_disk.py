@@ -9,7 +9,7 @@ CODE = """
 import resource, sys
 import numpy as np, xarray as xr
 from matplotlib.figure import Figure
-from vrlprobe.cli.group import CleanGroup
+from vrlprobe._group import CleanGroup
 from vrlprobe.figures.style import save_figure
 from vrlprobe.results import save_result
 from vrlprobe.samplefile import save_samples

@@ -8,7 +8,7 @@ from trainers.costs import Cost
 from trainers.machine import Machine
 from trainers.phases import PHASES, Seconds
 from trainers.profiles import TrainConfig
-from vrlprobe.text import aligned
+from vrlprobe._text import aligned
 
 
 @dataclass(frozen=True)

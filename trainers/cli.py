@@ -18,9 +18,9 @@ from trainers.options import (
     task_option,
 )
 from trainers.profiles import TrainConfig
-from vrlprobe.cli.group import CleanGroup, as_options
+from vrlprobe._group import CleanGroup, as_options
+from vrlprobe._text import byte_size
 from vrlprobe.errors import VrlprobeError
-from vrlprobe.text import byte_size
 
 
 @click.group(cls=CleanGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -20,6 +20,7 @@ from trainers.resume import (
     save_state,
 )
 from trainers.train import LOG, Progress, Training, quiet
+from vrlprobe._text import byte_size
 from vrlprobe.agents.drqv2 import NORM_LAYERS
 from vrlprobe.errors import (
     FormatError,
@@ -39,7 +40,6 @@ from vrlprobe.format.record import (
 )
 from vrlprobe.format.salvage import salvage_run
 from vrlprobe.format.writer import RunWriter
-from vrlprobe.text import byte_size
 
 IMAGE_COMPRESSION = 3.5
 """Raw bytes of a rollout's images over those in the file, as measured on walker_walk."""

@@ -13,9 +13,9 @@ from typing import Any
 from trainers.children import Child, start_child
 from trainers.jobs import Job, Result, ended
 from trainers.process import keep_freed_memory
+from vrlprobe._interrupts import interruptible
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.reader import Run, open_run
-from vrlprobe.interrupts import interruptible
 
 POLL_SECONDS = 5.0
 

@@ -8,9 +8,9 @@ from trainers.paths import is_begun, trace_path
 from trainers.run import begin, resume
 from trainers.scratch import deliver
 from trainers.train import Progress, quiet
+from vrlprobe._interrupts import still_interrupts
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.reader import open_run
-from vrlprobe.interrupts import still_interrupts
 
 MESSAGE = 300
 """Characters of an unexpected error's text that are shown."""

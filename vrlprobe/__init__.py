@@ -6,7 +6,7 @@ The names below are imported when they are first used, so that `import vrlprobe`
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from vrlprobe.lazy import importer
+from vrlprobe._lazy import importer
 
 if TYPE_CHECKING:
     __version__: str

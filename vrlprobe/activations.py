@@ -9,9 +9,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from vrlprobe._checks import as_list, check_at_least
 from vrlprobe.agents.base import Layered, check_observations
 from vrlprobe.agents.parts import evaluating
-from vrlprobe.checks import as_list, check_at_least
 from vrlprobe.device import device_of
 from vrlprobe.errors import UnknownLayerError, did_you_mean
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from vrlprobe.checks import check_finite
+from vrlprobe._checks import check_finite
 
 Floats = npt.NDArray[np.float64]
 Class = Literal["good", "middle", "bad"]

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from vrlprobe.checks import check_at_least
+from vrlprobe._checks import check_at_least
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from vrlprobe.checks import check_at_least
+from vrlprobe._checks import check_at_least
 from vrlprobe.errors import RenderError, UnknownTaskError, VrlprobeError
 from vrlprobe.format.episode import Episode
 from vrlprobe.tasks import ALIASES, REWARD_COMPONENTS, by_task

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vrlprobe import metrics as measure
-from vrlprobe.checks import check_at_least
+from vrlprobe._checks import check_at_least
 from vrlprobe.collapse import (
     CONSECUTIVE,
     GRADIENT,

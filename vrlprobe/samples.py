@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from vrlprobe.checks import as_list
+from vrlprobe._checks import as_list
 from vrlprobe.errors import SampleError, did_you_mean
 from vrlprobe.format.provenance import stated_donors
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from vrlprobe.checks import check_at_least, check_given
+from vrlprobe._checks import check_at_least, check_given
 from vrlprobe.errors import SampleError
 from vrlprobe.format.episode import Episode
 from vrlprobe.format.opening import Runs, refuse_twice, run_list

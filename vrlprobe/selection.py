@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
-from vrlprobe.checks import as_list
+from vrlprobe._checks import as_list
 from vrlprobe.errors import FormatError, SampleError, UnknownFrameError, did_you_mean
 from vrlprobe.format.opening import Runs, run_list
 from vrlprobe.format.reader import Run

@@ -12,7 +12,7 @@ CODE = f"""{STRUCK}
 import time
 from pathlib import Path
 import click
-from vrlprobe.cli.group import CleanGroup
+from vrlprobe._group import CleanGroup
 from vrlprobe.format.filesystem import replaced_whole
 
 class Half:

@@ -7,12 +7,12 @@ import sys
 import h5py
 import pytest
 
+from vrlprobe._group import as_options
 from vrlprobe.agents import drqv2, nature
 from vrlprobe.checkpoints import choices
 from vrlprobe.cli import grid as transplanting
 from vrlprobe.cli import importing
 from vrlprobe.cli import probe as probing
-from vrlprobe.cli.group import as_options
 from vrlprobe.errors import TransplantError
 from vrlprobe.results import PROBES
 from vrlprobe.studies import fitting, transplant

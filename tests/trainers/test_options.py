@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from trainers import cli
 from trainers.cli import main
 from trainers.options import given_config
-from vrlprobe.cli.group import as_options
+from vrlprobe._group import as_options
 
 
 def test_typos_get_a_line_each(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from vrlprobe import studies
+from vrlprobe._text import aligned
 from vrlprobe.cli.common import (
     FILE,
     Session,
@@ -14,7 +15,6 @@ from vrlprobe.cli.common import (
     split_list,
 )
 from vrlprobe.results import save_result
-from vrlprobe.text import aligned
 
 
 @click.command()

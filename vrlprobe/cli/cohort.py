@@ -8,6 +8,7 @@ import click
 import numpy as np
 import xarray as xr
 
+from vrlprobe._text import aligned
 from vrlprobe.cli.common import (
     FILE,
     Session,
@@ -22,7 +23,6 @@ from vrlprobe.format.record import Record, write_record
 from vrlprobe.report.summary import summary
 from vrlprobe.results import save_result
 from vrlprobe.studies import cohort as study
-from vrlprobe.text import aligned
 
 
 @click.command()

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import xarray as xr
 
+from vrlprobe._text import aligned
 from vrlprobe.cli.common import FILE, Session, samples_option
 from vrlprobe.collapse import CONSECUTIVE, GRADIENT, LOGGED, SIGNS, Sign, Verdict
 from vrlprobe.errors import did_you_mean
@@ -19,7 +20,6 @@ from vrlprobe.format.record import Record
 from vrlprobe.selection import run_labels
 from vrlprobe.studies import collapse as judge_runs
 from vrlprobe.studies import rule as apply_rule
-from vrlprobe.text import aligned
 
 FOLLOW_SECONDS = 3.0
 Judged = Run | Record

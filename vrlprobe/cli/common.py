@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import track
 from threadpoolctl import threadpool_limits
 
-from vrlprobe.cli.group import as_options
+from vrlprobe._group import as_options
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.format.filesystem import check_folder
 from vrlprobe.format.opening import open_logged

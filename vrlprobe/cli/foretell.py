@@ -6,6 +6,7 @@ import click
 import numpy as np
 import xarray as xr
 
+from vrlprobe._text import aligned
 from vrlprobe.cli.common import FILE, Session, check_writable, class_options, window_option
 from vrlprobe.cli.inputs import results
 from vrlprobe.foretell import SHUFFLES
@@ -13,7 +14,6 @@ from vrlprobe.results import save_result
 from vrlprobe.selection import choose
 from vrlprobe.studies.foretelling import BLIND, OUTCOMES, Outcome
 from vrlprobe.studies.foretelling import foretell as study
-from vrlprobe.text import aligned
 
 ROWS = 16
 """Frames in the table, evenly spaced, the first and the last among them."""

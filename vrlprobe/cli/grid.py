@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from vrlprobe._text import aligned
 from vrlprobe.cli.common import FILE, Session, split_list
 from vrlprobe.cli.donors import donor_options
 from vrlprobe.errors import FormatError
@@ -11,7 +12,6 @@ from vrlprobe.format.reader import open_run
 from vrlprobe.studies.donors import WORDS, Pair
 from vrlprobe.studies.transplanting import Transplant
 from vrlprobe.studies.transplanting import grid as study
-from vrlprobe.text import aligned
 
 
 @click.command()

@@ -10,10 +10,10 @@ import click
 import numpy as np
 
 from vrlprobe import studies
+from vrlprobe._text import aligned
 from vrlprobe.checkpoints.choices import ACTIVATIONS, ARCHITECTURES
 from vrlprobe.cli.common import FILE, Session, check_writable, parse_frames, progress
 from vrlprobe.studies.defaults import EPISODES
-from vrlprobe.text import aligned
 
 if TYPE_CHECKING:
     from vrlprobe.studies.importing import Imported

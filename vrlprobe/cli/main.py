@@ -5,7 +5,7 @@ from importlib import import_module
 
 import click
 
-from vrlprobe.cli.group import CleanGroup
+from vrlprobe._group import CleanGroup
 
 COMMANDS = {
     "info": "What is inside runs.",

@@ -7,6 +7,7 @@ import click
 import xarray as xr
 
 from vrlprobe import studies
+from vrlprobe._text import aligned
 from vrlprobe.cli.common import (
     FILE,
     Session,
@@ -20,7 +21,6 @@ from vrlprobe.cli.common import (
 from vrlprobe.metrics import DORMANT_DRM
 from vrlprobe.results import save_result
 from vrlprobe.studies.defaults import OBSERVATIONS
-from vrlprobe.text import aligned
 
 OWN = (Path("own"),)
 SHOWN = {

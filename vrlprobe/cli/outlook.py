@@ -6,11 +6,11 @@ import click
 import numpy as np
 import xarray as xr
 
+from vrlprobe._text import aligned
 from vrlprobe.cli.common import FILE, Session, check_writable
 from vrlprobe.cohort import FEWEST
 from vrlprobe.results import save_result
 from vrlprobe.studies.waiting import outlook as study
-from vrlprobe.text import aligned
 
 
 @click.command()

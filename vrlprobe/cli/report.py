@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import xarray as xr
 
+from vrlprobe._text import byte_size
 from vrlprobe.cli.common import (
     FILE,
     Session,
@@ -22,7 +23,6 @@ from vrlprobe.format.record import Record
 from vrlprobe.report.writing import check_page, parts_of, report_page, write_page
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.common import part_of
-from vrlprobe.text import byte_size
 
 
 @click.command()

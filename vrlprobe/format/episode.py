@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vrlprobe.checks import check_at_least
+from vrlprobe._checks import check_at_least
 
 
 @dataclass(frozen=True, repr=False)

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from vrlprobe.checks import as_number
+from vrlprobe._checks import as_number
 from vrlprobe.errors import FormatError, IntegrityError, UnknownFrameError, VrlprobeError
 from vrlprobe.format import guard
 from vrlprobe.format.architectures import architecture

@@ -5,7 +5,7 @@ A study is imported when it is first used: most need no networks, which take sec
 
 from typing import TYPE_CHECKING
 
-from vrlprobe.lazy import importer
+from vrlprobe._lazy import importer
 
 if TYPE_CHECKING:
     from vrlprobe.studies.collapsing import collapse as collapse

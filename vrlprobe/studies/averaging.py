@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from vrlprobe.checks import check_finite
+from vrlprobe._checks import check_finite
 from vrlprobe.cohort import CLASSES, classify, mean_interval, percentiles
 from vrlprobe.errors import SampleError
 from vrlprobe.results import at_frame, last_checkpoint

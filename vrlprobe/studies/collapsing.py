@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from vrlprobe.checks import check_given
+from vrlprobe._checks import check_given
 from vrlprobe.collapse import (
     CONSECUTIVE,
     GRADIENT,

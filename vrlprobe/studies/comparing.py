@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from vrlprobe.checks import as_number, check_at_least
+from vrlprobe._checks import as_number, check_at_least
 from vrlprobe.cohort import bootstrap_interval, mean, wilson_interval
 from vrlprobe.comparison import mean_difference, mean_p, share_difference, share_p
 from vrlprobe.errors import SampleError

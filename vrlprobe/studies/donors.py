@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from vrlprobe.checks import check_at_least
+from vrlprobe._checks import check_at_least
 from vrlprobe.cohort import CLASSES, Class
 from vrlprobe.errors import TransplantError, UnknownFrameError, VrlprobeError, did_you_mean
 from vrlprobe.format.filesystem import no_such_file

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from vrlprobe.checks import as_list, check_given
+from vrlprobe._checks import as_list, check_given
 from vrlprobe.envs import PixelEnv
 from vrlprobe.errors import SampleError
 from vrlprobe.format.episode import Episode

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vrlprobe.checks import check_at_least, check_given
+from vrlprobe._checks import check_at_least, check_given
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
 from vrlprobe.probes.arrays import ArrayLike
 from vrlprobe.probes.mlp import mlp_fit

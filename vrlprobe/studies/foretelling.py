@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from vrlprobe.checks import check_at_least
+from vrlprobe._checks import check_at_least
 from vrlprobe.errors import SampleError
 from vrlprobe.foretell import (
     balanced_accuracy,

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from vrlprobe._checks import check_at_least, check_given
 from vrlprobe.checkpoints.checkpoint import Checkpoint
 from vrlprobe.checkpoints.observations import load_observations
 from vrlprobe.checkpoints.reading import read_checkpoint
 from vrlprobe.checkpoints.torchfile import MOST_STEPS
-from vrlprobe.checks import check_at_least, check_given
 from vrlprobe.envs import split_task
 from vrlprobe.errors import FormatError
 from vrlprobe.format.episode import Episode

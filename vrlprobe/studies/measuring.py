@@ -10,6 +10,7 @@ import torch
 import xarray as xr
 
 from vrlprobe import metrics as measure
+from vrlprobe._checks import check_at_least
 from vrlprobe.activations import (
     BATCH_SIZE,
     OUTPUT,
@@ -17,7 +18,6 @@ from vrlprobe.activations import (
     known_layers,
     probed_layers,
 )
-from vrlprobe.checks import check_at_least
 from vrlprobe.errors import SampleError
 from vrlprobe.format.opening import Runs, refuse_twice, run_list
 from vrlprobe.metrics import AGENT, LAYERED

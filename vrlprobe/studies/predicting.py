@@ -7,7 +7,7 @@ import numpy.typing as npt
 import xarray as xr
 from scipy import stats
 
-from vrlprobe.checks import check_at_least
+from vrlprobe._checks import check_at_least
 from vrlprobe.cohort import draws_interval
 from vrlprobe.errors import SampleError
 from vrlprobe.format.opening import Logged, logged_list, refuse_twice

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 import xarray as xr
 
+from vrlprobe._checks import as_list, check_given
 from vrlprobe.activations import known_layers, probed_layers
-from vrlprobe.checks import as_list, check_given
 from vrlprobe.device import check_device
 from vrlprobe.errors import SampleError, UnknownLayerError
 from vrlprobe.format.opening import Runs, refuse_twice, run_list

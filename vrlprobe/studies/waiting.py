@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from vrlprobe.checks import check_at_least
+from vrlprobe._checks import check_at_least
 from vrlprobe.cohort import FEWEST
 from vrlprobe.collapse import SPREAD
 from vrlprobe.errors import SampleError

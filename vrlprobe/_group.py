@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from vrlprobe._interrupts import interruptible, still_interrupts
 from vrlprobe.errors import VrlprobeError
-from vrlprobe.interrupts import interruptible, still_interrupts
 
 ALLOCATOR = "DefaultCPUAllocator"
 """How torch's errors call the processor's memory."""
