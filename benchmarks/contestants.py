@@ -19,7 +19,7 @@ from trainers.process import keep_freed_memory
 from trainers.profiles import TrainConfig
 from trainers.resume import REPLAY
 from trainers.train import Training
-from vrlprobe.format.episode import Episode
+from vrlprobe.runs.episode import Episode
 
 LOADER_WORKERS = 4
 """Processes that load the reference's replay, as it ships; each needs an episode to begin."""

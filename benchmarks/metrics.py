@@ -18,7 +18,7 @@ from benchmarks.run import write_run
 from vrlprobe import metrics as measure
 from vrlprobe._text import aligned
 from vrlprobe.activations import extract_activations
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 from vrlprobe.sampling import make_samples
 from vrlprobe.studies.measuring import MLP_LAYERS, action_metrics
 from vrlprobe.studies.readings import gradient_norms

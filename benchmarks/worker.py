@@ -91,7 +91,7 @@ def serve(spec: Spec) -> None:
 
     from benchmarks.contestants import Ours, Reference
     from trainers.profiles import TrainConfig
-    from vrlprobe.format.episode import Episode
+    from vrlprobe.runs.episode import Episode
 
     config = TrainConfig(**spec.config)  # type: ignore[arg-type]
     with np.load(spec.episodes) as stored:

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from vrlprobe.device import drawn_from, full_products
-from vrlprobe.format.reader import open_run
 from vrlprobe.probes.mlp import mlp_fit
 from vrlprobe.receptive import receptive_fields
+from vrlprobe.runs.reader import open_run
 from vrlprobe.sampling import make_samples
 from vrlprobe.studies import metrics, probe
 

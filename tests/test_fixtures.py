@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from vrlprobe.format.reader import open_run
-from vrlprobe.format.verify import verify_run
+from vrlprobe.runs.reader import open_run
+from vrlprobe.runs.verify import verify_run
 from vrlprobe.sampling import make_samples
 from vrlprobe.studies import probe
 

@@ -15,7 +15,7 @@ from vrlprobe.results import save_result
 from vrlprobe.samplefile import save_samples
 from vrlprobe.samples import SampleSet
 from vrlprobe.studies.transplanting import Transplant
-from vrlprobe.format import build
+from vrlprobe.runs import build
 import click
 
 abandon = build.abandon

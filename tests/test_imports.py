@@ -56,7 +56,7 @@ def imported(file: Path) -> set[str]:
 
 
 def room(module: str) -> str:
-    """`format` for `vrlprobe.format.reader`."""
+    """`format` for `vrlprobe.runs.reader`."""
     return [*module.split("."), ""][1]
 
 

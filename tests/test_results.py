@@ -11,8 +11,9 @@ import xarray as xr
 
 from vrlprobe.combining import combine_results
 from vrlprobe.errors import FormatError, IntegrityError
-from vrlprobe.format.trailer import LENGTH
-from vrlprobe.results import load_result, provenance, save_result, written_at_once
+from vrlprobe.results import load_result, provenance, save_result
+from vrlprobe.runs.output import written_at_once
+from vrlprobe.runs.trailer import LENGTH
 
 
 @pytest.fixture

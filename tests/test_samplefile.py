@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vrlprobe.errors import FormatError, IntegrityError, UnsafeFileError, VrlprobeError
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 from vrlprobe.samplefile import is_sample_file, load_samples, save_samples
 from vrlprobe.sampling import make_samples
 

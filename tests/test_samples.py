@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from trainers.inits import read_init
 from vrlprobe.errors import SampleError
-from vrlprobe.format.reader import open_run
-from vrlprobe.format.writer import RunWriter
+from vrlprobe.runs.reader import open_run
+from vrlprobe.runs.writer import RunWriter
 from vrlprobe.samplefile import load_samples, save_samples
 from vrlprobe.samples import SPLITS
 from vrlprobe.sampling import make_samples, split_episodes, weak_runs

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from vrlprobe.errors import FormatError, UnknownFrameError
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 from vrlprobe.selection import choose, resolve_frame, resolve_frames, run_labels
 
 LEARNED = Path(__file__).parent.parent / "fixtures" / "walker_walk-learned.h5"

@@ -99,7 +99,7 @@ def resume(path: Path, device: str | None, scratch: Path | None) -> None:
     from trainers.run import config_of
     from trainers.run import resume as go_on
     from trainers.scratch import deliver, place_to_resume
-    from vrlprobe.format.reader import open_run
+    from vrlprobe.runs.reader import open_run
 
     path = followed(path)
     place = place_to_resume(path, scratch)

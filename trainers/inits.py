@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trainers.limits import CHOICES
 from trainers.profiles import TrainConfig
 from vrlprobe.errors import TransplantError
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 
 if TYPE_CHECKING:
     from vrlprobe.agents.drqv2 import DrQV2Agent

@@ -11,7 +11,7 @@ from trainers.paths import record_path
 from trainers.profiles import TrainConfig
 from trainers.scratch import place_of
 from vrlprobe.errors import VrlprobeError
-from vrlprobe.format.record import read_record
+from vrlprobe.runs.record import read_record
 
 Outcome = Literal["done before", "done", "failed"]
 SEEDS = 100_000

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from vrlprobe.format.filesystem import is_half_made
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
+from vrlprobe.runs.state import is_half_made
 
 
 def followed(run: Path) -> Path:

@@ -17,7 +17,7 @@ from trainers.drqv2 import Learner
 from trainers.replay import Replay
 from trainers.train import Training
 from vrlprobe.envs import PixelEnv
-from vrlprobe.format.writer import RunWriter
+from vrlprobe.runs.writer import RunWriter
 
 PHASES: Mapping[str, tuple[tuple[Any, str], ...]] = {
     "physics": ((PixelEnv, "step"), (PixelEnv, "reset")),

@@ -17,7 +17,7 @@ from trainers.profiles import TrainConfig
 from vrlprobe.agents.drqv2 import DrQV2Agent
 from vrlprobe.envs import PixelEnv, record_episode
 from vrlprobe.errors import VrlprobeError
-from vrlprobe.format.episode import Episode
+from vrlprobe.runs.episode import Episode
 
 BESIDE_A_GPU = 4
 """Processes of a run on a GPU where their number is not given, if there are cores for them."""

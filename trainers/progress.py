@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from trainers.profiles import TrainConfig
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 
 if TYPE_CHECKING:
     from trainers.sweep import Standing

@@ -17,8 +17,8 @@ import numpy as np
 from trainers.train import Training
 from vrlprobe.collapse import Attempt
 from vrlprobe.errors import FormatError, ResumeError
-from vrlprobe.format.filesystem import remove_parts, replaced_whole
-from vrlprobe.format.schema import parameters_digest
+from vrlprobe.runs.atomic import remove_parts, replaced_whole
+from vrlprobe.runs.schema import parameters_digest
 
 REPLAY = "replay.bin"
 

@@ -29,17 +29,18 @@ from vrlprobe.errors import (
     UnsafeFileError,
     VrlprobeError,
 )
-from vrlprobe.format.filesystem import RunLock, remove_parts
-from vrlprobe.format.reader import Run, open_run
-from vrlprobe.format.record import (
+from vrlprobe.runs.atomic import remove_parts
+from vrlprobe.runs.locks import RunLock
+from vrlprobe.runs.reader import Run, open_run
+from vrlprobe.runs.record import (
     is_record,
     make_record,
     read_record,
     refuse_to_replace_by_record,
     write_record,
 )
-from vrlprobe.format.salvage import salvage_run
-from vrlprobe.format.writer import RunWriter
+from vrlprobe.runs.salvage import salvage_run
+from vrlprobe.runs.writer import RunWriter
 
 IMAGE_COMPRESSION = 3.5
 """Raw bytes of a rollout's images over those in the file, as measured on walker_walk."""

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from trainers.paths import is_begun, record_path
 from vrlprobe.errors import FormatError, ResumeError, VrlprobeError
-from vrlprobe.format.filesystem import no_such_file, remove_parts, replaced_whole
-from vrlprobe.format.reader import open_run
-from vrlprobe.format.record import refuse_to_replace_by_record
+from vrlprobe.runs.atomic import remove_parts, replaced_whole
+from vrlprobe.runs.paths import no_such_file
+from vrlprobe.runs.reader import open_run
+from vrlprobe.runs.record import refuse_to_replace_by_record
 
 
 def place_of(path: Path, scratch: Path | None) -> Path:

@@ -15,7 +15,7 @@ from trainers.jobs import Job, Result, ended
 from trainers.process import keep_freed_memory
 from vrlprobe._interrupts import interruptible
 from vrlprobe.errors import VrlprobeError
-from vrlprobe.format.reader import Run, open_run
+from vrlprobe.runs.reader import Run, open_run
 
 POLL_SECONDS = 5.0
 

@@ -21,8 +21,8 @@ from vrlprobe.collapse import Attempt
 from vrlprobe.device import check_device, send
 from vrlprobe.envs import PixelEnv, record_episode
 from vrlprobe.errors import VrlprobeError
-from vrlprobe.format.episode import Episode
 from vrlprobe.metrics import action_spread
+from vrlprobe.runs.episode import Episode
 
 NormBatch = tuple[np.ndarray, np.ndarray]
 

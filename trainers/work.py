@@ -10,7 +10,7 @@ from trainers.scratch import deliver
 from trainers.train import Progress, quiet
 from vrlprobe._interrupts import still_interrupts
 from vrlprobe.errors import VrlprobeError
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 
 MESSAGE = 300
 """Characters of an unexpected error's text that are shown."""

@@ -21,14 +21,6 @@ if TYPE_CHECKING:
     from vrlprobe.envs import record_episode as record_episode
     from vrlprobe.errors import VrlprobeError as VrlprobeError
     from vrlprobe.figures.video import write_video as write_video
-    from vrlprobe.format.episode import Episode as Episode
-    from vrlprobe.format.opening import open_runs as open_runs
-    from vrlprobe.format.opening import read_records as read_records
-    from vrlprobe.format.reader import open_run as open_run
-    from vrlprobe.format.record import write_record as write_record
-    from vrlprobe.format.salvage import salvage_run as salvage_run
-    from vrlprobe.format.verify import verify_run as verify_run
-    from vrlprobe.format.writer import RunWriter as RunWriter
     from vrlprobe.monitor import CollapseMonitor as CollapseMonitor
     from vrlprobe.probes.estimators import MlpProbe as MlpProbe
     from vrlprobe.probes.estimators import RidgeProbe as RidgeProbe
@@ -37,6 +29,14 @@ if TYPE_CHECKING:
     from vrlprobe.report.writing import write_report as write_report
     from vrlprobe.results import load_result as load_result
     from vrlprobe.results import save_result as save_result
+    from vrlprobe.runs.collection import open_runs as open_runs
+    from vrlprobe.runs.collection import read_records as read_records
+    from vrlprobe.runs.episode import Episode as Episode
+    from vrlprobe.runs.reader import open_run as open_run
+    from vrlprobe.runs.record import write_record as write_record
+    from vrlprobe.runs.salvage import salvage_run as salvage_run
+    from vrlprobe.runs.verify import verify_run as verify_run
+    from vrlprobe.runs.writer import RunWriter as RunWriter
     from vrlprobe.samplefile import load_samples as load_samples
     from vrlprobe.samplefile import save_samples as save_samples
     from vrlprobe.sampling import make_samples as make_samples

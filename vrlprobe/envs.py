@@ -20,7 +20,7 @@ import numpy as np
 
 from vrlprobe._checks import check_at_least
 from vrlprobe.errors import RenderError, UnknownTaskError, VrlprobeError
-from vrlprobe.format.episode import Episode
+from vrlprobe.runs.episode import Episode
 from vrlprobe.tasks import ALIASES, REWARD_COMPONENTS, by_task
 
 if sys.platform == "linux" and not os.environ.get("DISPLAY"):

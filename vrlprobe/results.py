@@ -1,8 +1,7 @@
 """Results on disk: NetCDF written at once or not at all, the same bytes for the same content."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,26 +11,14 @@ import xarray as xr
 from h5netcdf.utils import CompatibilityError
 
 from vrlprobe.errors import FormatError, SampleError
-from vrlprobe.format import guard
-from vrlprobe.format.filesystem import (
-    as_path,
-    check_folder,
-    check_room,
-    no_such_file,
-    refuse_special,
-    replaced_whole,
-)
-from vrlprobe.format.provenance import installed
-from vrlprobe.format.record import is_record
-from vrlprobe.format.schema import FORMAT, SAMPLES
-from vrlprobe.format.trailer import add_trailer, check_trailer
+from vrlprobe.runs.atomic import check_room
+from vrlprobe.runs.output import written_at_once
+from vrlprobe.runs.paths import as_path, no_such_file
+from vrlprobe.runs.provenance import installed
+from vrlprobe.runs.trailer import add_trailer, check_trailer
 
 PACKAGES = ("vrlprobe", "numpy", "scipy", "torch", "h5py", "xarray")
 
-RECORD = "vrlprobe-record"
-"""Stands for the format of a record, which is JSON and states none."""
-KEPT = {FORMAT: "a run", SAMPLES: "a sample set", RECORD: "the record of a run"}
-"""Files that no result takes the place of, by their `format`."""
 NEEDED = {
     "probe": ("run", "frame", "layer", "component", "checkpoint"),
     "metrics": ("run", "frame", "layer", "checkpoint"),
@@ -42,34 +29,6 @@ NEEDED = {
     "film": ("row", "time"),
 }
 """By kind, what a result must still have after a selection to be read as a whole one."""
-
-
-@contextmanager
-def written_at_once(path: str | Path, but: str = "") -> Iterator[Path]:
-    """A temporary path beside ``path`` that replaces it when the block ends without an error.
-
-    Runs, records and sample sets are not replaced, save those whose format is ``but``.
-
-    Nothing is left behind after an error, and a reader sees the old file or the whole new one.
-    """
-    path = as_path(path)
-    check_folder(path)
-    refuse_to_replace(path, but)
-    with replaced_whole(path) as temporary:
-        yield temporary
-
-
-def refuse_to_replace(path: Path, but: str = "") -> None:
-    """Raise FormatError where an output would take the place of something that is not its like.
-
-    Args:
-        path: of the output.
-        but: of `KEPT`, what it may replace.
-    """
-    refuse_special(path)
-    kind = RECORD if is_record(path) else guard.format_name(path) if path.is_file() else ""
-    if kind in KEPT and kind != but:
-        raise FormatError(f"cannot write {path}: it is {KEPT[kind]}, choose another name")
 
 
 def save_result(dataset: xr.Dataset, path: str | Path) -> None:

@@ -11,17 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vrlprobe.errors import FormatError, IntegrityError, UnsafeFileError
-from vrlprobe.format.build import VERSIONS
-from vrlprobe.format.filesystem import as_path, consistency_flags
-from vrlprobe.format.guard import (
-    MAX_DEFLATE_RATIO,
-    format_name,
-    open_dataset,
-    read_json,
-    read_region,
-)
-from vrlprobe.format.schema import SAMPLES as FORMAT
-from vrlprobe.results import written_at_once
+from vrlprobe.runs.build import VERSIONS
+from vrlprobe.runs.guard import MAX_DEFLATE_RATIO, format_name, open_dataset, read_json, read_region
+from vrlprobe.runs.output import written_at_once
+from vrlprobe.runs.paths import as_path
+from vrlprobe.runs.schema import SAMPLES as FORMAT
+from vrlprobe.runs.state import consistency_flags
 from vrlprobe.samples import SampleSet, Source
 
 FORMAT_VERSION = 1

@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from vrlprobe._checks import as_list
 from vrlprobe.errors import SampleError, did_you_mean
-from vrlprobe.format.provenance import stated_donors
+from vrlprobe.runs.provenance import stated_donors
 
 if TYPE_CHECKING:
-    from vrlprobe.format.reader import Run
+    from vrlprobe.runs.reader import Run
 
 SPLITS = ("train", "val", "test")
 

@@ -9,13 +9,13 @@ import numpy.typing as npt
 
 from vrlprobe._checks import check_at_least, check_given
 from vrlprobe.errors import SampleError
-from vrlprobe.format.episode import Episode
-from vrlprobe.format.opening import Runs, refuse_twice, run_list
-from vrlprobe.format.settings import number, whole
+from vrlprobe.runs.collection import Runs, refuse_twice, run_list
+from vrlprobe.runs.episode import Episode
+from vrlprobe.runs.settings import number, whole
 from vrlprobe.samples import SPLITS, Ints, SampleSet, Source
 
 if TYPE_CHECKING:
-    from vrlprobe.format.reader import Rollout, Run
+    from vrlprobe.runs.reader import Rollout, Run
 
 SHARES = (0.6, 0.2, 0.2)
 DEFAULT_SAMPLES = 3000

@@ -8,9 +8,9 @@ import numpy as np
 
 from vrlprobe._checks import as_list
 from vrlprobe.errors import FormatError, SampleError, UnknownFrameError, did_you_mean
-from vrlprobe.format.opening import Runs, run_list
-from vrlprobe.format.reader import Run
-from vrlprobe.format.record import Record
+from vrlprobe.runs.collection import Runs, run_list
+from vrlprobe.runs.reader import Run
+from vrlprobe.runs.record import Record
 from vrlprobe.samples import SampleSet
 from vrlprobe.sampling import make_samples, weak_runs
 

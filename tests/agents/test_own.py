@@ -10,7 +10,7 @@ from torch import nn
 from vrlprobe.activations import extract_activations
 from vrlprobe.agents.own import ModuleAgent, register_agent
 from vrlprobe.errors import FormatError, SampleError, UnknownLayerError
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 from vrlprobe.studies import (
     activations,
     atoms,

@@ -13,7 +13,7 @@ import pytest
 from tests.cli.outcome import failed
 from tests.studies.logs import ESCAPES, FRAMES, STUCK, WINDOW, log_of
 from vrlprobe.errors import FormatError
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from vrlprobe.cli.main import main
-from vrlprobe.format.salvage import copy_run
+from vrlprobe.runs.salvage import copy_run
 
 FULL_RUN = Path(__file__).parents[1] / "format" / "full_run.py"
 _spec = importlib.util.spec_from_file_location("full_run_for_commands", FULL_RUN)

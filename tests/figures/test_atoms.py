@@ -3,7 +3,7 @@
 import numpy as np
 
 from vrlprobe.figures.atoms import draw
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 from vrlprobe.studies.locating import atoms
 
 

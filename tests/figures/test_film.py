@@ -3,7 +3,7 @@
 import numpy as np
 
 from vrlprobe.figures.film import draw
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 from vrlprobe.studies.filming import film
 
 

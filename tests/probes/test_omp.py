@@ -13,8 +13,8 @@ from probe_data import relu_features, unit_columns
 from sklearn.linear_model import orthogonal_mp
 
 from vrlprobe.activations import extract_activations
-from vrlprobe.format.reader import open_run
 from vrlprobe.probes.omp import OmpPath, Options, omp_path
+from vrlprobe.runs.reader import open_run
 from vrlprobe.sampling import make_samples
 
 FIXTURES = sorted((Path(__file__).parents[2] / "fixtures").glob("*.h5"))

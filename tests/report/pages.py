@@ -3,9 +3,9 @@
 import numpy as np
 import xarray as xr
 
-from vrlprobe.format.reader import open_run
 from vrlprobe.report.content import Strip, page_content
 from vrlprobe.report.page import render
+from vrlprobe.runs.reader import open_run
 from vrlprobe.studies import cohort, collapse
 from vrlprobe.studies.filming import film
 

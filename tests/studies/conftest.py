@@ -2,7 +2,7 @@
 
 import pytest
 
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 from vrlprobe.sampling import make_samples
 
 

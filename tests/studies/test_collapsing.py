@@ -9,7 +9,7 @@ from tests.studies.logs import ESCAPES, FRAMES, LATE, STUCK, WINDOW, N, log_of
 from vrlprobe import metrics as numbers
 from vrlprobe.collapse import RANK, SPREAD, Rule, Sign
 from vrlprobe.errors import SampleError
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 from vrlprobe.sampling import make_samples
 from vrlprobe.studies import collapse, rule
 from vrlprobe.studies.readings import gradient_norms, readings

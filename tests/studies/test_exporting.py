@@ -11,7 +11,7 @@ from tests.checkpoints.strangers import DrQV2Agent
 from vrlprobe.checkpoints.reading import read_checkpoint
 from vrlprobe.envs import PixelEnv
 from vrlprobe.errors import FormatError, SampleError
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 from vrlprobe.studies.exporting import export_checkpoint
 from vrlprobe.studies.filming import Renderer
 from vrlprobe.studies.importing import import_checkpoints

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vrlprobe.errors import SampleError
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 from vrlprobe.studies.filming import Renderer, film
 
 LEARNED = "fixtures/walker_walk-learned.h5"

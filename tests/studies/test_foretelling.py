@@ -11,8 +11,8 @@ from tests.figures.test_metrics import measured as measured_table
 from tests.studies.logs import ESCAPES, FRAMES, STUCK, WHOLE, N, log_of
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.foretell import separation
-from vrlprobe.format.reader import open_run
-from vrlprobe.format.record import make_record
+from vrlprobe.runs.reader import open_run
+from vrlprobe.runs.record import make_record
 from vrlprobe.sampling import make_samples
 from vrlprobe.studies import foretell, metrics
 from vrlprobe.studies.foretelling import BLIND

@@ -6,7 +6,7 @@ from scipy.stats import binomtest
 
 from vrlprobe.cohort import wilson_interval
 from vrlprobe.errors import SampleError
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 from vrlprobe.studies import cohort
 
 LOG = {"action_spread": [0.5] * 3, "grad_norm": [[0.1] * 3] * 3}

@@ -6,7 +6,7 @@ import torch
 
 from tests.checkpoints.strangers import DrQV2Agent, save
 from vrlprobe.errors import FormatError, SampleError, UnknownTaskError, VrlprobeError
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 from vrlprobe.studies.importing import import_checkpoints
 from vrlprobe.studies.measuring import metrics
 from vrlprobe.studies.probing import probe

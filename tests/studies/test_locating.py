@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vrlprobe.errors import UnknownLayerError
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 from vrlprobe.sampling import make_samples
 from vrlprobe.studies import probe
 from vrlprobe.studies.locating import atoms

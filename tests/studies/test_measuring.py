@@ -10,8 +10,8 @@ import pytest
 from vrlprobe import metrics as numbers
 from vrlprobe.activations import extract_activations
 from vrlprobe.errors import SampleError
-from vrlprobe.format.opening import open_runs
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.collection import open_runs
+from vrlprobe.runs.reader import open_run
 from vrlprobe.sampling import make_samples
 from vrlprobe.studies import metrics
 

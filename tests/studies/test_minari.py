@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vrlprobe.errors import FormatError, SampleError
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 from vrlprobe.studies.minari import component_groups, export_dataset
 
 

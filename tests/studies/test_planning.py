@@ -10,8 +10,8 @@ import torch
 
 from vrlprobe.activations import extract_activations
 from vrlprobe.errors import DeviceError
-from vrlprobe.format.reader import open_run
 from vrlprobe.probes.omp import omp_path
+from vrlprobe.runs.reader import open_run
 from vrlprobe.studies import planning, probe
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]

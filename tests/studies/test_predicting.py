@@ -9,7 +9,7 @@ from scipy import stats
 
 from vrlprobe.cli.predict import describe
 from vrlprobe.errors import FormatError, SampleError
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 from vrlprobe.studies import predict
 from vrlprobe.studies.predicting import rank_correlations
 

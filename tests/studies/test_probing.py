@@ -14,8 +14,8 @@ from vrlprobe import plotting
 from vrlprobe.activations import extract_activations
 from vrlprobe.agents.own import register_agent
 from vrlprobe.errors import SampleError, UnknownFrameError, UnknownLayerError
-from vrlprobe.format.reader import open_run
 from vrlprobe.results import load_result, save_result
+from vrlprobe.runs.reader import open_run
 from vrlprobe.sampling import make_samples
 from vrlprobe.studies import import_checkpoints, planning, probe, transplant
 

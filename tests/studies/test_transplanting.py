@@ -10,9 +10,9 @@ import pytest
 from tests.studies.logs import ESCAPES, FRAMES, WINDOW, N, log_of
 from vrlprobe.agents.drqv2 import DrQV2Agent
 from vrlprobe.errors import FormatError, SampleError, TransplantError, UnknownFrameError
-from vrlprobe.format.opening import open_runs
-from vrlprobe.format.reader import open_run
-from vrlprobe.format.verify import verify_run
+from vrlprobe.runs.collection import open_runs
+from vrlprobe.runs.reader import open_run
+from vrlprobe.runs.verify import verify_run
 from vrlprobe.studies import grid, transplant
 from vrlprobe.studies.donors import Pool, Wish
 

@@ -5,8 +5,8 @@ import pytest
 
 from tests.studies.logs import ESCAPES, FRAMES, LATE, STUCK, WHOLE, log_of
 from vrlprobe.errors import SampleError
-from vrlprobe.format.reader import open_run
-from vrlprobe.format.record import make_record
+from vrlprobe.runs.reader import open_run
+from vrlprobe.runs.record import make_record
 from vrlprobe.studies import outlook
 
 

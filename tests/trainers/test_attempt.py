@@ -12,7 +12,7 @@ from trainers.profiles import TrainConfig, desk
 from trainers.run import begin, resume
 from trainers.train import Training, quiet
 from vrlprobe.collapse import Attempt
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 
 ALWAYS = replace(
     TINY,

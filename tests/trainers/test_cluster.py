@@ -16,7 +16,7 @@ from trainers.jobs import Job, jobs_of
 from trainers.run import begin
 from trainers.train import quiet
 from vrlprobe.errors import VrlprobeError
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 
 
 @pytest.fixture(scope="module")

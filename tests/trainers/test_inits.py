@@ -19,9 +19,9 @@ from trainers.run import begin, resume
 from trainers.train import quiet
 from trainers.work import work
 from vrlprobe.errors import TransplantError, VrlprobeError
-from vrlprobe.format.reader import open_run
-from vrlprobe.format.record import read_record, write_record
-from vrlprobe.format.writer import RunWriter
+from vrlprobe.runs.reader import open_run
+from vrlprobe.runs.record import read_record, write_record
+from vrlprobe.runs.writer import RunWriter
 from vrlprobe.studies import cohort, import_checkpoints, transplant
 from vrlprobe.studies.exporting import export_checkpoint
 

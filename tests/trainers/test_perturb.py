@@ -15,7 +15,7 @@ from trainers.profiles import TrainConfig
 from trainers.run import begin, resume
 from trainers.train import quiet
 from vrlprobe.agents.drqv2 import DrQV2Agent
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 
 EVERY = replace(TINY, perturb_steps=40, total_frames=3001)
 

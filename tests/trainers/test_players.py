@@ -22,7 +22,7 @@ from trainers.train import quiet
 from vrlprobe.agents.drqv2 import DrQV2Agent
 from vrlprobe.envs import PixelEnv, record_episode
 from vrlprobe.errors import VrlprobeError
-from vrlprobe.format.episode import Episode
+from vrlprobe.runs.episode import Episode
 
 
 def make_agent(env: PixelEnv) -> DrQV2Agent:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.struck import STRUCK
 from tests.trainers.tiny import OPTIONS
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 
 CODE = f"""{STRUCK}
 from trainers import run
@@ -43,8 +43,8 @@ def test_a_signal_in_a_destructor_is_not_lost(number: signal.Signals, tmp_path: 
 TWICE = """
 import os, signal
 from trainers.cli import main
-from vrlprobe.format import build
-from vrlprobe.format.writer import RunWriter
+from vrlprobe.runs import build
+from vrlprobe.runs.writer import RunWriter
 
 def _sync(writer):
     if len(writer) == 2:

@@ -10,8 +10,8 @@ from trainers.profiles import TrainConfig, desk, paper
 from trainers.run import begin
 from trainers.train import quiet
 from vrlprobe.errors import VrlprobeError
-from vrlprobe.format.opening import read_records
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.collection import read_records
+from vrlprobe.runs.reader import open_run
 
 STUDY = Path(__file__).parents[2] / "docs" / "study"
 

@@ -26,9 +26,9 @@ from trainers.paths import resume_folder
 from trainers.run import begin, create_writer, resume
 from trainers.train import Training, quiet
 from vrlprobe.errors import FormatError, IntegrityError, ResumeError
-from vrlprobe.format import build
-from vrlprobe.format.filesystem import RunLock, lock_path
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs import build
+from vrlprobe.runs.locks import RunLock, lock_path
+from vrlprobe.runs.reader import open_run
 
 
 def test_a_second_training_of_one_path_touches_nothing(tmp_path: Path, unbroken: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_run_that_cannot_be_read_for_a_moment_is_kept(
     def cannot_read(path: Path) -> int:
         raise FormatError(f"{path}: cannot be read: Input/output error")
 
-    consistency = sys.modules["vrlprobe.format.filesystem"]
+    consistency = sys.modules["vrlprobe.runs.state"]
     path = tmp_path / "run.h5"
     with pytest.raises(OSError, match="Input/output error"):
         begin(TINY, path, fail, quiet)

@@ -15,8 +15,8 @@ from trainers.paths import record_path, resume_folder
 from trainers.run import begin, images_kept, resume
 from trainers.train import Training, quiet
 from vrlprobe.errors import FormatError, VrlprobeError
-from vrlprobe.format.reader import open_run
-from vrlprobe.format.record import read_record
+from vrlprobe.runs.reader import open_run
+from vrlprobe.runs.record import read_record
 
 
 def test_a_finished_run_leaves_its_record(unbroken: Path) -> None:

@@ -15,7 +15,7 @@ from trainers.run import begin, create_writer
 from trainers.sweep import standings
 from trainers.train import Training, quiet
 from trainers.work import work
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 
 SHORT = [*OPTIONS, "--total-frames", "2001", "--seed", "3"]
 

@@ -21,7 +21,7 @@ from trainers.sweep import standings, sweep
 from trainers.train import quiet
 from trainers.work import work
 from vrlprobe.errors import VrlprobeError
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 
 COMMAND = [sys.executable, "-m", "trainers.cli", "sweep", "-o", "runs", *OPTIONS]
 SHORT = ("--total-frames", "1001")

@@ -7,7 +7,7 @@ import numpy as np
 
 from trainers.profiles import TrainConfig
 from trainers.train import TIMINGS
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 
 TINY = replace(
     TrainConfig(task="cartpole_balance", profile="desk", precision="float32"),

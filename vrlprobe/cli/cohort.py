@@ -18,10 +18,10 @@ from vrlprobe.cli.common import (
     window_option,
 )
 from vrlprobe.errors import SampleError
-from vrlprobe.format.reader import Run
-from vrlprobe.format.record import Record, write_record
 from vrlprobe.report.summary import summary
 from vrlprobe.results import save_result
+from vrlprobe.runs.reader import Run
+from vrlprobe.runs.record import Record, write_record
 from vrlprobe.studies import cohort as study
 
 

@@ -15,8 +15,8 @@ from vrlprobe._text import aligned
 from vrlprobe.cli.common import FILE, Session, samples_option
 from vrlprobe.collapse import CONSECUTIVE, GRADIENT, LOGGED, SIGNS, Sign, Verdict
 from vrlprobe.errors import did_you_mean
-from vrlprobe.format.reader import Run
-from vrlprobe.format.record import Record
+from vrlprobe.runs.reader import Run
+from vrlprobe.runs.record import Record
 from vrlprobe.selection import run_labels
 from vrlprobe.studies import collapse as judge_runs
 from vrlprobe.studies import rule as apply_rule

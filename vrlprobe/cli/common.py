@@ -15,11 +15,11 @@ from threadpoolctl import threadpool_limits
 
 from vrlprobe._group import as_options
 from vrlprobe.errors import FormatError, SampleError
-from vrlprobe.format.filesystem import check_folder
-from vrlprobe.format.opening import open_logged
-from vrlprobe.format.reader import Run, open_run
-from vrlprobe.format.record import Record
-from vrlprobe.results import refuse_to_replace
+from vrlprobe.runs.collection import open_logged
+from vrlprobe.runs.output import refuse_to_replace
+from vrlprobe.runs.paths import check_folder
+from vrlprobe.runs.reader import Run, open_run
+from vrlprobe.runs.record import Record
 from vrlprobe.samplefile import is_sample_file, load_samples
 from vrlprobe.samples import SampleSet
 

@@ -8,7 +8,7 @@ from vrlprobe._text import aligned
 from vrlprobe.cli.common import FILE, Session, split_list
 from vrlprobe.cli.donors import donor_options
 from vrlprobe.errors import FormatError
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 from vrlprobe.studies.donors import WORDS, Pair
 from vrlprobe.studies.transplanting import Transplant
 from vrlprobe.studies.transplanting import grid as study

@@ -10,8 +10,8 @@ import xarray as xr
 from vrlprobe.cli.common import split_list
 from vrlprobe.combining import combine_results
 from vrlprobe.errors import FormatError
-from vrlprobe.format.opening import open_logged
 from vrlprobe.results import load_result
+from vrlprobe.runs.collection import open_logged
 from vrlprobe.selection import choose
 
 MAKERS = {

@@ -18,9 +18,9 @@ from vrlprobe.cli.common import (
 )
 from vrlprobe.cli.inputs import result
 from vrlprobe.errors import FormatError, VrlprobeError
-from vrlprobe.format.reader import Run
-from vrlprobe.format.record import Record
 from vrlprobe.report.writing import check_page, parts_of, report_page, write_page
+from vrlprobe.runs.reader import Run
+from vrlprobe.runs.record import Record
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.common import part_of
 

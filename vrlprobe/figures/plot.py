@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from vrlprobe.errors import FormatError
 from vrlprobe.figures.style import OPTIONS, save_figure
-from vrlprobe.format.filesystem import as_path
 from vrlprobe.results import save_result
+from vrlprobe.runs.paths import as_path
 
 
 @dataclass(frozen=True)

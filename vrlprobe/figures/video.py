@@ -8,8 +8,9 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe.errors import FormatError, RenderError
-from vrlprobe.format.filesystem import as_path
-from vrlprobe.results import check_kind, written_at_once
+from vrlprobe.results import check_kind
+from vrlprobe.runs.output import written_at_once
+from vrlprobe.runs.paths import as_path
 
 FPS = 25.0
 """Agent steps in a second where the simulated time is not known."""

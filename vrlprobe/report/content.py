@@ -12,12 +12,12 @@ import xarray as xr
 from PIL import Image
 
 from vrlprobe.collapse import Verdict, spans
-from vrlprobe.format.provenance import stated_versions
-from vrlprobe.format.reader import Run
-from vrlprobe.format.record import Record, config_digest
 from vrlprobe.report.curves import BOTTOM, LEFT, RIGHT, TOP, Axis, Chart, chart, rounded
 from vrlprobe.report.summary import summary
 from vrlprobe.results import PROBES, package_versions, probe_kind
+from vrlprobe.runs.provenance import stated_versions
+from vrlprobe.runs.reader import Run
+from vrlprobe.runs.record import Record, config_digest
 from vrlprobe.studies.averaging import class_ends
 from vrlprobe.studies.readings import Readings, Staged, readings, staged
 

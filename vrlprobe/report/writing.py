@@ -6,13 +6,14 @@ from pathlib import Path
 import xarray as xr
 
 from vrlprobe.errors import FormatError, VrlprobeError
-from vrlprobe.format.filesystem import as_path
-from vrlprobe.format.opening import Logged, logged_list
-from vrlprobe.format.reader import Run
-from vrlprobe.format.record import Record
 from vrlprobe.report.content import Strip, page_content
 from vrlprobe.report.page import render
-from vrlprobe.results import check_kind, written_at_once
+from vrlprobe.results import check_kind
+from vrlprobe.runs.collection import Logged, logged_list
+from vrlprobe.runs.output import written_at_once
+from vrlprobe.runs.paths import as_path
+from vrlprobe.runs.reader import Run
+from vrlprobe.runs.record import Record
 from vrlprobe.selection import run_labels
 from vrlprobe.studies import cohort, collapse
 from vrlprobe.studies.common import Track, part_of

@@ -24,16 +24,16 @@ from vrlprobe.collapse import (
     success_probability,
 )
 from vrlprobe.errors import SampleError
-from vrlprobe.format.opening import Logged, Runs, logged_list, refuse_twice
-from vrlprobe.format.record import Record
-from vrlprobe.format.settings import whole
+from vrlprobe.runs.collection import Logged, Runs, logged_list, refuse_twice
+from vrlprobe.runs.record import Record
+from vrlprobe.runs.settings import whole
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import run_labels, samples_for, warn_of_samples
 from vrlprobe.studies.common import run_attributes, shared
 from vrlprobe.studies.readings import Floats, Readings, attempt_begins, readings
 
 if TYPE_CHECKING:
-    from vrlprobe.format.reader import Run
+    from vrlprobe.runs.reader import Run
 
 
 def noise_window(run: "Run | Record", window: int | None) -> int:

@@ -9,13 +9,13 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe.errors import FormatError, SampleError
-from vrlprobe.format.record import Record
 from vrlprobe.results import last_checkpoint, provenance
+from vrlprobe.runs.record import Record
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import run_labels
 
 if TYPE_CHECKING:
-    from vrlprobe.format.reader import Run
+    from vrlprobe.runs.reader import Run
 
 CONFIG_KEYS = (
     *("task", "seed", "profile", "architecture", "precision", "render"),

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from vrlprobe._checks import check_at_least
 from vrlprobe.cohort import CLASSES, Class
 from vrlprobe.errors import TransplantError, UnknownFrameError, VrlprobeError, did_you_mean
-from vrlprobe.format.filesystem import no_such_file
-from vrlprobe.format.reader import Run, open_run
-from vrlprobe.format.record import is_finished
+from vrlprobe.runs.paths import no_such_file
+from vrlprobe.runs.reader import Run, open_run
+from vrlprobe.runs.record import is_finished
 from vrlprobe.studies.gathering import run_class
 from vrlprobe.studies.naming import frame_at, parse_at, split_name
 

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from vrlprobe.checkpoints.statedict import EXPORTED
 from vrlprobe.errors import FormatError
-from vrlprobe.format.filesystem import as_path, check_new, replaced_whole
-from vrlprobe.format.opening import one_run
-from vrlprobe.format.reader import Run
+from vrlprobe.runs.atomic import replaced_whole
+from vrlprobe.runs.collection import one_run
+from vrlprobe.runs.paths import as_path, check_new
+from vrlprobe.runs.reader import Run
 
 SUFFIXES = (".pt", ".safetensors")
 

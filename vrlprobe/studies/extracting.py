@@ -7,13 +7,13 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe.activations import BATCH_SIZE, extract_activations, known_layers
-from vrlprobe.format.opening import Runs, one_run
+from vrlprobe.runs.collection import Runs, one_run
 from vrlprobe.samples import SPLITS, SampleSet
 from vrlprobe.selection import check_runs, resolve_frame, samples_for, warn_of_samples
 from vrlprobe.studies.common import run_attributes, sample_attributes
 
 if TYPE_CHECKING:
-    from vrlprobe.format.reader import Run
+    from vrlprobe.runs.reader import Run
 
 
 def activations(

@@ -11,14 +11,14 @@ import xarray as xr
 from vrlprobe._checks import as_list, check_given
 from vrlprobe.envs import PixelEnv
 from vrlprobe.errors import SampleError
-from vrlprobe.format.episode import Episode
-from vrlprobe.format.opening import Runs, run_list
-from vrlprobe.format.settings import whole
+from vrlprobe.runs.collection import Runs, run_list
+from vrlprobe.runs.episode import Episode
+from vrlprobe.runs.settings import whole
 from vrlprobe.selection import resolve_frames, run_labels
 from vrlprobe.studies.common import run_attributes, shared
 
 if TYPE_CHECKING:
-    from vrlprobe.format.reader import Run
+    from vrlprobe.runs.reader import Run
 
 Images = npt.NDArray[np.uint8]
 DEFAULT_COUNT = 10

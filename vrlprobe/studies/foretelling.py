@@ -19,9 +19,9 @@ from vrlprobe.foretell import (
     share_as_good,
     shuffled,
 )
-from vrlprobe.format.opening import Logged, logged_list, refuse_twice
-from vrlprobe.format.record import Record, is_finished
 from vrlprobe.results import check_kind, last_checkpoint
+from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
+from vrlprobe.runs.record import Record, is_finished
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.collapsing import judged
 from vrlprobe.studies.common import Variables, all_frames, blank, place_in, run_attributes, shared
@@ -29,7 +29,7 @@ from vrlprobe.studies.gathering import run_class
 from vrlprobe.studies.readings import Readings, readings
 
 if TYPE_CHECKING:
-    from vrlprobe.format.reader import Run
+    from vrlprobe.runs.reader import Run
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

@@ -19,10 +19,10 @@ from vrlprobe.cohort import (
 )
 from vrlprobe.collapse import SPREAD, Verdict
 from vrlprobe.errors import SampleError
-from vrlprobe.format.opening import Logged, last_digest, logged_list, refuse_twice
-from vrlprobe.format.reader import Run
-from vrlprobe.format.record import Record, is_finished
-from vrlprobe.format.settings import number, whole
+from vrlprobe.runs.collection import Logged, last_digest, logged_list, refuse_twice
+from vrlprobe.runs.reader import Run
+from vrlprobe.runs.record import Record, is_finished
+from vrlprobe.runs.settings import number, whole
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.collapsing import judged
 from vrlprobe.studies.common import BOUNDS, Variables, all_frames, blank, run_attributes

@@ -8,8 +8,8 @@ import xarray as xr
 
 from vrlprobe.cohort import wilson_interval
 from vrlprobe.errors import SampleError, did_you_mean
-from vrlprobe.format.reader import Run
-from vrlprobe.format.record import Record
+from vrlprobe.runs.reader import Run
+from vrlprobe.runs.record import Record
 from vrlprobe.studies.common import BOUNDS, Variables, blank
 
 SCRATCH = "scratch"

@@ -18,9 +18,10 @@ from vrlprobe.checkpoints.reading import read_checkpoint
 from vrlprobe.checkpoints.torchfile import MOST_STEPS
 from vrlprobe.envs import split_task
 from vrlprobe.errors import FormatError
-from vrlprobe.format.episode import Episode
-from vrlprobe.format.filesystem import as_path, check_new, made_new
-from vrlprobe.format.writer import RunWriter
+from vrlprobe.runs.atomic import made_new
+from vrlprobe.runs.episode import Episode
+from vrlprobe.runs.paths import as_path, check_new
+from vrlprobe.runs.writer import RunWriter
 from vrlprobe.studies.common import Track
 from vrlprobe.studies.defaults import EPISODES
 from vrlprobe.studies.playing import Given, Nothing, Played, Rollouts

@@ -9,9 +9,9 @@ import xarray as xr
 
 from vrlprobe.activations import feature_major_activations, known_layers
 from vrlprobe.errors import UnknownLayerError
-from vrlprobe.format.opening import Runs, one_run
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
 from vrlprobe.receptive import ReceptiveFields, receptive_fields
+from vrlprobe.runs.collection import Runs, one_run
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import check_runs, resolve_frame, run_labels, samples_for, warn_of_samples
 from vrlprobe.studies.common import Variables, blank, run_attributes, sample_attributes
@@ -19,7 +19,7 @@ from vrlprobe.studies.fitting import ProbeSettings, Sets, r_squared, sparse_path
 from vrlprobe.studies.planning import Rows, refuse_diverged
 
 if TYPE_CHECKING:
-    from vrlprobe.format.reader import Run
+    from vrlprobe.runs.reader import Run
 
 PLACE = ("layer", "component")
 ATOMS: Variables = {

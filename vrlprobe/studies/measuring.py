@@ -19,8 +19,8 @@ from vrlprobe.activations import (
     probed_layers,
 )
 from vrlprobe.errors import SampleError
-from vrlprobe.format.opening import Runs, refuse_twice, run_list
 from vrlprobe.metrics import AGENT, LAYERED
+from vrlprobe.runs.collection import Runs, refuse_twice, run_list
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import (
     Frames,
@@ -43,7 +43,7 @@ from vrlprobe.studies.defaults import OBSERVATIONS
 from vrlprobe.studies.readings import gradient_norms, logged_norms, readings, staged
 
 if TYPE_CHECKING:
-    from vrlprobe.format.reader import Run
+    from vrlprobe.runs.reader import Run
 
 MLP_LAYERS = ("mlp0", "mlp1", "mlp2")
 ZEROS = ("dead_units", "zero_fraction")

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vrlprobe.errors import FormatError, SampleError
-from vrlprobe.format.episode import Episode
-from vrlprobe.format.reader import Run
+from vrlprobe.runs.episode import Episode
+from vrlprobe.runs.reader import Run
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.common import Track, shared
 from vrlprobe.studies.filming import Renderer

@@ -19,11 +19,11 @@ from torch import Tensor
 
 from vrlprobe.activations import extract_activations, feature_major_activations
 from vrlprobe.errors import SampleError
-from vrlprobe.format.architectures import register, registered
-from vrlprobe.format.reader import Run, open_run
-from vrlprobe.format.schema import parameters_digest
 from vrlprobe.probes.arrays import refuse_not_finite
 from vrlprobe.results import package_versions
+from vrlprobe.runs.architectures import register, registered
+from vrlprobe.runs.reader import Run, open_run
+from vrlprobe.runs.schema import parameters_digest
 from vrlprobe.samples import SPLITS, SampleSet, Stacked
 from vrlprobe.studies.cache import Parts, Scores, part_key, sources_digest
 from vrlprobe.studies.fitting import Floats, ProbeSettings, fit_layer

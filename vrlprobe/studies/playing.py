@@ -11,7 +11,7 @@ from vrlprobe.activations import OUTPUT
 from vrlprobe.checkpoints.checkpoint import Checkpoint
 from vrlprobe.checkpoints.observations import Recorded
 from vrlprobe.errors import FormatError
-from vrlprobe.format.episode import Episode
+from vrlprobe.runs.episode import Episode
 from vrlprobe.studies.common import Track
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]

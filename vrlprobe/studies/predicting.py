@@ -10,10 +10,10 @@ from scipy import stats
 from vrlprobe._checks import check_at_least
 from vrlprobe.cohort import draws_interval
 from vrlprobe.errors import SampleError
-from vrlprobe.format.opening import Logged, logged_list, refuse_twice
-from vrlprobe.format.reader import Run
-from vrlprobe.format.record import Record
 from vrlprobe.results import check_kind, last_checkpoint
+from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
+from vrlprobe.runs.reader import Run
+from vrlprobe.runs.record import Record
 from vrlprobe.studies.common import BOUNDS, Variables, blank, run_attributes
 from vrlprobe.studies.gathering import run_class
 

@@ -14,8 +14,8 @@ from vrlprobe._checks import as_list, check_given
 from vrlprobe.activations import known_layers, probed_layers
 from vrlprobe.device import check_device
 from vrlprobe.errors import SampleError, UnknownLayerError
-from vrlprobe.format.opening import Runs, refuse_twice, run_list
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
+from vrlprobe.runs.collection import Runs, refuse_twice, run_list
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import (
     Frames,
@@ -39,7 +39,7 @@ from vrlprobe.studies.fitting import ProbeSettings
 from vrlprobe.studies.planning import Fit, Job, Planner, Rows, common_sources, run_jobs
 
 if TYPE_CHECKING:
-    from vrlprobe.format.reader import Run
+    from vrlprobe.runs.reader import Run
 
 EACH = ("run", "frame", "layer", "component")
 VARIABLES: Variables = {

@@ -10,10 +10,10 @@ import xarray as xr
 
 from vrlprobe import metrics as measure
 from vrlprobe.collapse import GRADIENT, SPREAD, Stage, stages
-from vrlprobe.format.record import Record
+from vrlprobe.runs.record import Record
 
 if TYPE_CHECKING:
-    from vrlprobe.format.reader import Run
+    from vrlprobe.runs.reader import Run
 
 Floats = npt.NDArray[np.float64]
 

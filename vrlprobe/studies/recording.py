@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from vrlprobe.format.opening import Runs, one_run
-from vrlprobe.format.record import Record, make_record, plain
+from vrlprobe.runs.collection import Runs, one_run
+from vrlprobe.runs.record import Record, make_record, plain
 from vrlprobe.samples import SampleSet
 from vrlprobe.studies.measuring import metrics
 from vrlprobe.studies.probing import probe
 
 if TYPE_CHECKING:
-    from vrlprobe.format.reader import Run
+    from vrlprobe.runs.reader import Run
 
 
 def full_record(

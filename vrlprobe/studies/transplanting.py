@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vrlprobe.errors import TransplantError, did_you_mean
-from vrlprobe.format.architectures import architecture
-from vrlprobe.format.filesystem import as_path, check_new, made_new
-from vrlprobe.format.reader import Run
-from vrlprobe.format.schema import parameters_digest
-from vrlprobe.format.writer import RunWriter
+from vrlprobe.runs.architectures import architecture
+from vrlprobe.runs.atomic import made_new
+from vrlprobe.runs.paths import as_path, check_new
+from vrlprobe.runs.reader import Run
+from vrlprobe.runs.schema import parameters_digest
+from vrlprobe.runs.writer import RunWriter
 from vrlprobe.studies.donors import Donor, Pair, Place, Pool, Wish
 
 Places = Place | Sequence[Place]

@@ -14,16 +14,16 @@ from vrlprobe._checks import check_at_least
 from vrlprobe.cohort import FEWEST
 from vrlprobe.collapse import SPREAD
 from vrlprobe.errors import SampleError
-from vrlprobe.format.opening import Logged, logged_list, refuse_twice
-from vrlprobe.format.record import Record, last_due
-from vrlprobe.format.settings import whole
+from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
+from vrlprobe.runs.record import Record, last_due
+from vrlprobe.runs.settings import whole
 from vrlprobe.selection import run_labels
 from vrlprobe.studies.common import BOUNDS, Variables, blank, run_attributes, shared
 from vrlprobe.studies.readings import Readings, attempt_begins, attempt_stages, readings
 from vrlprobe.survival import RESAMPLES, Curve, bounds, resampled
 
 if TYPE_CHECKING:
-    from vrlprobe.format.reader import Run
+    from vrlprobe.runs.reader import Run
 
 Floats = npt.NDArray[np.float64]
 
