@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from vrlprobe.agents.drqv2 import DrQV2Agent
-from vrlprobe.envs import PixelEnv, record_episode
+from vrlprobe.envs.pixels import PixelEnv
+from vrlprobe.envs.record import record_episode
 from vrlprobe.runs.episode import Episode
 
 TASK = "walker_walk"

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.run import write_run
 from vrlprobe import metrics as measure
 from vrlprobe._text import aligned
-from vrlprobe.activations import extract_activations
+from vrlprobe.agents.activations import extract_activations
 from vrlprobe.runs.reader import open_run
 from vrlprobe.sampling import make_samples
 from vrlprobe.studies.measuring import MLP_LAYERS, action_metrics

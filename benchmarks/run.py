@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.data import SIZES, TASK, episodes, observations, trained_agent
 from benchmarks.processes import family
-from vrlprobe.envs import PixelEnv
+from vrlprobe.envs.pixels import PixelEnv
 from vrlprobe.runs.writer import RunWriter
 
 BATCH = 256

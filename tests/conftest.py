@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-import vrlprobe.envs  # noqa: F401  before a test's own dm_control, see there
+import vrlprobe.envs.pixels  # noqa: F401  before a test's own dm_control, see there
 from vrlprobe.agents.drqv2 import DrQV2Agent
 from vrlprobe.runs.episode import Episode
 from vrlprobe.runs.writer import RunWriter

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from vrlprobe.agents.receptive import receptive_fields
 from vrlprobe.device import drawn_from, full_products
 from vrlprobe.probes.mlp import mlp_fit
-from vrlprobe.receptive import receptive_fields
 from vrlprobe.runs.reader import open_run
 from vrlprobe.sampling import make_samples
 from vrlprobe.studies import metrics, probe

@@ -93,7 +93,7 @@ def given_config(
     """
     from trainers.inits import brought, check_fit
     from vrlprobe.collapse import GRADIENT, SPREAD
-    from vrlprobe.envs import split_task
+    from vrlprobe.envs.pixels import split_task
 
     given = {name: value for name, value in overrides.items() if value is not None}
     follows = {}

@@ -16,7 +16,7 @@ from trainers import replay, run
 from trainers.drqv2 import Learner
 from trainers.replay import Replay
 from trainers.train import Training
-from vrlprobe.envs import PixelEnv
+from vrlprobe.envs.pixels import PixelEnv
 from vrlprobe.runs.writer import RunWriter
 
 PHASES: Mapping[str, tuple[tuple[Any, str], ...]] = {

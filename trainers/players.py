@@ -15,7 +15,8 @@ from trainers.children import Child, start_child
 from trainers.drqv2 import lay_out
 from trainers.profiles import TrainConfig
 from vrlprobe.agents.drqv2 import DrQV2Agent
-from vrlprobe.envs import PixelEnv, record_episode
+from vrlprobe.envs.pixels import PixelEnv
+from vrlprobe.envs.record import record_episode
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.runs.episode import Episode
 

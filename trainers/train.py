@@ -19,7 +19,8 @@ from trainers.replay import Batch, Replay
 from vrlprobe.agents.drqv2 import NORM_LAYERS, PARTS, DrQV2Agent
 from vrlprobe.collapse import Attempt
 from vrlprobe.device import check_device, send
-from vrlprobe.envs import PixelEnv, record_episode
+from vrlprobe.envs.pixels import PixelEnv
+from vrlprobe.envs.record import record_episode
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.metrics import action_spread
 from vrlprobe.runs.episode import Episode

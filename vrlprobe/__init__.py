@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from vrlprobe import plotting as plotting
     from vrlprobe import studies as studies
-    from vrlprobe.activations import extract_activations as extract_activations
+    from vrlprobe.agents.activations import extract_activations as extract_activations
     from vrlprobe.agents.own import ModuleAgent as ModuleAgent
     from vrlprobe.agents.own import register_agent as register_agent
     from vrlprobe.combining import combine_results as combine_results
-    from vrlprobe.envs import PixelEnv as PixelEnv
-    from vrlprobe.envs import record_episode as record_episode
+    from vrlprobe.envs.pixels import PixelEnv as PixelEnv
+    from vrlprobe.envs.record import record_episode as record_episode
     from vrlprobe.errors import VrlprobeError as VrlprobeError
     from vrlprobe.figures.video import write_video as write_video
     from vrlprobe.monitor import CollapseMonitor as CollapseMonitor

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 import xarray as xr
 
 from vrlprobe.cohort import Class
+from vrlprobe.envs.tasks import reward_components
 from vrlprobe.errors import FormatError, SampleError, VrlprobeError
 from vrlprobe.figures import atoms as atoms_figure
 from vrlprobe.figures import cohort as cohort_figure
@@ -26,7 +27,6 @@ from vrlprobe.studies.averaging import by_class, ends_by_class, of_class, return
 from vrlprobe.studies.escaping import escapes
 from vrlprobe.studies.foretelling import best_metrics
 from vrlprobe.studies.ordering import order as order_study
-from vrlprobe.tasks import reward_components
 
 __all__ = [
     "Plot",

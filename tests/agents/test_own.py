@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from vrlprobe.activations import extract_activations
+from vrlprobe.agents.activations import extract_activations
 from vrlprobe.agents.own import ModuleAgent, register_agent
 from vrlprobe.errors import FormatError, SampleError, UnknownLayerError
 from vrlprobe.runs.reader import open_run

@@ -7,7 +7,7 @@ import pytest
 import torch
 from probe_data import relu_features, unit_columns
 
-from vrlprobe.activations import extract_activations
+from vrlprobe.agents.activations import extract_activations
 from vrlprobe.probes import columns as module
 from vrlprobe.probes.arrays import BLOCK
 from vrlprobe.probes.columns import SCREENING, Columns, fastest_precision

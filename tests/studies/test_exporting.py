@@ -9,7 +9,7 @@ from safetensors import safe_open
 
 from tests.checkpoints.strangers import DrQV2Agent
 from vrlprobe.checkpoints.reading import read_checkpoint
-from vrlprobe.envs import PixelEnv
+from vrlprobe.envs.pixels import PixelEnv
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.runs.reader import open_run
 from vrlprobe.studies.exporting import export_checkpoint

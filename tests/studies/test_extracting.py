@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vrlprobe.activations import extract_activations
+from vrlprobe.agents.activations import extract_activations
 from vrlprobe.results import load_result, save_result
 from vrlprobe.studies import activations
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vrlprobe import metrics as numbers
-from vrlprobe.activations import extract_activations
+from vrlprobe.agents.activations import extract_activations
 from vrlprobe.errors import SampleError
 from vrlprobe.runs.collection import open_runs
 from vrlprobe.runs.reader import open_run

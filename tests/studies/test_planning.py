@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from vrlprobe.activations import extract_activations
+from vrlprobe.agents.activations import extract_activations
 from vrlprobe.errors import DeviceError
 from vrlprobe.probes.omp import omp_path
 from vrlprobe.runs.reader import open_run

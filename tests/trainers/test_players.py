@@ -20,7 +20,8 @@ from trainers.players import Players, make_players
 from trainers.run import begin
 from trainers.train import quiet
 from vrlprobe.agents.drqv2 import DrQV2Agent
-from vrlprobe.envs import PixelEnv, record_episode
+from vrlprobe.envs.pixels import PixelEnv
+from vrlprobe.envs.record import record_episode
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.runs.episode import Episode
 

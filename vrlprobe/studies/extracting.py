@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from vrlprobe.activations import BATCH_SIZE, extract_activations, known_layers
+from vrlprobe.agents.activations import BATCH_SIZE, extract_activations, known_layers
 from vrlprobe.runs.collection import Runs, one_run
 from vrlprobe.samples import SPLITS, SampleSet
 from vrlprobe.selection import check_runs, resolve_frame, samples_for, warn_of_samples

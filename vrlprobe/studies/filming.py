@@ -9,7 +9,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from vrlprobe._checks import as_list, check_given
-from vrlprobe.envs import PixelEnv
+from vrlprobe.envs.pixels import PixelEnv
 from vrlprobe.errors import SampleError
 from vrlprobe.runs.collection import Runs, run_list
 from vrlprobe.runs.episode import Episode

@@ -16,7 +16,7 @@ from vrlprobe.checkpoints.checkpoint import Checkpoint
 from vrlprobe.checkpoints.observations import load_observations
 from vrlprobe.checkpoints.reading import read_checkpoint
 from vrlprobe.checkpoints.torchfile import MOST_STEPS
-from vrlprobe.envs import split_task
+from vrlprobe.envs.pixels import split_task
 from vrlprobe.errors import FormatError
 from vrlprobe.runs.atomic import made_new
 from vrlprobe.runs.episode import Episode

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from vrlprobe.activations import feature_major_activations, known_layers
+from vrlprobe.agents.activations import feature_major_activations, known_layers
+from vrlprobe.agents.receptive import ReceptiveFields, receptive_fields
 from vrlprobe.errors import UnknownLayerError
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
-from vrlprobe.receptive import ReceptiveFields, receptive_fields
 from vrlprobe.runs.collection import Runs, one_run
 from vrlprobe.samples import SampleSet
 from vrlprobe.selection import check_runs, resolve_frame, run_labels, samples_for, warn_of_samples

@@ -11,7 +11,7 @@ import xarray as xr
 
 from vrlprobe import metrics as measure
 from vrlprobe._checks import check_at_least
-from vrlprobe.activations import (
+from vrlprobe.agents.activations import (
     BATCH_SIZE,
     OUTPUT,
     extract_activations,

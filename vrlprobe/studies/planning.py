@@ -17,7 +17,7 @@ import torch
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from torch import Tensor
 
-from vrlprobe.activations import extract_activations, feature_major_activations
+from vrlprobe.agents.activations import extract_activations, feature_major_activations
 from vrlprobe.errors import SampleError
 from vrlprobe.probes.arrays import refuse_not_finite
 from vrlprobe.results import package_versions

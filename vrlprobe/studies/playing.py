@@ -7,7 +7,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vrlprobe.activations import OUTPUT
+from vrlprobe.agents.activations import OUTPUT
 from vrlprobe.checkpoints.checkpoint import Checkpoint
 from vrlprobe.checkpoints.observations import Recorded
 from vrlprobe.errors import FormatError
@@ -107,7 +107,7 @@ class Played(_Open):
     def __init__(
         self, task: str, checkpoint: Checkpoint, count: int, seed: int, track: Track = iter
     ) -> None:
-        from vrlprobe.envs import PixelEnv
+        from vrlprobe.envs.pixels import PixelEnv
 
         stack = int(checkpoint.config["frame_stack"])
         agent = checkpoint.agent()
@@ -151,7 +151,7 @@ class Played(_Open):
 
     def episodes(self, checkpoint: Checkpoint, last: bool) -> Sequence[Episode]:
         """Played anew for each checkpoint."""
-        from vrlprobe.envs import record_episode
+        from vrlprobe.envs.record import record_episode
 
         self._env.random_state.seed(self._seed)
         act = checkpoint.agent().act

@@ -11,7 +11,7 @@ import torch
 import xarray as xr
 
 from vrlprobe._checks import as_list, check_given
-from vrlprobe.activations import known_layers, probed_layers
+from vrlprobe.agents.activations import known_layers, probed_layers
 from vrlprobe.device import check_device
 from vrlprobe.errors import SampleError, UnknownLayerError
 from vrlprobe.probes import DEFAULT_MAX_ATOMS

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from vrlprobe.agents.drqv2 import DrQV2Agent
+from vrlprobe.agents.receptive import receptive_fields
 from vrlprobe.errors import UnknownLayerError
-from vrlprobe.receptive import receptive_fields
 
 CONFIG = {
     "image_size": 24, "channels": 3, "feature_dim": 5, "hidden_dim": 8, "action_dim": 2,

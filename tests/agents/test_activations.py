@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from vrlprobe.activations import (
+from vrlprobe.agents.activations import (
     extract_activations,
     feature_major_activations,
     probed_layers,

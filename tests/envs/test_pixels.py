@@ -8,13 +8,10 @@ import numpy as np
 import pytest
 from dm_control import suite
 
-from vrlprobe.envs import (
-    PixelEnv,
-    record_episode,
-    split_task,
-)
+from vrlprobe.envs.pixels import PixelEnv, split_task
+from vrlprobe.envs.record import record_episode
+from vrlprobe.envs.tasks import ALIASES, REWARD_COMPONENTS, reward_components
 from vrlprobe.errors import UnknownTaskError, VrlprobeError
-from vrlprobe.tasks import ALIASES, REWARD_COMPONENTS, reward_components
 
 TASKS = ("walker_walk", "hopper_stand", "finger_spin", "cartpole_balance")
 
@@ -185,7 +182,7 @@ def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str
 
 def test_an_env_left_open_prints_nothing_at_exit() -> None:
     done = run_python(
-        "from vrlprobe.envs import PixelEnv\n"
+        "from vrlprobe.envs.pixels import PixelEnv\n"
         "env = PixelEnv('cartpole_balance', image_size=32)\n"
         "env.reset()"
     )

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from vrlprobe.activations import known_layers
+from vrlprobe.agents.activations import known_layers
 from vrlprobe.device import device_of
 from vrlprobe.errors import UnknownLayerError
 

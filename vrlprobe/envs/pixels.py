@@ -11,7 +11,7 @@ import difflib
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, NamedTuple, Self
@@ -19,19 +19,22 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from vrlprobe._checks import check_at_least
+from vrlprobe.envs.tasks import ALIASES, REWARD_COMPONENTS, by_task
 from vrlprobe.errors import RenderError, UnknownTaskError, VrlprobeError
-from vrlprobe.runs.episode import Episode
-from vrlprobe.tasks import ALIASES, REWARD_COMPONENTS, by_task
 
 if sys.platform == "linux" and not os.environ.get("DISPLAY"):
     os.environ.setdefault("MUJOCO_GL", "egl")
+
 os.environ.setdefault("DISABLE_RENDER_THREAD_OFFLOADING", "1")
+
 os.environ.setdefault("LP_NUM_THREADS", "0")
+
 if "OpenGL" not in sys.modules:
     with suppress(ImportError):
         import_module("triton")
 
 RENDER_MODES = ("full", "fast")
+
 CAMERAS = {"quadruped": 2}
 """Camera by domain where it is not 0, as in the reference implementation."""
 
@@ -273,40 +276,3 @@ class PixelEnv:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def record_episode(
-    env: PixelEnv, policy: Callable[[np.ndarray], np.ndarray], *, keep_images: bool = True
-) -> Episode:
-    """Play one episode from a reset and keep everything about it.
-
-    Args:
-        env: the environment; it is reset first.
-        policy: stacked observations (1, 3 * frame_stack, H, W) to actions (1, n_actions).
-        keep_images: False leaves the images out of what is returned.
-
-    Raises:
-        VrlprobeError: the policy gives an action that is not finite.
-    """
-    env.reset()
-    images, states, physics = [env.image], [env.state], [env.physics_state]
-    actions: list[np.ndarray] = []
-    rewards: list[float] = []
-    last = False
-    while not last:
-        actions.append(np.asarray(policy(env.observation[None])[0], np.float32))
-        if not np.isfinite(actions[-1]).all():
-            raise VrlprobeError("the agent's action is no number: its training diverged")
-        step = env.step(actions[-1])
-        last = step.last
-        rewards.append(step.reward)
-        images.append(env.image)
-        states.append(env.state)
-        physics.append(env.physics_state)
-    return Episode(
-        images=np.stack(images) if keep_images else None,
-        actions=np.stack(actions),
-        rewards=np.asarray(rewards, np.float32),
-        states=np.stack(states),
-        physics=np.stack(physics),
-    )
