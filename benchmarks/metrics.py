@@ -19,7 +19,7 @@ from vrlprobe import metrics as measure
 from vrlprobe._text import aligned
 from vrlprobe.agents.activations import extract_activations
 from vrlprobe.runs.reader import open_run
-from vrlprobe.sampling import make_samples
+from vrlprobe.samples.make import make_samples
 from vrlprobe.studies.measuring import MLP_LAYERS, action_metrics
 from vrlprobe.studies.readings import gradient_norms
 

@@ -11,7 +11,7 @@ from vrlprobe.agents.receptive import receptive_fields
 from vrlprobe.device import drawn_from, full_products
 from vrlprobe.probes.mlp import mlp_fit
 from vrlprobe.runs.reader import open_run
-from vrlprobe.sampling import make_samples
+from vrlprobe.samples.make import make_samples
 from vrlprobe.studies import metrics, probe
 
 

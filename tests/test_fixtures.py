@@ -7,7 +7,7 @@ import xarray as xr
 
 from vrlprobe.runs.reader import open_run
 from vrlprobe.runs.verify import verify_run
-from vrlprobe.sampling import make_samples
+from vrlprobe.samples.make import make_samples
 from vrlprobe.studies import probe
 
 FOLDER = Path(__file__).parent.parent / "fixtures"

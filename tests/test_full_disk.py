@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from vrlprobe._group import CleanGroup
 from vrlprobe.figures.style import save_figure
 from vrlprobe.results import save_result
-from vrlprobe.samplefile import save_samples
-from vrlprobe.samples import SampleSet
+from vrlprobe.samples.file import save_samples
+from vrlprobe.samples.sample_set import SampleSet
 from vrlprobe.studies.transplanting import Transplant
 from vrlprobe.runs import build
 import click

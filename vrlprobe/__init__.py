@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from vrlprobe.runs.salvage import salvage_run as salvage_run
     from vrlprobe.runs.verify import verify_run as verify_run
     from vrlprobe.runs.writer import RunWriter as RunWriter
-    from vrlprobe.samplefile import load_samples as load_samples
-    from vrlprobe.samplefile import save_samples as save_samples
-    from vrlprobe.sampling import make_samples as make_samples
+    from vrlprobe.samples.file import load_samples as load_samples
+    from vrlprobe.samples.file import save_samples as save_samples
+    from vrlprobe.samples.make import make_samples as make_samples
     from vrlprobe.studies import import_checkpoints as import_checkpoints
     from vrlprobe.studies import probe as probe
     from vrlprobe.studies import transplant as transplant

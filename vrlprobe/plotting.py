@@ -22,7 +22,7 @@ from vrlprobe.figures import probe as probe_figure
 from vrlprobe.figures import transplant as transplant_figure
 from vrlprobe.figures.plot import Plot as Plot
 from vrlprobe.results import at_frame, check_dataset, check_kind, check_named
-from vrlprobe.selection import Names, choose
+from vrlprobe.samples.selection import Names, choose
 from vrlprobe.studies.averaging import by_class, ends_by_class, of_class, returns, run_classes
 from vrlprobe.studies.escaping import escapes
 from vrlprobe.studies.foretelling import best_metrics

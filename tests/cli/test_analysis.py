@@ -8,7 +8,7 @@ import xarray as xr
 
 from tests.cli.outcome import failed
 from vrlprobe.results import load_result
-from vrlprobe.samplefile import load_samples
+from vrlprobe.samples.file import load_samples
 
 
 @pytest.fixture

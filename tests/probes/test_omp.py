@@ -15,7 +15,7 @@ from sklearn.linear_model import orthogonal_mp
 from vrlprobe.agents.activations import extract_activations
 from vrlprobe.probes.omp import OmpPath, Options, omp_path
 from vrlprobe.runs.reader import open_run
-from vrlprobe.sampling import make_samples
+from vrlprobe.samples.make import make_samples
 
 FIXTURES = sorted((Path(__file__).parents[2] / "fixtures").glob("*.h5"))
 

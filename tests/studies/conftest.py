@@ -3,7 +3,7 @@
 import pytest
 
 from vrlprobe.runs.reader import open_run
-from vrlprobe.sampling import make_samples
+from vrlprobe.samples.make import make_samples
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from vrlprobe import metrics as numbers
 from vrlprobe.collapse import RANK, SPREAD, Rule, Sign
 from vrlprobe.errors import SampleError
 from vrlprobe.runs.reader import open_run
-from vrlprobe.sampling import make_samples
+from vrlprobe.samples.make import make_samples
 from vrlprobe.studies import collapse, rule
 from vrlprobe.studies.readings import gradient_norms, readings
 

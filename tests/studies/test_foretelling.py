@@ -13,7 +13,7 @@ from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.foretell import separation
 from vrlprobe.runs.reader import open_run
 from vrlprobe.runs.record import make_record
-from vrlprobe.sampling import make_samples
+from vrlprobe.samples.make import make_samples
 from vrlprobe.studies import foretell, metrics
 from vrlprobe.studies.foretelling import BLIND
 

@@ -5,7 +5,7 @@ import pytest
 
 from vrlprobe.errors import UnknownLayerError
 from vrlprobe.runs.reader import open_run
-from vrlprobe.sampling import make_samples
+from vrlprobe.samples.make import make_samples
 from vrlprobe.studies import probe
 from vrlprobe.studies.locating import atoms
 

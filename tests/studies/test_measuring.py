@@ -12,7 +12,7 @@ from vrlprobe.agents.activations import extract_activations
 from vrlprobe.errors import SampleError
 from vrlprobe.runs.collection import open_runs
 from vrlprobe.runs.reader import open_run
-from vrlprobe.sampling import make_samples
+from vrlprobe.samples.make import make_samples
 from vrlprobe.studies import metrics
 
 FRAMES = (0, 1000, 2000)

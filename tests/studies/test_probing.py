@@ -16,7 +16,7 @@ from vrlprobe.agents.own import register_agent
 from vrlprobe.errors import SampleError, UnknownFrameError, UnknownLayerError
 from vrlprobe.results import load_result, save_result
 from vrlprobe.runs.reader import open_run
-from vrlprobe.sampling import make_samples
+from vrlprobe.samples.make import make_samples
 from vrlprobe.studies import import_checkpoints, planning, probe, transplant
 
 ATOMS = 6

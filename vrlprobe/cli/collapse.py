@@ -17,7 +17,7 @@ from vrlprobe.collapse import CONSECUTIVE, GRADIENT, LOGGED, SIGNS, Sign, Verdic
 from vrlprobe.errors import did_you_mean
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record
-from vrlprobe.selection import run_labels
+from vrlprobe.samples.selection import run_labels
 from vrlprobe.studies import collapse as judge_runs
 from vrlprobe.studies import rule as apply_rule
 

@@ -20,8 +20,8 @@ from vrlprobe.runs.output import refuse_to_replace
 from vrlprobe.runs.paths import check_folder
 from vrlprobe.runs.reader import Run, open_run
 from vrlprobe.runs.record import Record
-from vrlprobe.samplefile import is_sample_file, load_samples
-from vrlprobe.samples import SampleSet
+from vrlprobe.samples.file import is_sample_file, load_samples
+from vrlprobe.samples.sample_set import SampleSet
 
 FILE = click.Path(path_type=Path)
 samples_option = click.option(

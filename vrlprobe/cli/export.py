@@ -7,7 +7,7 @@ import click
 
 from vrlprobe._text import aligned
 from vrlprobe.cli.common import FILE, Session, check_writable, progress
-from vrlprobe.selection import resolve_frames
+from vrlprobe.samples.selection import resolve_frames
 from vrlprobe.studies.minari import ALL, check_dataset, distinct, export_dataset
 from vrlprobe.studies.naming import frame_at, parse_at, split_name
 

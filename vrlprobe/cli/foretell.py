@@ -11,7 +11,7 @@ from vrlprobe.cli.common import FILE, Session, check_writable, class_options, wi
 from vrlprobe.cli.inputs import results
 from vrlprobe.foretell import SHUFFLES
 from vrlprobe.results import save_result
-from vrlprobe.selection import choose
+from vrlprobe.samples.selection import choose
 from vrlprobe.studies.foretelling import BLIND, OUTCOMES, Outcome
 from vrlprobe.studies.foretelling import foretell as study
 

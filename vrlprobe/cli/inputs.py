@@ -12,7 +12,7 @@ from vrlprobe.combining import combine_results
 from vrlprobe.errors import FormatError
 from vrlprobe.results import load_result
 from vrlprobe.runs.collection import open_logged
-from vrlprobe.selection import choose
+from vrlprobe.samples.selection import choose
 
 MAKERS = {
     "probe": "vrlprobe probe {run} --frames all -o {stem}.probe.nc",

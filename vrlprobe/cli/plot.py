@@ -27,7 +27,7 @@ from vrlprobe.cli.film import film
 from vrlprobe.cli.inputs import named, names_option, result, results
 from vrlprobe.cohort import CLASSES, Class
 from vrlprobe.plotting import By
-from vrlprobe.selection import choose
+from vrlprobe.samples.selection import choose
 
 by_choice = click.Choice(get_args(By))
 

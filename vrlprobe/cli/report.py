@@ -21,7 +21,7 @@ from vrlprobe.errors import FormatError, VrlprobeError
 from vrlprobe.report.writing import check_page, parts_of, report_page, write_page
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record
-from vrlprobe.selection import run_labels
+from vrlprobe.samples.selection import run_labels
 from vrlprobe.studies.common import part_of
 
 

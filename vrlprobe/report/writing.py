@@ -14,7 +14,7 @@ from vrlprobe.runs.output import written_at_once
 from vrlprobe.runs.paths import as_path
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record
-from vrlprobe.selection import run_labels
+from vrlprobe.samples.selection import run_labels
 from vrlprobe.studies import cohort, collapse
 from vrlprobe.studies.common import Track, part_of
 from vrlprobe.studies.filming import film

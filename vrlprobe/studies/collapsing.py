@@ -27,8 +27,8 @@ from vrlprobe.errors import SampleError
 from vrlprobe.runs.collection import Logged, Runs, logged_list, refuse_twice
 from vrlprobe.runs.record import Record
 from vrlprobe.runs.settings import whole
-from vrlprobe.samples import SampleSet
-from vrlprobe.selection import run_labels, samples_for, warn_of_samples
+from vrlprobe.samples.sample_set import SampleSet
+from vrlprobe.samples.selection import run_labels, samples_for, warn_of_samples
 from vrlprobe.studies.common import run_attributes, shared
 from vrlprobe.studies.readings import Floats, Readings, attempt_begins, readings
 

@@ -11,8 +11,8 @@ import xarray as xr
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.results import last_checkpoint, provenance
 from vrlprobe.runs.record import Record
-from vrlprobe.samples import SampleSet
-from vrlprobe.selection import run_labels
+from vrlprobe.samples.sample_set import SampleSet
+from vrlprobe.samples.selection import run_labels
 
 if TYPE_CHECKING:
     from vrlprobe.runs.reader import Run

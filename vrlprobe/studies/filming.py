@@ -14,7 +14,7 @@ from vrlprobe.errors import SampleError
 from vrlprobe.runs.collection import Runs, run_list
 from vrlprobe.runs.episode import Episode
 from vrlprobe.runs.settings import whole
-from vrlprobe.selection import resolve_frames, run_labels
+from vrlprobe.samples.selection import resolve_frames, run_labels
 from vrlprobe.studies.common import run_attributes, shared
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from vrlprobe.probes.arrays import ArrayLike
 from vrlprobe.probes.mlp import mlp_fit
 from vrlprobe.probes.omp import OmpPath, omp_path
 from vrlprobe.probes.ridge import ridge_path
-from vrlprobe.samples import SPLITS
+from vrlprobe.samples.sample_set import SPLITS
 from vrlprobe.studies.cache import Scores
 
 Floats = npt.NDArray[np.float64]

@@ -22,7 +22,7 @@ from vrlprobe.foretell import (
 from vrlprobe.results import check_kind, last_checkpoint
 from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
 from vrlprobe.runs.record import Record, is_finished
-from vrlprobe.selection import run_labels
+from vrlprobe.samples.selection import run_labels
 from vrlprobe.studies.collapsing import judged
 from vrlprobe.studies.common import Variables, all_frames, blank, place_in, run_attributes, shared
 from vrlprobe.studies.gathering import run_class

@@ -23,7 +23,7 @@ from vrlprobe.runs.collection import Logged, last_digest, logged_list, refuse_tw
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record, is_finished
 from vrlprobe.runs.settings import number, whole
-from vrlprobe.selection import run_labels
+from vrlprobe.samples.selection import run_labels
 from vrlprobe.studies.collapsing import judged
 from vrlprobe.studies.common import BOUNDS, Variables, all_frames, blank, run_attributes
 from vrlprobe.studies.grouping import grouped

@@ -12,8 +12,14 @@ from vrlprobe.agents.receptive import ReceptiveFields, receptive_fields
 from vrlprobe.errors import UnknownLayerError
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
 from vrlprobe.runs.collection import Runs, one_run
-from vrlprobe.samples import SampleSet
-from vrlprobe.selection import check_runs, resolve_frame, run_labels, samples_for, warn_of_samples
+from vrlprobe.samples.sample_set import SampleSet
+from vrlprobe.samples.selection import (
+    check_runs,
+    resolve_frame,
+    run_labels,
+    samples_for,
+    warn_of_samples,
+)
 from vrlprobe.studies.common import Variables, blank, run_attributes, sample_attributes
 from vrlprobe.studies.fitting import ProbeSettings, Sets, r_squared, sparse_path
 from vrlprobe.studies.planning import Rows, refuse_diverged

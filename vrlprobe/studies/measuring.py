@@ -21,8 +21,8 @@ from vrlprobe.agents.activations import (
 from vrlprobe.errors import SampleError
 from vrlprobe.metrics import AGENT, LAYERED
 from vrlprobe.runs.collection import Runs, refuse_twice, run_list
-from vrlprobe.samples import SampleSet
-from vrlprobe.selection import (
+from vrlprobe.samples.sample_set import SampleSet
+from vrlprobe.samples.selection import (
     Frames,
     check_runs,
     resolve_frames,

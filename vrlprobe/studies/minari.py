@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.runs.episode import Episode
 from vrlprobe.runs.reader import Run
-from vrlprobe.selection import run_labels
+from vrlprobe.samples.selection import run_labels
 from vrlprobe.studies.common import Track, shared
 from vrlprobe.studies.filming import Renderer
 

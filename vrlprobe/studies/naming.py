@@ -5,7 +5,7 @@ import os
 from vrlprobe.collapse import SPREAD, Stage
 from vrlprobe.errors import SampleError, TransplantError, UnknownFrameError, did_you_mean
 from vrlprobe.runs.reader import Run
-from vrlprobe.selection import resolve_frame
+from vrlprobe.samples.selection import resolve_frame
 from vrlprobe.studies.readings import attempt_stages, readings
 
 CHECKPOINTS = ("last", "best", "collapsed")

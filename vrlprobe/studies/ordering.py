@@ -9,7 +9,7 @@ import xarray as xr
 from vrlprobe.comparison import signed_rank_p
 from vrlprobe.errors import SampleError, UnknownLayerError
 from vrlprobe.results import last_checkpoint
-from vrlprobe.selection import Names, choose
+from vrlprobe.samples.selection import Names, choose
 
 OVERALL = "all components"
 LEVEL = 0.05

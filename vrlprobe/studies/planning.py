@@ -24,7 +24,7 @@ from vrlprobe.results import package_versions
 from vrlprobe.runs.architectures import register, registered
 from vrlprobe.runs.reader import Run, open_run
 from vrlprobe.runs.schema import parameters_digest
-from vrlprobe.samples import SPLITS, SampleSet, Stacked
+from vrlprobe.samples.sample_set import SPLITS, SampleSet, Stacked
 from vrlprobe.studies.cache import Parts, Scores, part_key, sources_digest
 from vrlprobe.studies.fitting import Floats, ProbeSettings, fit_layer
 

@@ -16,8 +16,8 @@ from vrlprobe.device import check_device
 from vrlprobe.errors import SampleError, UnknownLayerError
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
 from vrlprobe.runs.collection import Runs, refuse_twice, run_list
-from vrlprobe.samples import SampleSet
-from vrlprobe.selection import (
+from vrlprobe.samples.sample_set import SampleSet
+from vrlprobe.samples.selection import (
     Frames,
     check_runs,
     resolve_frames,

@@ -8,7 +8,7 @@ import xarray as xr
 
 from vrlprobe.runs.collection import Runs, one_run
 from vrlprobe.runs.record import Record, make_record, plain
-from vrlprobe.samples import SampleSet
+from vrlprobe.samples.sample_set import SampleSet
 from vrlprobe.studies.measuring import metrics
 from vrlprobe.studies.probing import probe
 

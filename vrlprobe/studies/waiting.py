@@ -17,7 +17,7 @@ from vrlprobe.errors import SampleError
 from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
 from vrlprobe.runs.record import Record, last_due
 from vrlprobe.runs.settings import whole
-from vrlprobe.selection import run_labels
+from vrlprobe.samples.selection import run_labels
 from vrlprobe.studies.common import BOUNDS, Variables, blank, run_attributes, shared
 from vrlprobe.studies.readings import Readings, attempt_begins, attempt_stages, readings
 from vrlprobe.survival import RESAMPLES, Curve, bounds, resampled

@@ -6,8 +6,8 @@ import pytest
 
 from vrlprobe.errors import FormatError, IntegrityError, UnsafeFileError, VrlprobeError
 from vrlprobe.runs.reader import open_run
-from vrlprobe.samplefile import is_sample_file, load_samples, save_samples
-from vrlprobe.sampling import make_samples
+from vrlprobe.samples.file import is_sample_file, load_samples, save_samples
+from vrlprobe.samples.make import make_samples
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from trainers.inits import read_init
 from vrlprobe.errors import SampleError
 from vrlprobe.runs.reader import open_run
 from vrlprobe.runs.writer import RunWriter
-from vrlprobe.samplefile import load_samples, save_samples
-from vrlprobe.samples import SPLITS
-from vrlprobe.sampling import make_samples, split_episodes, weak_runs
+from vrlprobe.samples.file import load_samples, save_samples
+from vrlprobe.samples.make import make_samples, split_episodes, weak_runs
+from vrlprobe.samples.sample_set import SPLITS
 from vrlprobe.studies import transplant
 
 

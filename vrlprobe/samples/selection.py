@@ -11,8 +11,8 @@ from vrlprobe.errors import FormatError, SampleError, UnknownFrameError, did_you
 from vrlprobe.runs.collection import Runs, run_list
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record
-from vrlprobe.samples import SampleSet
-from vrlprobe.sampling import make_samples, weak_runs
+from vrlprobe.samples.make import make_samples, weak_runs
+from vrlprobe.samples.sample_set import SampleSet
 
 Frames = str | int | Collection[int]
 """Of checkpoints: "last", "all" or "best", a frame, or several."""

@@ -9,9 +9,9 @@ import xarray as xr
 
 from vrlprobe.errors import FormatError, UnknownFrameError
 from vrlprobe.runs.reader import open_run
-from vrlprobe.selection import choose, resolve_frame, resolve_frames, run_labels
+from vrlprobe.samples.selection import choose, resolve_frame, resolve_frames, run_labels
 
-LEARNED = Path(__file__).parent.parent / "fixtures" / "walker_walk-learned.h5"
+LEARNED = Path(__file__).parents[2] / "fixtures" / "walker_walk-learned.h5"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from vrlprobe.errors import SampleError
 from vrlprobe.runs.collection import Runs, refuse_twice, run_list
 from vrlprobe.runs.episode import Episode
 from vrlprobe.runs.settings import number, whole
-from vrlprobe.samples import SPLITS, Ints, SampleSet, Source
+from vrlprobe.samples.sample_set import SPLITS, Ints, SampleSet, Source
 
 if TYPE_CHECKING:
     from vrlprobe.runs.reader import Rollout, Run

@@ -17,7 +17,7 @@ from vrlprobe.runs.output import written_at_once
 from vrlprobe.runs.paths import as_path
 from vrlprobe.runs.schema import SAMPLES as FORMAT
 from vrlprobe.runs.state import consistency_flags
-from vrlprobe.samples import SampleSet, Source
+from vrlprobe.samples.sample_set import SampleSet, Source
 
 FORMAT_VERSION = 1
 RANKS = {"images": 4, "index": 2, "states": 2, "episodes": 1, "split": 1, "origin": 1}
