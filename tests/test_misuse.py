@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 import vrlprobe
 from vrlprobe import plotting, studies
-from vrlprobe.collapse import Rule
+from vrlprobe.collapse.rule import Rule
 from vrlprobe.errors import DeviceError, FormatError, SampleError, UnknownTaskError
 
 

@@ -92,7 +92,7 @@ def given_config(
         TransplantError: the init has another task or size.
     """
     from trainers.inits import brought, check_fit
-    from vrlprobe.collapse import GRADIENT, SPREAD
+    from vrlprobe.collapse.indicators import GRADIENT, SPREAD
     from vrlprobe.envs.pixels import split_task
 
     given = {name: value for name, value in overrides.items() if value is not None}

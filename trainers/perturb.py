@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from trainers.drqv2 import Learner
 from trainers.profiles import TrainConfig
 from vrlprobe.agents.drqv2 import DrQV2Agent
-from vrlprobe.metrics import DORMANT_DRM
+from vrlprobe.metrics.representation import DORMANT_DRM
 
 
 @torch.no_grad()

@@ -7,7 +7,8 @@ from typing import Any, Self
 
 from trainers.limits import check_each, check_together
 from vrlprobe.agents.sizes import feature_size
-from vrlprobe.collapse import CONSECUTIVE, GRADIENT, SPREAD, Rule, Sign
+from vrlprobe.collapse.indicators import GRADIENT, SPREAD, Sign
+from vrlprobe.collapse.rule import CONSECUTIVE, Rule
 from vrlprobe.errors import FormatError
 
 MEDIUM_TASKS = frozenset(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from trainers.train import Training
-from vrlprobe.collapse import Attempt
+from vrlprobe.collapse.rule import Attempt
 from vrlprobe.errors import FormatError, ResumeError
 from vrlprobe.runs.atomic import remove_parts, replaced_whole
 from vrlprobe.runs.schema import parameters_digest

@@ -17,12 +17,12 @@ from trainers.players import make_players
 from trainers.profiles import TrainConfig
 from trainers.replay import Batch, Replay
 from vrlprobe.agents.drqv2 import NORM_LAYERS, PARTS, DrQV2Agent
-from vrlprobe.collapse import Attempt
+from vrlprobe.collapse.rule import Attempt
 from vrlprobe.device import check_device, send
 from vrlprobe.envs.pixels import PixelEnv
 from vrlprobe.envs.record import record_episode
 from vrlprobe.errors import VrlprobeError
-from vrlprobe.metrics import action_spread
+from vrlprobe.metrics.actions import action_spread
 from vrlprobe.runs.episode import Episode
 
 NormBatch = tuple[np.ndarray, np.ndarray]

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from vrlprobe.agents.activations import extract_activations as extract_activations
     from vrlprobe.agents.own import ModuleAgent as ModuleAgent
     from vrlprobe.agents.own import register_agent as register_agent
+    from vrlprobe.collapse.monitor import CollapseMonitor as CollapseMonitor
     from vrlprobe.combining import combine_results as combine_results
     from vrlprobe.envs.pixels import PixelEnv as PixelEnv
     from vrlprobe.envs.record import record_episode as record_episode
     from vrlprobe.errors import VrlprobeError as VrlprobeError
     from vrlprobe.figures.video import write_video as write_video
-    from vrlprobe.monitor import CollapseMonitor as CollapseMonitor
     from vrlprobe.probes.estimators import MlpProbe as MlpProbe
     from vrlprobe.probes.estimators import RidgeProbe as RidgeProbe
     from vrlprobe.probes.estimators import SparseProbe as SparseProbe

@@ -6,7 +6,6 @@ from typing import Any, Literal, get_args
 
 import xarray as xr
 
-from vrlprobe.cohort import Class
 from vrlprobe.envs.tasks import reward_components
 from vrlprobe.errors import FormatError, SampleError, VrlprobeError
 from vrlprobe.figures import atoms as atoms_figure
@@ -23,6 +22,7 @@ from vrlprobe.figures import transplant as transplant_figure
 from vrlprobe.figures.plot import Plot as Plot
 from vrlprobe.results import at_frame, check_dataset, check_kind, check_named
 from vrlprobe.samples.selection import Names, choose
+from vrlprobe.stats.classes import Class
 from vrlprobe.studies.averaging import by_class, ends_by_class, of_class, returns, run_classes
 from vrlprobe.studies.escaping import escapes
 from vrlprobe.studies.foretelling import best_metrics

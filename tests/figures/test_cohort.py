@@ -3,8 +3,8 @@
 import numpy as np
 import xarray as xr
 
-from vrlprobe.cohort import FEWEST
 from vrlprobe.figures.cohort import draw
+from vrlprobe.stats.bootstrap import FEWEST
 from vrlprobe.studies.averaging import returns
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from tests.figures.probed import LAYERS, probed
-from vrlprobe.cohort import FEWEST
 from vrlprobe.errors import FormatError
 from vrlprobe.figures.probe import draw
 from vrlprobe.figures.style import CNN, MLP, layer_styles, save_figure
+from vrlprobe.stats.bootstrap import FEWEST
 from vrlprobe.studies.averaging import by_class
 
 PAPERS = ["torso_velocity", "orientations[0]", "height"]

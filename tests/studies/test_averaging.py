@@ -6,8 +6,8 @@ import xarray as xr
 
 from tests.figures.probed import probed
 from tests.figures.test_cohort import gathered
-from vrlprobe.cohort import bootstrap_interval, mean, mean_interval
 from vrlprobe.errors import SampleError
+from vrlprobe.stats.bootstrap import bootstrap_interval, mean, mean_interval
 from vrlprobe.studies.averaging import by_class, ends_by_class, of_class, returns, run_classes
 
 RUNS = ("a", "b", "c", "d")

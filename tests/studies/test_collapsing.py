@@ -7,12 +7,14 @@ import pytest
 
 from tests.studies.logs import ESCAPES, FRAMES, LATE, STUCK, WINDOW, N, log_of
 from vrlprobe import metrics as numbers
-from vrlprobe.collapse import RANK, SPREAD, Rule, Sign
+from vrlprobe.collapse.indicators import RANK, SPREAD, Sign
+from vrlprobe.collapse.measurements import readings
+from vrlprobe.collapse.rule import Rule
 from vrlprobe.errors import SampleError
+from vrlprobe.metrics.gradients import gradient_norms
 from vrlprobe.runs.reader import open_run
 from vrlprobe.samples.make import make_samples
 from vrlprobe.studies import collapse, rule
-from vrlprobe.studies.readings import gradient_norms, readings
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 

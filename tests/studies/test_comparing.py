@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from vrlprobe.comparison import mean_difference, mean_p, share_difference, share_p
 from vrlprobe.errors import FormatError, SampleError
+from vrlprobe.stats.comparison import mean_difference, mean_p, share_difference, share_p
 from vrlprobe.studies import compare
 
 FRAMES = [0, 1000, 2000, 3000]

@@ -10,10 +10,10 @@ from tests.figures.probed import probed
 from tests.figures.test_metrics import measured as measured_table
 from tests.studies.logs import ESCAPES, FRAMES, STUCK, WHOLE, N, log_of
 from vrlprobe.errors import FormatError, SampleError
-from vrlprobe.foretell import separation
 from vrlprobe.runs.reader import open_run
 from vrlprobe.runs.record import make_record
 from vrlprobe.samples.make import make_samples
+from vrlprobe.stats.threshold import separation
 from vrlprobe.studies import foretell, metrics
 from vrlprobe.studies.foretelling import BLIND
 

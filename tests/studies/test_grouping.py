@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from vrlprobe.cohort import wilson_interval
 from vrlprobe.errors import SampleError
 from vrlprobe.runs.reader import open_run
+from vrlprobe.stats.bootstrap import wilson_interval
 from vrlprobe.studies import cohort
 
 LOG = {"action_spread": [0.5] * 3, "grad_norm": [[0.1] * 3] * 3}

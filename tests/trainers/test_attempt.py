@@ -11,7 +11,7 @@ from tests.trainers.tiny import TINY, Stop, same_runs, stop_at
 from trainers.profiles import TrainConfig, desk
 from trainers.run import begin, resume
 from trainers.train import Training, quiet
-from vrlprobe.collapse import Attempt
+from vrlprobe.collapse.rule import Attempt
 from vrlprobe.runs.reader import open_run
 
 ALWAYS = replace(

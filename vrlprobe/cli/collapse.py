@@ -13,7 +13,9 @@ import xarray as xr
 
 from vrlprobe._text import aligned
 from vrlprobe.cli.common import FILE, Session, samples_option
-from vrlprobe.collapse import CONSECUTIVE, GRADIENT, LOGGED, SIGNS, Sign, Verdict
+from vrlprobe.collapse.indicators import GRADIENT, LOGGED, SIGNS, Sign
+from vrlprobe.collapse.rule import CONSECUTIVE
+from vrlprobe.collapse.verdict import Verdict
 from vrlprobe.errors import did_you_mean
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record

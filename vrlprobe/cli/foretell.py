@@ -9,9 +9,9 @@ import xarray as xr
 from vrlprobe._text import aligned
 from vrlprobe.cli.common import FILE, Session, check_writable, class_options, window_option
 from vrlprobe.cli.inputs import results
-from vrlprobe.foretell import SHUFFLES
 from vrlprobe.results import save_result
 from vrlprobe.samples.selection import choose
+from vrlprobe.stats.threshold import SHUFFLES
 from vrlprobe.studies.foretelling import BLIND, OUTCOMES, Outcome
 from vrlprobe.studies.foretelling import foretell as study
 

@@ -18,7 +18,7 @@ from vrlprobe.cli.common import (
     samples_option,
     split_list,
 )
-from vrlprobe.metrics import DORMANT_DRM
+from vrlprobe.metrics.representation import DORMANT_DRM
 from vrlprobe.results import save_result
 from vrlprobe.studies.defaults import OBSERVATIONS
 

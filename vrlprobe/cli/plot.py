@@ -25,9 +25,9 @@ from vrlprobe.cli.drawing import (
 )
 from vrlprobe.cli.film import film
 from vrlprobe.cli.inputs import named, names_option, result, results
-from vrlprobe.cohort import CLASSES, Class
 from vrlprobe.plotting import By
 from vrlprobe.samples.selection import choose
+from vrlprobe.stats.classes import CLASSES, Class
 
 by_choice = click.Choice(get_args(By))
 

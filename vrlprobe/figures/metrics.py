@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, SymmetricalLogLocator
 
-from vrlprobe.collapse import spans
+from vrlprobe.collapse.phases import spans
 from vrlprobe.figures.style import (
     FULL_WIDTH,
     INK,

@@ -11,7 +11,9 @@ import numpy as np
 import xarray as xr
 from PIL import Image
 
-from vrlprobe.collapse import Verdict, spans
+from vrlprobe.collapse.measurements import Readings, Staged, readings, staged
+from vrlprobe.collapse.phases import spans
+from vrlprobe.collapse.verdict import Verdict
 from vrlprobe.report.curves import BOTTOM, LEFT, RIGHT, TOP, Axis, Chart, chart, rounded
 from vrlprobe.report.summary import summary
 from vrlprobe.results import PROBES, package_versions, probe_kind
@@ -19,7 +21,6 @@ from vrlprobe.runs.provenance import stated_versions
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record, config_digest
 from vrlprobe.studies.averaging import class_ends
-from vrlprobe.studies.readings import Readings, Staged, readings, staged
 
 LARGEST, QUALITY = 96, 80
 """Pixels across an image of a strip, at most, and the quality of its JPEG."""

@@ -7,9 +7,10 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe._checks import check_finite
-from vrlprobe.cohort import CLASSES, classify, mean_interval, percentiles
 from vrlprobe.errors import SampleError
 from vrlprobe.results import at_frame, last_checkpoint
+from vrlprobe.stats.bootstrap import mean_interval, percentiles
+from vrlprobe.stats.classes import CLASSES, classify
 
 
 def run_classes(

@@ -9,20 +9,10 @@ import numpy.typing as npt
 import xarray as xr
 
 from vrlprobe._checks import check_given
-from vrlprobe.collapse import (
-    CONSECUTIVE,
-    GRADIENT,
-    LOGGED,
-    RECENT,
-    SIGNS,
-    Rule,
-    Sign,
-    Verdict,
-    check_sign,
-    check_signs,
-    judge,
-    success_probability,
-)
+from vrlprobe.collapse.indicators import GRADIENT, LOGGED, SIGNS, Sign, check_sign, check_signs
+from vrlprobe.collapse.measurements import Floats, Readings, attempt_begins, readings
+from vrlprobe.collapse.rule import CONSECUTIVE, Rule, success_probability
+from vrlprobe.collapse.verdict import RECENT, Verdict, judge
 from vrlprobe.errors import SampleError
 from vrlprobe.runs.collection import Logged, Runs, logged_list, refuse_twice
 from vrlprobe.runs.record import Record
@@ -30,7 +20,6 @@ from vrlprobe.runs.settings import whole
 from vrlprobe.samples.sample_set import SampleSet
 from vrlprobe.samples.selection import run_labels, samples_for, warn_of_samples
 from vrlprobe.studies.common import run_attributes, shared
-from vrlprobe.studies.readings import Floats, Readings, attempt_begins, readings
 
 if TYPE_CHECKING:
     from vrlprobe.runs.reader import Run
@@ -172,8 +161,8 @@ def rule(
     Args:
         runs: open runs or records; of one with resets, the first attempt is looked at, and what
             would have become of it is not known.
-        window, consecutive: of the rule, see `vrlprobe.collapse.Rule`; a window that is given is
-            also that of the verdicts, see `collapse`.
+        window, consecutive: of the rule, see `vrlprobe.collapse.rule.Rule`; a window that is given
+            is also that of the verdicts, see `collapse`.
         sign: the logged metric that the rule reads, and its threshold.
         signs: of the verdicts.
 

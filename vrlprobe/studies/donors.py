@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vrlprobe._checks import check_at_least
-from vrlprobe.cohort import CLASSES, Class
 from vrlprobe.errors import TransplantError, UnknownFrameError, VrlprobeError, did_you_mean
 from vrlprobe.runs.paths import no_such_file
 from vrlprobe.runs.reader import Run, open_run
 from vrlprobe.runs.record import is_finished
+from vrlprobe.stats.classes import CLASSES, Class
 from vrlprobe.studies.gathering import run_class
 from vrlprobe.studies.naming import frame_at, parse_at, split_name
 

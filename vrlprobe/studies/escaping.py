@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from vrlprobe.collapse import CONFIRMED
+from vrlprobe.collapse.phases import CONFIRMED
 from vrlprobe.errors import SampleError
-from vrlprobe.foretell import Cut, best_cut, separation
-from vrlprobe.metrics import AGENT, LAYERED
+from vrlprobe.metrics.registry import AGENT, LAYERED
+from vrlprobe.stats.threshold import Cut, best_cut, separation
 from vrlprobe.studies.common import Variables, blank
 
 Floats = npt.NDArray[np.float64]

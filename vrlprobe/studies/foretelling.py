@@ -9,8 +9,13 @@ import numpy.typing as npt
 import xarray as xr
 
 from vrlprobe._checks import check_at_least
+from vrlprobe.collapse.measurements import Readings, readings
 from vrlprobe.errors import SampleError
-from vrlprobe.foretell import (
+from vrlprobe.results import check_kind, last_checkpoint
+from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
+from vrlprobe.runs.record import Record, is_finished
+from vrlprobe.samples.selection import run_labels
+from vrlprobe.stats.threshold import (
     balanced_accuracy,
     best_cut,
     best_left_out,
@@ -19,14 +24,9 @@ from vrlprobe.foretell import (
     share_as_good,
     shuffled,
 )
-from vrlprobe.results import check_kind, last_checkpoint
-from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
-from vrlprobe.runs.record import Record, is_finished
-from vrlprobe.samples.selection import run_labels
 from vrlprobe.studies.collapsing import judged
 from vrlprobe.studies.common import Variables, all_frames, blank, place_in, run_attributes, shared
 from vrlprobe.studies.gathering import run_class
-from vrlprobe.studies.readings import Readings, readings
 
 if TYPE_CHECKING:
     from vrlprobe.runs.reader import Run
@@ -323,7 +323,7 @@ def _scores(told: Bools, ways: Bools, left: Floats) -> Mapping[str, float]:
     """Of runs told to end badly or not, the first way as they do; `left` is what each has to go.
 
     Args:
-        told, ways: (n_ways, n_runs), see `vrlprobe.foretell.shuffled`.
+        told, ways: (n_ways, n_runs), see `vrlprobe.stats.threshold.shuffled`.
         left: (n_runs,), shares of all frames.
     """
     badly = ways[0]

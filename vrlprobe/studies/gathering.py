@@ -7,27 +7,27 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe._checks import check_at_least
-from vrlprobe.cohort import (
-    LAST_EVALUATIONS,
-    Class,
-    bootstrap_interval,
-    classify,
-    final_deviation,
-    interquartile_mean,
-    mean,
-    percentiles,
-)
-from vrlprobe.collapse import SPREAD, Verdict
+from vrlprobe.collapse.indicators import SPREAD
+from vrlprobe.collapse.measurements import Readings
+from vrlprobe.collapse.verdict import Verdict
 from vrlprobe.errors import SampleError
 from vrlprobe.runs.collection import Logged, last_digest, logged_list, refuse_twice
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record, is_finished
 from vrlprobe.runs.settings import number, whole
 from vrlprobe.samples.selection import run_labels
+from vrlprobe.stats.bootstrap import (
+    LAST_EVALUATIONS,
+    bootstrap_interval,
+    final_deviation,
+    interquartile_mean,
+    mean,
+    percentiles,
+)
+from vrlprobe.stats.classes import Class, classify
 from vrlprobe.studies.collapsing import judged
 from vrlprobe.studies.common import BOUNDS, Variables, all_frames, blank, run_attributes
 from vrlprobe.studies.grouping import grouped
-from vrlprobe.studies.readings import Readings
 
 PER_RUN: Variables = {
     "task": (("run",), "", "domain and task"),

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from vrlprobe.cohort import wilson_interval
 from vrlprobe.errors import SampleError, did_you_mean
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record
+from vrlprobe.stats.bootstrap import wilson_interval
 from vrlprobe.studies.common import BOUNDS, Variables, blank
 
 SCRATCH = "scratch"

@@ -18,8 +18,10 @@ from vrlprobe.agents.activations import (
     known_layers,
     probed_layers,
 )
+from vrlprobe.collapse.measurements import readings, staged
 from vrlprobe.errors import SampleError
-from vrlprobe.metrics import AGENT, LAYERED
+from vrlprobe.metrics.gradients import gradient_norms, logged_norms
+from vrlprobe.metrics.registry import AGENT, LAYERED
 from vrlprobe.runs.collection import Runs, refuse_twice, run_list
 from vrlprobe.samples.sample_set import SampleSet
 from vrlprobe.samples.selection import (
@@ -40,7 +42,6 @@ from vrlprobe.studies.common import (
     shared,
 )
 from vrlprobe.studies.defaults import OBSERVATIONS
-from vrlprobe.studies.readings import gradient_norms, logged_norms, readings, staged
 
 if TYPE_CHECKING:
     from vrlprobe.runs.reader import Run

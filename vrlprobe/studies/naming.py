@@ -2,11 +2,12 @@
 
 import os
 
-from vrlprobe.collapse import SPREAD, Stage
+from vrlprobe.collapse.indicators import SPREAD
+from vrlprobe.collapse.measurements import attempt_stages, readings
+from vrlprobe.collapse.phases import Stage
 from vrlprobe.errors import SampleError, TransplantError, UnknownFrameError, did_you_mean
 from vrlprobe.runs.reader import Run
 from vrlprobe.samples.selection import resolve_frame
-from vrlprobe.studies.readings import attempt_stages, readings
 
 CHECKPOINTS = ("last", "best", "collapsed")
 

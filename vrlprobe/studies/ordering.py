@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from vrlprobe.comparison import signed_rank_p
 from vrlprobe.errors import SampleError, UnknownLayerError
 from vrlprobe.results import last_checkpoint
 from vrlprobe.samples.selection import Names, choose
+from vrlprobe.stats.comparison import signed_rank_p
 
 OVERALL = "all components"
 LEVEL = 0.05

@@ -8,12 +8,12 @@ import xarray as xr
 from scipy import stats
 
 from vrlprobe._checks import check_at_least
-from vrlprobe.cohort import draws_interval
 from vrlprobe.errors import SampleError
 from vrlprobe.results import check_kind, last_checkpoint
 from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record
+from vrlprobe.stats.bootstrap import draws_interval
 from vrlprobe.studies.common import BOUNDS, Variables, blank, run_attributes
 from vrlprobe.studies.gathering import run_class
 
@@ -63,10 +63,11 @@ def predict(
         component `mean` is the mean over all. Dims (init, measure): `outcome`, the share of good
         runs and the mean final return. Dims (init,): `runs`, their number. Dims (layer, component,
         measure): `correlation` with bounds, and `p`. Inits, and runs within each, are drawn with
-        replacement for the interval (`vrlprobe.cohort.draws_interval`; NaN ends for fewer than
-        `vrlprobe.cohort.FEWEST` inits, which make few different resamples), and both take inits as
-        independent, which cells of a grid that share a part are not; `p` is not corrected for the
-        number of layers and components. Where all errors or all outcomes are equal, there is no
+        replacement for the interval (`vrlprobe.stats.bootstrap.draws_interval`; NaN ends for fewer
+        than `vrlprobe.stats.bootstrap.FEWEST` inits, which make few different resamples), and both
+        take inits as independent, which cells of a grid that share a part are not; `p` is not
+        corrected for the number of layers and components. Where all errors or all outcomes are
+        equal, there is no
         correlation: NaN.
 
     Raises:

@@ -11,16 +11,16 @@ import numpy.typing as npt
 import xarray as xr
 
 from vrlprobe._checks import check_at_least
-from vrlprobe.cohort import FEWEST
-from vrlprobe.collapse import SPREAD
+from vrlprobe.collapse.indicators import SPREAD
+from vrlprobe.collapse.measurements import Readings, attempt_begins, attempt_stages, readings
 from vrlprobe.errors import SampleError
 from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
 from vrlprobe.runs.record import Record, last_due
 from vrlprobe.runs.settings import whole
 from vrlprobe.samples.selection import run_labels
+from vrlprobe.stats.bootstrap import FEWEST
+from vrlprobe.stats.survival import RESAMPLES, Curve, bounds, resampled
 from vrlprobe.studies.common import BOUNDS, Variables, blank, run_attributes, shared
-from vrlprobe.studies.readings import Readings, attempt_begins, attempt_stages, readings
-from vrlprobe.survival import RESAMPLES, Curve, bounds, resampled
 
 if TYPE_CHECKING:
     from vrlprobe.runs.reader import Run
@@ -84,8 +84,9 @@ def outlook(runs: Logged, *, seed: int = 0) -> xr.Dataset:
     """Learn from runs how long collapse lasts, when to give up, and what those in it may expect.
 
     Every attempt counts from its start until it is seen out of collapse for good (by the spread of
-    actions, see `vrlprobe.collapse.stages`), one never in it until its first reading; one that is
-    reset, ends in collapse or is in it now counts as not out until then. Attempts are assumed
+    actions, see `vrlprobe.collapse.phases.stages`), one never in it until its first reading; one
+    that is reset, ends in collapse or is in it now counts as not out until then. Attempts are
+    assumed
     alike: of one task and the same settings.
 
     Args:
@@ -107,9 +108,9 @@ def outlook(runs: Logged, *, seed: int = 0) -> xr.Dataset:
         attempt at which giving it up makes the fewest frames per escape, the first of equally good
         ones; what it costs is the least of many estimates, and so too little by what luck adds.
         Intervals are of 95%, Greenwood's over attempts for `in_collapse`, else from bootstrap
-        samples of runs (`vrlprobe.cohort.expanded_tail`), without those in which no attempt was
-        seen for longer than one has waited, for `cutoff` without those in which none came out; NaN
-        for fewer than `vrlprobe.cohort.FEWEST` runs.
+        samples of runs (`vrlprobe.stats.bootstrap.expanded_tail`), without those in which no
+        attempt was seen for longer than one has waited, for `cutoff` without those in which none
+        came out; NaN for fewer than `vrlprobe.stats.bootstrap.FEWEST` runs.
 
     Raises:
         SampleError: several tasks, fewer than two attempts with readings, or none that came out.

@@ -6,7 +6,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
-from vrlprobe.foretell import (
+from vrlprobe.stats.threshold import (
     balanced_accuracy,
     best_cut,
     best_left_out,

@@ -7,19 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vrlprobe.collapse import (
-    CONFIRMED,
-    GRADIENT,
-    SPREAD,
-    UNREWARDED,
-    Rule,
-    Sign,
-    Stage,
-    judge,
-    spans,
-    stages,
-    success_probability,
-)
+from vrlprobe.collapse.indicators import GRADIENT, SPREAD, Sign
+from vrlprobe.collapse.phases import CONFIRMED, Stage, spans, stages
+from vrlprobe.collapse.rule import Rule, success_probability
+from vrlprobe.collapse.verdict import UNREWARDED, judge
 
 WINDOW = 80_000
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vrlprobe.comparison import (
+from vrlprobe.stats.comparison import (
     mean_difference,
     mean_p,
     share_difference,

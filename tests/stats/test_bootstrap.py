@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vrlprobe.cohort import (
+from vrlprobe.stats.bootstrap import (
     FEWEST,
     bootstrap_interval,
-    classify,
     draws_interval,
     expanded_tail,
     final_deviation,
@@ -16,6 +15,7 @@ from vrlprobe.cohort import (
     mean_interval,
     percentiles,
 )
+from vrlprobe.stats.classes import classify
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from vrlprobe.cohort import expanded_tail
-from vrlprobe.survival import Curve, bounds, resampled
+from vrlprobe.stats.bootstrap import expanded_tail
+from vrlprobe.stats.survival import Curve, bounds, resampled
 
 WEEKS = [6, 6, 6, 6, 7, 9, 10, 10, 11, 13, 16, 17, 19, 20, 22, 23, 25, 32, 32, 34, 35]
 RELAPSED = [1, 1, 1, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0]

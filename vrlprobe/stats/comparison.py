@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from vrlprobe.cohort import draws_interval, wilson_interval
+from vrlprobe.stats.bootstrap import draws_interval, wilson_interval
 
 Floats = npt.NDArray[np.float64]
 Estimate = tuple[float, float, float]
@@ -32,8 +32,8 @@ def mean_difference(
     Args:
         base, other: (n_base,) and (n_other,); of one length if paired.
         paired: draw pairs; else each cohort's runs by themselves.
-        level: of the interval, see `vrlprobe.cohort.draws_interval`: its number of runs is that of
-            the pairs, or of the smaller cohort.
+        level: of the interval, see `vrlprobe.stats.bootstrap.draws_interval`: its number of runs is
+            that of the pairs, or of the smaller cohort.
         seed: of the draws.
         resamples: number of draws.
 

@@ -1,9 +1,8 @@
-"""What a layer's activations and an agent's actions look like, one number each.
+"""What a layer's activations look like, one number each.
 
-`activations` is (n_samples, n_units) everywhere, `actions` (n_samples, n_actions). Singular values
-are those of the uncentred matrix, as in the paper (section 5.1). Sums are in float64, whatever the
-input's type. Every function states what it gives where there is nothing to measure; NaN means
-undefined.
+`activations` is (n_samples, n_units) everywhere. Singular values are those of the uncentred matrix,
+as in the paper (section 5.1). Sums are in float64, whatever the input's type. Every function states
+what it gives where there is nothing to measure; NaN means undefined.
 """
 
 from typing import Any
@@ -15,34 +14,11 @@ import scipy.linalg
 Matrix = npt.NDArray[np.floating[Any]]
 Floats = npt.NDArray[np.float64]
 
-LAYERED = {
-    "numerical_rank": "(sum of singular values)² / sum of their squares",
-    "effective_rank": "exponential of the entropy of the normalised singular values",
-    "srank": "fewest singular values that hold 99% of their sum",
-    "correlation_neurons": "mean Pearson correlation over pairs of live units",
-    "cosine_neurons": "mean cosine over pairs of live units",
-    "correlation_samples": "mean cosine over pairs of samples",
-    "dead_units": "units that are zero for every sample",
-    "zero_fraction": "share of activations that are zero",
-    "dormant_ratio": "share of units that are small beside their layer's mean",
-    "grad_norm": "gradient norm of the layer's weights under the actor loss, on the stored batch",
-}
-"""What is measured of each layer."""
-AGENT = {
-    "episode_return": "mean return of the checkpoint's rollout",
-    "action_spread": "standard deviation of the mean action over the samples, mean over actions",
-    "saturated_share": "share of mean actions of at least 0.99",
-    "action_entropy": "entropy in nats of the mean action over the samples, in 20 bins an action",
-}
-"""What is measured of an agent."""
-
 CONSTANT = 8 * float(np.finfo(np.float32).eps)
 """A unit whose range is below this share of its largest value is constant: float32 products of
 equal samples differ by that much with their place in the batch."""
 DORMANT_DRM, DORMANT_REDO = 0.025, 0.1
 """Thresholds of the dormant ratio: Xu et al., 2023 (DrM) and Sokar et al., 2023 (ReDo)."""
-SATURATED = 0.99
-ACTION_BINS = 20
 
 
 def singular_values(activations: Matrix) -> Floats:
@@ -158,48 +134,3 @@ def dormant_ratio(activations: Matrix, threshold: float = DORMANT_DRM) -> float:
         raise ValueError(f"the threshold must be a number of 0 or more, not {threshold}")
     means = np.abs(np.asarray(activations, np.float64)).mean(axis=0)
     return float((means <= threshold * means.mean()).mean())
-
-
-def action_spread(actions: Matrix) -> float:
-    """Standard deviation of an action over the samples, mean over actions: 0 in full collapse."""
-    return float(np.asarray(actions, np.float64).std(axis=0).mean())
-
-
-def saturated_share(actions: Matrix, bound: float = SATURATED) -> float:
-    """Share of actions at least `bound` away from 0, out of the range [-1, 1]."""
-    return float((np.abs(actions) >= bound).mean())
-
-
-def action_entropy(actions: Matrix, bins: int = ACTION_BINS) -> float:
-    """Entropy in nats of an action over the samples, mean over actions.
-
-    Each action's range [-1, 1] is cut into equal bins, so it is a lower bound by resolution: 0 when
-    every sample gives the same, log(bins) when all bins are equally full. Actions beyond the range
-    count in its outermost bins.
-    """
-    values = np.asarray(actions, np.float64)
-    return float(np.mean([_bin_entropy(column, bins) for column in values.T]))
-
-
-def _bin_entropy(values: Matrix, bins: int) -> float:
-    counts, _ = np.histogram(np.clip(values, -1, 1), bins, range=(-1, 1))
-    shares = counts[counts > 0] / counts.sum()
-    return float(-(shares * np.log(shares)).sum())
-
-
-def layer_metrics(
-    activations: Matrix, *, dormant_threshold: float = DORMANT_DRM
-) -> dict[str, float]:
-    """Every metric of a layer by its name in a result; the singular values are computed once."""
-    values = singular_values(activations)
-    return {
-        "numerical_rank": numerical_rank(values),
-        "effective_rank": effective_rank(values),
-        "srank": srank(values),
-        "correlation_neurons": correlation_neurons(activations),
-        "cosine_neurons": cosine_neurons(activations),
-        "correlation_samples": correlation_samples(activations),
-        "dead_units": dead_units(activations),
-        "zero_fraction": zero_fraction(activations),
-        "dormant_ratio": dormant_ratio(activations, dormant_threshold),
-    }

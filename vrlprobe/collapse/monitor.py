@@ -8,18 +8,9 @@ import numpy.typing as npt
 
 from vrlprobe import metrics as measure
 from vrlprobe._checks import check_at_least
-from vrlprobe.collapse import (
-    CONSECUTIVE,
-    GRADIENT,
-    SIGNS,
-    SPREAD,
-    Attempt,
-    Rule,
-    Sign,
-    Verdict,
-    check_signs,
-    judge,
-)
+from vrlprobe.collapse.indicators import GRADIENT, SIGNS, SPREAD, Sign, check_signs
+from vrlprobe.collapse.rule import CONSECUTIVE, Attempt, Rule
+from vrlprobe.collapse.verdict import Verdict, judge
 from vrlprobe.probes.arrays import ArrayLike, numbers
 
 TRAIN_RETURN = "train_return"

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from vrlprobe.cohort import expanded_tail
+from vrlprobe.stats.bootstrap import expanded_tail
 
 Floats = npt.NDArray[np.float64]
 RESAMPLES = 2000
@@ -134,7 +134,7 @@ def bounds(draws: npt.ArrayLike, runs: int, level: float = 0.95) -> tuple[Floats
 
     Args:
         draws: (n_draws, ...), of bootstrap samples of runs.
-        runs: how many are drawn, see `vrlprobe.cohort.expanded_tail`.
+        runs: how many are drawn, see `vrlprobe.stats.bootstrap.expanded_tail`.
         level: of the interval.
 
     Returns:

@@ -5,17 +5,13 @@ Pure functions of returns; a class says how well a run does, a verdict on collap
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from vrlprobe._checks import check_finite
-
 Floats = npt.NDArray[np.float64]
-Class = Literal["good", "middle", "bad"]
-CLASSES: tuple[Class, ...] = get_args(Class)
 RESAMPLES = 10_000
 BLOCK = 256
 """Places whose draws are held at a time."""
@@ -23,20 +19,6 @@ LAST_EVALUATIONS = 10
 FEWEST = 6
 """Runs that a bootstrap interval needs: of fewer even one from the least run to the largest covers
 a normal mean too seldom, of four in 87% and of five in 92% of the cases; of six 94% can be had."""
-
-
-def classify(returned: float, good: float, bad: float) -> Class:
-    """Good from `good` on, bad up to `bad`, middle between (paper, section 4: 900 and 30).
-
-    Raises:
-        ValueError: the thresholds are no numbers or the wrong way round, or the return is NaN.
-    """
-    check_finite(good=good, bad=bad)
-    if not bad < good:
-        raise ValueError(f"bad returns end at {bad:g}, above where good ones begin, {good:g}")
-    if np.isnan(returned):
-        raise ValueError("a run without a return belongs to no class")
-    return "good" if returned >= good else "bad" if returned <= bad else "middle"
 
 
 def interquartile_mean(values: npt.ArrayLike) -> Any:
