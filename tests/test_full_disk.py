@@ -11,7 +11,7 @@ import numpy as np, xarray as xr
 from matplotlib.figure import Figure
 from vrlprobe._group import CleanGroup
 from vrlprobe.figures.style import save_figure
-from vrlprobe.results import save_result
+from vrlprobe.results.file import save_result
 from vrlprobe.samples.file import save_samples
 from vrlprobe.samples.sample_set import SampleSet
 from vrlprobe.studies.transplanting import Transplant

@@ -11,7 +11,7 @@ from tests.figures.test_foretell import told
 from tests.figures.test_metrics import measured
 from vrlprobe import plotting
 from vrlprobe.errors import FormatError, SampleError
-from vrlprobe.results import load_result
+from vrlprobe.results.file import load_result
 
 METRICS = {"vrlprobe": "metrics", "samples": "abc", "configs": "{}"}
 

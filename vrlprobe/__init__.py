@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from vrlprobe.agents.own import ModuleAgent as ModuleAgent
     from vrlprobe.agents.own import register_agent as register_agent
     from vrlprobe.collapse.monitor import CollapseMonitor as CollapseMonitor
-    from vrlprobe.combining import combine_results as combine_results
     from vrlprobe.envs.pixels import PixelEnv as PixelEnv
     from vrlprobe.envs.record import record_episode as record_episode
     from vrlprobe.errors import VrlprobeError as VrlprobeError
@@ -27,8 +26,9 @@ if TYPE_CHECKING:
     from vrlprobe.probes.estimators import SparseProbe as SparseProbe
     from vrlprobe.probes.omp import omp_path as omp_path
     from vrlprobe.report.writing import write_report as write_report
-    from vrlprobe.results import load_result as load_result
-    from vrlprobe.results import save_result as save_result
+    from vrlprobe.results.combine import combine_results as combine_results
+    from vrlprobe.results.file import load_result as load_result
+    from vrlprobe.results.file import save_result as save_result
     from vrlprobe.runs.collection import open_runs as open_runs
     from vrlprobe.runs.collection import read_records as read_records
     from vrlprobe.runs.episode import Episode as Episode

@@ -20,7 +20,7 @@ from vrlprobe.figures import outlook as outlook_figure
 from vrlprobe.figures import probe as probe_figure
 from vrlprobe.figures import transplant as transplant_figure
 from vrlprobe.figures.plot import Plot as Plot
-from vrlprobe.results import at_frame, check_dataset, check_kind, check_named
+from vrlprobe.results.file import at_frame, check_dataset, check_kind, check_named
 from vrlprobe.samples.selection import Names, choose
 from vrlprobe.stats.classes import Class
 from vrlprobe.studies.averaging import by_class, ends_by_class, of_class, returns, run_classes

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from tests.cli.outcome import failed
-from vrlprobe.results import load_result
+from vrlprobe.results.file import load_result
 from vrlprobe.samples.file import load_samples
 
 

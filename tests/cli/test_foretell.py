@@ -4,7 +4,7 @@ import pytest
 
 from tests.cli.outcome import failed
 from tests.studies.logs import ESCAPES, FRAMES, STUCK, WHOLE, log_of
-from vrlprobe.results import load_result
+from vrlprobe.results.file import load_result
 
 
 @pytest.fixture

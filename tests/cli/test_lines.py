@@ -14,7 +14,7 @@ from vrlprobe.cli import grid as transplanting
 from vrlprobe.cli import importing
 from vrlprobe.cli import probe as probing
 from vrlprobe.errors import TransplantError
-from vrlprobe.results import PROBES
+from vrlprobe.results.file import PROBES
 from vrlprobe.studies import fitting, transplant
 
 

@@ -7,7 +7,7 @@ from tests.cli.outcome import failed
 from tests.figures.probed import probed
 from tests.figures.test_cohort import gathered
 from tests.figures.test_metrics import measured
-from vrlprobe.results import load_result, save_result
+from vrlprobe.results.file import load_result, save_result
 
 GIVEN = {"vrlprobe": "metrics", "samples": "abc", "configs": "{}"}
 

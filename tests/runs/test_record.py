@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from vrlprobe.errors import FormatError
-from vrlprobe.results import save_result
+from vrlprobe.results.file import save_result
 from vrlprobe.runs.collection import open_logged
 from vrlprobe.runs.reader import open_run
 from vrlprobe.runs.record import (

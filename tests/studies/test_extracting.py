@@ -3,7 +3,7 @@
 import numpy as np
 
 from vrlprobe.agents.activations import extract_activations
-from vrlprobe.results import load_result, save_result
+from vrlprobe.results.file import load_result, save_result
 from vrlprobe.studies import activations
 
 

@@ -14,7 +14,7 @@ from vrlprobe import plotting
 from vrlprobe.agents.activations import extract_activations
 from vrlprobe.agents.own import register_agent
 from vrlprobe.errors import SampleError, UnknownFrameError, UnknownLayerError
-from vrlprobe.results import load_result, save_result
+from vrlprobe.results.file import load_result, save_result
 from vrlprobe.runs.reader import open_run
 from vrlprobe.samples.make import make_samples
 from vrlprobe.studies import import_checkpoints, planning, probe, transplant

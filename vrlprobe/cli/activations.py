@@ -14,7 +14,7 @@ from vrlprobe.cli.common import (
     samples_option,
     split_list,
 )
-from vrlprobe.results import save_result
+from vrlprobe.results.file import save_result
 
 
 @click.command()

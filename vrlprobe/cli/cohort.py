@@ -19,7 +19,7 @@ from vrlprobe.cli.common import (
 )
 from vrlprobe.errors import SampleError
 from vrlprobe.report.summary import summary
-from vrlprobe.results import save_result
+from vrlprobe.results.file import save_result
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record, write_record
 from vrlprobe.studies import cohort as study

@@ -9,7 +9,7 @@ import xarray as xr
 from vrlprobe._text import aligned
 from vrlprobe.cli.common import FILE, Session, check_writable, class_options, window_option
 from vrlprobe.cli.inputs import results
-from vrlprobe.results import save_result
+from vrlprobe.results.file import save_result
 from vrlprobe.samples.selection import choose
 from vrlprobe.stats.threshold import SHUFFLES
 from vrlprobe.studies.foretelling import BLIND, OUTCOMES, Outcome

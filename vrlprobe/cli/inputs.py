@@ -8,9 +8,9 @@ import click
 import xarray as xr
 
 from vrlprobe.cli.common import split_list
-from vrlprobe.combining import combine_results
 from vrlprobe.errors import FormatError
-from vrlprobe.results import load_result
+from vrlprobe.results.combine import combine_results
+from vrlprobe.results.file import load_result
 from vrlprobe.runs.collection import open_logged
 from vrlprobe.samples.selection import choose
 

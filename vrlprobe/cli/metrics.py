@@ -19,7 +19,7 @@ from vrlprobe.cli.common import (
     split_list,
 )
 from vrlprobe.metrics.representation import DORMANT_DRM
-from vrlprobe.results import save_result
+from vrlprobe.results.file import save_result
 from vrlprobe.studies.defaults import OBSERVATIONS
 
 OWN = (Path("own"),)

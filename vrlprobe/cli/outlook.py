@@ -8,7 +8,7 @@ import xarray as xr
 
 from vrlprobe._text import aligned
 from vrlprobe.cli.common import FILE, Session, check_writable
-from vrlprobe.results import save_result
+from vrlprobe.results.file import save_result
 from vrlprobe.stats.bootstrap import FEWEST
 from vrlprobe.studies.waiting import outlook as study
 

@@ -9,7 +9,7 @@ from vrlprobe._text import aligned
 from vrlprobe.cli.common import FILE, Session, check_writable, class_options
 from vrlprobe.cli.inputs import results
 from vrlprobe.errors import FormatError
-from vrlprobe.results import save_result
+from vrlprobe.results.file import save_result
 from vrlprobe.studies.predicting import MEAN, MEASURES
 from vrlprobe.studies.predicting import predict as study
 

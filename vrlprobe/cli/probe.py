@@ -27,7 +27,7 @@ from vrlprobe.cli.common import (
     warnings_on_stderr,
 )
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
-from vrlprobe.results import PROBES, last_checkpoint, save_result
+from vrlprobe.results.file import PROBES, last_checkpoint, save_result
 from vrlprobe.studies.cache import default_folder
 from vrlprobe.studies.defaults import CONTROLS
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from vrlprobe.figures.style import FULL_WIDTH, OPTIONS, thousands, wrapped
-from vrlprobe.results import PROBES, last_checkpoint, probe_kind
+from vrlprobe.results.file import PROBES, last_checkpoint, probe_kind
 
 BEST = "#d62728"
 CELL = 0.39

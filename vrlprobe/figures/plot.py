@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from vrlprobe.errors import FormatError
 from vrlprobe.figures.style import OPTIONS, save_figure
-from vrlprobe.results import save_result
+from vrlprobe.results.file import save_result
 from vrlprobe.runs.paths import as_path
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe.errors import FormatError, RenderError
-from vrlprobe.results import check_kind
+from vrlprobe.results.file import check_kind
 from vrlprobe.runs.output import written_at_once
 from vrlprobe.runs.paths import as_path
 

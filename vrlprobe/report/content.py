@@ -16,7 +16,7 @@ from vrlprobe.collapse.phases import spans
 from vrlprobe.collapse.verdict import Verdict
 from vrlprobe.report.curves import BOTTOM, LEFT, RIGHT, TOP, Axis, Chart, chart, rounded
 from vrlprobe.report.summary import summary
-from vrlprobe.results import PROBES, package_versions, probe_kind
+from vrlprobe.results.file import PROBES, package_versions, probe_kind
 from vrlprobe.runs.provenance import stated_versions
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record, config_digest

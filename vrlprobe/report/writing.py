@@ -8,7 +8,8 @@ import xarray as xr
 from vrlprobe.errors import FormatError, VrlprobeError
 from vrlprobe.report.content import Strip, page_content
 from vrlprobe.report.page import render
-from vrlprobe.results import check_kind
+from vrlprobe.results.dataset import Track, part_of
+from vrlprobe.results.file import check_kind
 from vrlprobe.runs.collection import Logged, logged_list
 from vrlprobe.runs.output import written_at_once
 from vrlprobe.runs.paths import as_path
@@ -16,7 +17,6 @@ from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record
 from vrlprobe.samples.selection import run_labels
 from vrlprobe.studies import cohort, collapse
-from vrlprobe.studies.common import Track, part_of
 from vrlprobe.studies.filming import film
 
 

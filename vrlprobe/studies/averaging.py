@@ -8,7 +8,7 @@ import xarray as xr
 
 from vrlprobe._checks import check_finite
 from vrlprobe.errors import SampleError
-from vrlprobe.results import at_frame, last_checkpoint
+from vrlprobe.results.file import at_frame, last_checkpoint
 from vrlprobe.stats.bootstrap import mean_interval, percentiles
 from vrlprobe.stats.classes import CLASSES, classify
 

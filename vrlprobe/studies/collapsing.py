@@ -14,12 +14,12 @@ from vrlprobe.collapse.measurements import Floats, Readings, attempt_begins, rea
 from vrlprobe.collapse.rule import CONSECUTIVE, Rule, success_probability
 from vrlprobe.collapse.verdict import RECENT, Verdict, judge
 from vrlprobe.errors import SampleError
+from vrlprobe.results.dataset import run_attributes, shared
 from vrlprobe.runs.collection import Logged, Runs, logged_list, refuse_twice
 from vrlprobe.runs.record import Record
 from vrlprobe.runs.settings import whole
 from vrlprobe.samples.sample_set import SampleSet
 from vrlprobe.samples.selection import run_labels, samples_for, warn_of_samples
-from vrlprobe.studies.common import run_attributes, shared
 
 if TYPE_CHECKING:
     from vrlprobe.runs.reader import Run

@@ -9,11 +9,11 @@ import xarray as xr
 
 from vrlprobe._checks import as_number, check_at_least
 from vrlprobe.errors import SampleError
-from vrlprobe.results import check_kind, check_named, provenance
+from vrlprobe.results.dataset import BOUNDS, Variables, blank
+from vrlprobe.results.file import check_kind, check_named, provenance
 from vrlprobe.stats.bootstrap import bootstrap_interval, mean, wilson_interval
 from vrlprobe.stats.comparison import mean_difference, mean_p, share_difference, share_p
 from vrlprobe.studies.averaging import class_ends
-from vrlprobe.studies.common import BOUNDS, Variables, blank
 
 Floats = npt.NDArray[np.float64]
 

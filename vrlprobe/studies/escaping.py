@@ -10,8 +10,8 @@ import xarray as xr
 from vrlprobe.collapse.phases import CONFIRMED
 from vrlprobe.errors import SampleError
 from vrlprobe.metrics.registry import AGENT, LAYERED
+from vrlprobe.results.dataset import Variables, blank
 from vrlprobe.stats.threshold import Cut, best_cut, separation
-from vrlprobe.studies.common import Variables, blank
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

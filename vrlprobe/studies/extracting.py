@@ -7,10 +7,10 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe.agents.activations import BATCH_SIZE, extract_activations, known_layers
+from vrlprobe.results.dataset import run_attributes, sample_attributes
 from vrlprobe.runs.collection import Runs, one_run
 from vrlprobe.samples.sample_set import SPLITS, SampleSet
 from vrlprobe.samples.selection import check_runs, resolve_frame, samples_for, warn_of_samples
-from vrlprobe.studies.common import run_attributes, sample_attributes
 
 if TYPE_CHECKING:
     from vrlprobe.runs.reader import Run

@@ -11,11 +11,11 @@ import xarray as xr
 from vrlprobe._checks import as_list, check_given
 from vrlprobe.envs.pixels import PixelEnv
 from vrlprobe.errors import SampleError
+from vrlprobe.results.dataset import run_attributes, shared
 from vrlprobe.runs.collection import Runs, run_list
 from vrlprobe.runs.episode import Episode
 from vrlprobe.runs.settings import whole
 from vrlprobe.samples.selection import resolve_frames, run_labels
-from vrlprobe.studies.common import run_attributes, shared
 
 if TYPE_CHECKING:
     from vrlprobe.runs.reader import Run

@@ -11,7 +11,8 @@ import xarray as xr
 from vrlprobe._checks import check_at_least
 from vrlprobe.collapse.measurements import Readings, readings
 from vrlprobe.errors import SampleError
-from vrlprobe.results import check_kind, last_checkpoint
+from vrlprobe.results.dataset import Variables, all_frames, blank, place_in, run_attributes, shared
+from vrlprobe.results.file import check_kind, last_checkpoint
 from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
 from vrlprobe.runs.record import Record, is_finished
 from vrlprobe.samples.selection import run_labels
@@ -25,7 +26,6 @@ from vrlprobe.stats.threshold import (
     shuffled,
 )
 from vrlprobe.studies.collapsing import judged
-from vrlprobe.studies.common import Variables, all_frames, blank, place_in, run_attributes, shared
 from vrlprobe.studies.gathering import run_class
 
 if TYPE_CHECKING:

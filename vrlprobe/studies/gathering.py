@@ -11,6 +11,7 @@ from vrlprobe.collapse.indicators import SPREAD
 from vrlprobe.collapse.measurements import Readings
 from vrlprobe.collapse.verdict import Verdict
 from vrlprobe.errors import SampleError
+from vrlprobe.results.dataset import BOUNDS, Variables, all_frames, blank, run_attributes
 from vrlprobe.runs.collection import Logged, last_digest, logged_list, refuse_twice
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record, is_finished
@@ -26,7 +27,6 @@ from vrlprobe.stats.bootstrap import (
 )
 from vrlprobe.stats.classes import Class, classify
 from vrlprobe.studies.collapsing import judged
-from vrlprobe.studies.common import BOUNDS, Variables, all_frames, blank, run_attributes
 from vrlprobe.studies.grouping import grouped
 
 PER_RUN: Variables = {

@@ -7,10 +7,10 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe.errors import SampleError, did_you_mean
+from vrlprobe.results.dataset import BOUNDS, Variables, blank
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record
 from vrlprobe.stats.bootstrap import wilson_interval
-from vrlprobe.studies.common import BOUNDS, Variables, blank
 
 SCRATCH = "scratch"
 """The group of runs that began with no transplant, when runs are grouped by `init`."""

@@ -18,11 +18,11 @@ from vrlprobe.checkpoints.reading import read_checkpoint
 from vrlprobe.checkpoints.torchfile import MOST_STEPS
 from vrlprobe.envs.pixels import split_task
 from vrlprobe.errors import FormatError
+from vrlprobe.results.dataset import Track
 from vrlprobe.runs.atomic import made_new
 from vrlprobe.runs.episode import Episode
 from vrlprobe.runs.paths import as_path, check_new
 from vrlprobe.runs.writer import RunWriter
-from vrlprobe.studies.common import Track
 from vrlprobe.studies.defaults import EPISODES
 from vrlprobe.studies.playing import Given, Nothing, Played, Rollouts
 

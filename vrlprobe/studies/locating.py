@@ -11,6 +11,7 @@ from vrlprobe.agents.activations import feature_major_activations, known_layers
 from vrlprobe.agents.receptive import ReceptiveFields, receptive_fields
 from vrlprobe.errors import UnknownLayerError
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
+from vrlprobe.results.dataset import Variables, blank, run_attributes, sample_attributes
 from vrlprobe.runs.collection import Runs, one_run
 from vrlprobe.samples.sample_set import SampleSet
 from vrlprobe.samples.selection import (
@@ -20,7 +21,6 @@ from vrlprobe.samples.selection import (
     samples_for,
     warn_of_samples,
 )
-from vrlprobe.studies.common import Variables, blank, run_attributes, sample_attributes
 from vrlprobe.studies.fitting import ProbeSettings, Sets, r_squared, sparse_path
 from vrlprobe.studies.planning import Rows, refuse_diverged
 

@@ -22,6 +22,15 @@ from vrlprobe.collapse.measurements import readings, staged
 from vrlprobe.errors import SampleError
 from vrlprobe.metrics.gradients import gradient_norms, logged_norms
 from vrlprobe.metrics.registry import AGENT, LAYERED
+from vrlprobe.results.dataset import (
+    Track,
+    Variables,
+    all_frames,
+    blank,
+    run_attributes,
+    sample_attributes,
+    shared,
+)
 from vrlprobe.runs.collection import Runs, refuse_twice, run_list
 from vrlprobe.samples.sample_set import SampleSet
 from vrlprobe.samples.selection import (
@@ -31,15 +40,6 @@ from vrlprobe.samples.selection import (
     run_labels,
     samples_for,
     warn_of_samples,
-)
-from vrlprobe.studies.common import (
-    Track,
-    Variables,
-    all_frames,
-    blank,
-    run_attributes,
-    sample_attributes,
-    shared,
 )
 from vrlprobe.studies.defaults import OBSERVATIONS
 

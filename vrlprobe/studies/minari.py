@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vrlprobe.errors import FormatError, SampleError
+from vrlprobe.results.dataset import Track, shared
 from vrlprobe.runs.episode import Episode
 from vrlprobe.runs.reader import Run
 from vrlprobe.samples.selection import run_labels
-from vrlprobe.studies.common import Track, shared
 from vrlprobe.studies.filming import Renderer
 
 ALL = "all"

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from vrlprobe.errors import SampleError, UnknownLayerError
-from vrlprobe.results import last_checkpoint
+from vrlprobe.results.file import last_checkpoint
 from vrlprobe.samples.selection import Names, choose
 from vrlprobe.stats.comparison import signed_rank_p
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from vrlprobe.agents.activations import extract_activations, feature_major_activations
 from vrlprobe.errors import SampleError
 from vrlprobe.probes.arrays import refuse_not_finite
-from vrlprobe.results import package_versions
+from vrlprobe.results.file import package_versions
 from vrlprobe.runs.architectures import register, registered
 from vrlprobe.runs.reader import Run, open_run
 from vrlprobe.runs.schema import parameters_digest

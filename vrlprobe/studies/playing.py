@@ -11,8 +11,8 @@ from vrlprobe.agents.activations import OUTPUT
 from vrlprobe.checkpoints.checkpoint import Checkpoint
 from vrlprobe.checkpoints.observations import Recorded
 from vrlprobe.errors import FormatError
+from vrlprobe.results.dataset import Track
 from vrlprobe.runs.episode import Episode
-from vrlprobe.studies.common import Track
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 BATCH_SIZE = 256

@@ -9,12 +9,12 @@ from scipy import stats
 
 from vrlprobe._checks import check_at_least
 from vrlprobe.errors import SampleError
-from vrlprobe.results import check_kind, last_checkpoint
+from vrlprobe.results.dataset import BOUNDS, Variables, blank, run_attributes
+from vrlprobe.results.file import check_kind, last_checkpoint
 from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record
 from vrlprobe.stats.bootstrap import draws_interval
-from vrlprobe.studies.common import BOUNDS, Variables, blank, run_attributes
 from vrlprobe.studies.gathering import run_class
 
 Floats = npt.NDArray[np.float64]

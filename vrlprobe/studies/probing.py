@@ -15,6 +15,14 @@ from vrlprobe.agents.activations import known_layers, probed_layers
 from vrlprobe.device import check_device
 from vrlprobe.errors import SampleError, UnknownLayerError
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
+from vrlprobe.results.dataset import (
+    Track,
+    Variables,
+    all_frames,
+    blank,
+    run_attributes,
+    sample_attributes,
+)
 from vrlprobe.runs.collection import Runs, refuse_twice, run_list
 from vrlprobe.samples.sample_set import SampleSet
 from vrlprobe.samples.selection import (
@@ -26,14 +34,6 @@ from vrlprobe.samples.selection import (
     warn_of_samples,
 )
 from vrlprobe.studies.cache import Parts, Scores
-from vrlprobe.studies.common import (
-    Track,
-    Variables,
-    all_frames,
-    blank,
-    run_attributes,
-    sample_attributes,
-)
 from vrlprobe.studies.defaults import CONTROLS
 from vrlprobe.studies.fitting import ProbeSettings
 from vrlprobe.studies.planning import Fit, Job, Planner, Rows, common_sources, run_jobs

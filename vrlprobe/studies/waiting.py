@@ -14,13 +14,13 @@ from vrlprobe._checks import check_at_least
 from vrlprobe.collapse.indicators import SPREAD
 from vrlprobe.collapse.measurements import Readings, attempt_begins, attempt_stages, readings
 from vrlprobe.errors import SampleError
+from vrlprobe.results.dataset import BOUNDS, Variables, blank, run_attributes, shared
 from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
 from vrlprobe.runs.record import Record, last_due
 from vrlprobe.runs.settings import whole
 from vrlprobe.samples.selection import run_labels
 from vrlprobe.stats.bootstrap import FEWEST
 from vrlprobe.stats.survival import RESAMPLES, Curve, bounds, resampled
-from vrlprobe.studies.common import BOUNDS, Variables, blank, run_attributes, shared
 
 if TYPE_CHECKING:
     from vrlprobe.runs.reader import Run

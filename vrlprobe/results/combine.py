@@ -9,7 +9,7 @@ from typing import Any
 import xarray as xr
 
 from vrlprobe.errors import FormatError
-from vrlprobe.results import blank_value, check_kind, check_named
+from vrlprobe.results.file import blank_value, check_kind, check_named
 
 COMBINED = ("probe", "metrics")
 """Kinds of result that are put together run after run; others are made of all runs at once."""

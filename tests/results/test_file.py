@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from vrlprobe.combining import combine_results
 from vrlprobe.errors import FormatError, IntegrityError
-from vrlprobe.results import load_result, provenance, save_result
+from vrlprobe.results.combine import combine_results
+from vrlprobe.results.file import load_result, provenance, save_result
 from vrlprobe.runs.output import written_at_once
 from vrlprobe.runs.trailer import LENGTH
 

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe.errors import FormatError, SampleError
-from vrlprobe.results import last_checkpoint, provenance
+from vrlprobe.results.file import last_checkpoint, provenance
 from vrlprobe.runs.record import Record
 from vrlprobe.samples.sample_set import SampleSet
 from vrlprobe.samples.selection import run_labels
