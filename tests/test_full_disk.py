@@ -14,7 +14,7 @@ from vrlprobe.figures.style import save_figure
 from vrlprobe.results.file import save_result
 from vrlprobe.samples.file import save_samples
 from vrlprobe.samples.sample_set import SampleSet
-from vrlprobe.studies.transplanting import Transplant
+from vrlprobe.analyses._transplant import Transplant
 from vrlprobe.runs import build
 import click
 

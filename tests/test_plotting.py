@@ -123,7 +123,7 @@ def test_numbers_of_a_figure_are_no_probe() -> None:
 
 def test_a_film_of_several_rows_is_drawn() -> None:
     with vrlprobe.open_runs("fixtures/walker_walk-*.h5") as runs:
-        strip = vrlprobe.studies.film(runs, count=3, episodes=[0, 1])
+        strip = vrlprobe.analyses.film(runs, count=3, episodes=[0, 1])
     drawn = plotting.plot(strip)
     assert sum(bool(axes.images) for axes in drawn.figure.axes) == 12
     with pytest.raises(FormatError, match=r"select it as a list"):

@@ -19,15 +19,15 @@ def test_every_public_name_is_what_it_says():
 @pytest.mark.parametrize(
     ("study", "tables"),
     [
-        ("vrlprobe.studies.probing.probe", ("VARIABLES", "CONTROL_VARIABLES")),
-        ("vrlprobe.studies.measuring.metrics", ("LAYERED", "AGENT")),
-        ("vrlprobe.studies.gathering.cohort", ("PER_RUN",)),
-        ("vrlprobe.studies.comparing.compare", ("VARIABLES", "MEASURES")),
-        ("vrlprobe.studies.collapsing.rule", ("RULE_VARIABLES",)),
-        ("vrlprobe.studies.foretelling.foretell", ("VARIABLES", "PER_RUN")),
-        ("vrlprobe.studies.waiting.outlook", ("PER_ATTEMPT", "PER_FRAME", "PER_RUN")),
-        ("vrlprobe.studies.predicting.predict", ("VARIABLES",)),
-        ("vrlprobe.studies.locating.atoms", ("ATOMS",)),
+        ("vrlprobe.analyses._probe.probe", ("VARIABLES", "CONTROL_VARIABLES")),
+        ("vrlprobe.analyses._metrics.metrics", ("LAYERED", "AGENT")),
+        ("vrlprobe.analyses._cohort.cohort", ("PER_RUN",)),
+        ("vrlprobe.analyses._compare.compare", ("VARIABLES", "MEASURES")),
+        ("vrlprobe.analyses._reset_rule.reset_rule", ("RULE_VARIABLES",)),
+        ("vrlprobe.analyses._forecast.forecast", ("VARIABLES", "PER_RUN")),
+        ("vrlprobe.analyses._survival.survival", ("PER_ATTEMPT", "PER_FRAME", "PER_RUN")),
+        ("vrlprobe.analyses._predict.predict", ("VARIABLES",)),
+        ("vrlprobe.analyses._units.units", ("ATOMS",)),
     ],
 )
 def test_help_names_every_variable_of_a_result(study, tables):

@@ -11,11 +11,14 @@ from vrlprobe._lazy import importer
 if TYPE_CHECKING:
     __version__: str
 
+    from vrlprobe import analyses as analyses
     from vrlprobe import plotting as plotting
-    from vrlprobe import studies as studies
     from vrlprobe.agents.activations import extract_activations as extract_activations
     from vrlprobe.agents.own import ModuleAgent as ModuleAgent
     from vrlprobe.agents.own import register_agent as register_agent
+    from vrlprobe.analyses import import_checkpoints as import_checkpoints
+    from vrlprobe.analyses import probe as probe
+    from vrlprobe.analyses import transplant as transplant
     from vrlprobe.collapse.monitor import CollapseMonitor as CollapseMonitor
     from vrlprobe.envs.pixels import PixelEnv as PixelEnv
     from vrlprobe.envs.record import record_episode as record_episode
@@ -40,43 +43,40 @@ if TYPE_CHECKING:
     from vrlprobe.samples.file import load_samples as load_samples
     from vrlprobe.samples.file import save_samples as save_samples
     from vrlprobe.samples.make import make_samples as make_samples
-    from vrlprobe.studies import import_checkpoints as import_checkpoints
-    from vrlprobe.studies import probe as probe
-    from vrlprobe.studies import transplant as transplant
 
 _WHERE = {
-    "Episode": "format.episode",
+    "Episode": "runs.episode",
     "MlpProbe": "probes.estimators",
-    "CollapseMonitor": "monitor",
+    "CollapseMonitor": "collapse.monitor",
     "ModuleAgent": "agents.own",
-    "PixelEnv": "envs",
+    "PixelEnv": "envs.pixels",
     "RidgeProbe": "probes.estimators",
-    "RunWriter": "format.writer",
+    "RunWriter": "runs.writer",
     "SparseProbe": "probes.estimators",
     "VrlprobeError": "errors",
-    "combine_results": "combining",
-    "extract_activations": "activations",
-    "import_checkpoints": "studies",
-    "load_result": "results",
-    "load_samples": "samplefile",
-    "make_samples": "sampling",
+    "combine_results": "results.combine",
+    "extract_activations": "agents.activations",
+    "import_checkpoints": "analyses",
+    "load_result": "results.file",
+    "load_samples": "samples.file",
+    "make_samples": "samples.make",
     "omp_path": "probes.omp",
-    "open_run": "format.reader",
-    "open_runs": "format.opening",
-    "probe": "studies",
-    "read_records": "format.opening",
-    "record_episode": "envs",
+    "open_run": "runs.reader",
+    "open_runs": "runs.collection",
+    "probe": "analyses",
+    "read_records": "runs.collection",
+    "record_episode": "envs.record",
     "register_agent": "agents.own",
-    "salvage_run": "format.salvage",
-    "save_result": "results",
-    "save_samples": "samplefile",
-    "transplant": "studies",
-    "verify_run": "format.verify",
-    "write_record": "format.record",
+    "salvage_run": "runs.salvage",
+    "save_result": "results.file",
+    "save_samples": "samples.file",
+    "transplant": "analyses",
+    "verify_run": "runs.verify",
+    "write_record": "runs.record",
     "write_report": "report.writing",
     "write_video": "figures.video",
 }
-_MODULES = ("plotting", "studies")
+_MODULES = ("plotting", "analyses")
 """Of one function a study, and one a figure."""
 
 __all__ = sorted([*_WHERE, *_MODULES])

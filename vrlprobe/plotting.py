@@ -6,6 +6,10 @@ from typing import Any, Literal, get_args
 
 import xarray as xr
 
+from vrlprobe.analyses._escape import escape as escape_study
+from vrlprobe.analyses._forecast import best_metrics
+from vrlprobe.analyses._order import order as order_study
+from vrlprobe.analyses.shared.average import by_class, ends_by_class, of_class, returns, run_classes
 from vrlprobe.envs.tasks import reward_components
 from vrlprobe.errors import FormatError, SampleError, VrlprobeError
 from vrlprobe.figures import atoms as atoms_figure
@@ -23,10 +27,6 @@ from vrlprobe.figures.plot import Plot as Plot
 from vrlprobe.results.file import at_frame, check_dataset, check_kind, check_named
 from vrlprobe.samples.selection import Names, choose
 from vrlprobe.stats.classes import Class
-from vrlprobe.studies.averaging import by_class, ends_by_class, of_class, returns, run_classes
-from vrlprobe.studies.escaping import escapes
-from vrlprobe.studies.foretelling import best_metrics
-from vrlprobe.studies.ordering import order as order_study
 
 __all__ = [
     "Plot",
@@ -149,7 +149,7 @@ def metrics(result: xr.Dataset, *, metrics: Names = None, layers: Names = None) 
     """Return, rank, correlation, zeros, gradient norm (paper, Figures 4, 8, 9), collapse shaded.
 
     Args:
-        result: what `vrlprobe.studies.metrics` returned; a row a run.
+        result: what `vrlprobe.analyses.metrics` returned; a row a run.
         metrics: its variables, a column each; the paper's if None.
         layers: a line each; mlp1 and mlp2 if None.
     """
@@ -165,10 +165,10 @@ def escape(result: xr.Dataset) -> Plot:
     """Which metrics switch when runs come out of collapse, and when (paper, section 5.1).
 
     Args:
-        result: what `vrlprobe.studies.metrics` returned, on one sample set.
+        result: what `vrlprobe.analyses.metrics` returned, on one sample set.
     """
     check_kind(result, "metrics")
-    drawn = escapes(result).assign_attrs(vrlprobe="escapes")
+    drawn = escape_study(result).assign_attrs(vrlprobe="escapes")
     return Plot(escape_figure.draw(drawn), drawn)
 
 
@@ -176,7 +176,7 @@ def cohort(cohorts: xr.Dataset | Mapping[str, xr.Dataset]) -> Plot:
     """Returns of cohorts over training (paper, Figure 5).
 
     Args:
-        cohorts: what `vrlprobe.studies.cohort` returned, by the names of the lines; or one.
+        cohorts: what `vrlprobe.analyses.cohort` returned, by the names of the lines; or one.
     """
     named = {"all runs": cohorts} if isinstance(cohorts, xr.Dataset) else cohorts
     check_named(named)
@@ -223,12 +223,12 @@ def transplant(result: xr.Dataset) -> Plot:
     """Who succeeds from which CNN and MLP, and how fast (paper, Figure 3).
 
     Args:
-        result: what `vrlprobe.studies.cohort` with `by="init"` returned.
+        result: what `vrlprobe.analyses.cohort` with `by="init"` returned.
     """
     check_kind(result, "cohort")
     if "group" not in result.dims:
         raise SampleError(
-            "this cohort is not grouped by init: make it so (studies.cohort(runs, by='init'), "
+            "this cohort is not grouped by init: make it so (analyses.cohort(runs, by='init'), "
             "`vrlprobe cohort --by init`)"
         )
     return Plot(transplant_figure.draw(result), result)
@@ -238,7 +238,7 @@ def foretell(result: xr.Dataset, *, metrics: Names = None) -> Plot:
     """How early a run's end can be told from which metric, and what stopping on it saves.
 
     Args:
-        result: what `vrlprobe.studies.foretell` returned.
+        result: what `vrlprobe.analyses.forecast` returned.
         metrics: a line each, beside `any` where the result has it; the best four if None.
     """
     check_kind(result, "foretell")
@@ -252,7 +252,7 @@ def outlook(result: xr.Dataset) -> Plot:
     """How long attempts stay in collapse, and how many frames an escape takes if all are given up.
 
     Args:
-        result: what `vrlprobe.studies.outlook` returned.
+        result: what `vrlprobe.analyses.survival` returned.
     """
     check_kind(result, "outlook")
     return Plot(outlook_figure.draw(result), result)
@@ -262,7 +262,7 @@ def atoms(result: xr.Dataset, *, components: Names = None) -> Plot:
     """Where in the image the activations look that a probe chose.
 
     Args:
-        result: what `vrlprobe.studies.atoms` returned.
+        result: what `vrlprobe.analyses.units` returned.
         components: a column each, all if None.
     """
     check_kind(result, "atoms")
@@ -274,7 +274,7 @@ def film(result: xr.Dataset) -> Plot:
     """Film strips, a row an episode (paper, Figures 6 and 7).
 
     Args:
-        result: what `vrlprobe.studies.film` returned.
+        result: what `vrlprobe.analyses.film` returned.
     """
     check_kind(result, "film")
     return Plot(film_figure.draw(result), result)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.analyses.logs import ESCAPES, FRAMES, STUCK, WINDOW, log_of
 from tests.cli.outcome import failed
-from tests.studies.logs import ESCAPES, FRAMES, STUCK, WINDOW, log_of
 from vrlprobe.results.file import load_result
 from vrlprobe.runs.record import read_record
 

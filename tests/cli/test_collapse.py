@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.analyses.logs import ESCAPES, FRAMES, STUCK, WINDOW, log_of
 from tests.cli.outcome import failed
-from tests.studies.logs import ESCAPES, FRAMES, STUCK, WINDOW, log_of
 from vrlprobe.errors import FormatError
 from vrlprobe.runs.reader import open_run
 

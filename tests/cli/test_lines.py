@@ -9,13 +9,14 @@ import pytest
 
 from vrlprobe._group import as_options
 from vrlprobe.agents import drqv2, nature
+from vrlprobe.analyses import transplant
+from vrlprobe.analyses.shared import fits as fitting
 from vrlprobe.checkpoints import choices
 from vrlprobe.cli import grid as transplanting
 from vrlprobe.cli import importing
 from vrlprobe.cli import probe as probing
 from vrlprobe.errors import TransplantError
 from vrlprobe.results.file import PROBES
-from vrlprobe.studies import fitting, transplant
 
 
 def vrlprobe(*arguments, **environment):

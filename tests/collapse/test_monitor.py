@@ -9,10 +9,10 @@ import torch
 
 from vrlprobe import CollapseMonitor, extract_activations, make_samples, open_run
 from vrlprobe import metrics as numbers
+from vrlprobe.analyses import collapse, metrics
 from vrlprobe.collapse.indicators import GRADIENT, SPREAD
 from vrlprobe.collapse.rule import Rule
 from vrlprobe.metrics.gradients import logged_norms
-from vrlprobe.studies import collapse, metrics
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 N = 200

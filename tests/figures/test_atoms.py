@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from vrlprobe.analyses._units import units
 from vrlprobe.figures.atoms import draw
 from vrlprobe.runs.reader import open_run
-from vrlprobe.studies.locating import atoms
 
 
 def test_a_ring_an_atom_over_the_image(make_run) -> None:
@@ -12,7 +12,7 @@ def test_a_ring_an_atom_over_the_image(make_run) -> None:
         open_run(make_run("a.h5", frames=(0, 1000))) as run,
         open_run(make_run("b.h5", seed=2)) as b,
     ):
-        found = atoms(run, [b], layers=("cnn2",), max_atoms=4)
+        found = units(run, [b], layers=("cnn2",), max_atoms=4)
     names = found["component"].values.tolist()
     for ax, name in zip(draw(found).axes, names, strict=False):
         part = found.isel(layer=0).sel(component=name)

@@ -3,8 +3,8 @@
 import numpy as np
 import xarray as xr
 
+from vrlprobe.analyses._forecast import BLIND, best_metrics
 from vrlprobe.figures.foretell import draw
-from vrlprobe.studies.foretelling import BLIND, best_metrics
 
 METRICS = ["a", "b", "c", "d", "e", BLIND]
 

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from vrlprobe.analyses import cohort
 from vrlprobe.errors import FormatError
 from vrlprobe.runs.reader import open_run
 from vrlprobe.runs.record import is_finished
 from vrlprobe.runs.settings import number, whole
-from vrlprobe.studies import cohort
 
 
 def run_of(**config: object) -> SimpleNamespace:

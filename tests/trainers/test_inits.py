@@ -18,12 +18,12 @@ from trainers.paths import record_path
 from trainers.run import begin, resume
 from trainers.train import quiet
 from trainers.work import work
+from vrlprobe.analyses import cohort, import_checkpoints, transplant
+from vrlprobe.analyses._export import export_checkpoint
 from vrlprobe.errors import TransplantError, VrlprobeError
 from vrlprobe.runs.reader import open_run
 from vrlprobe.runs.record import read_record, write_record
 from vrlprobe.runs.writer import RunWriter
-from vrlprobe.studies import cohort, import_checkpoints, transplant
-from vrlprobe.studies.exporting import export_checkpoint
 
 CONFIG = replace(TINY, total_frames=3001, seed=1)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from vrlprobe import plotting, studies
+from vrlprobe import analyses, plotting
 from vrlprobe.cli.common import Session, refuse_idle, samples_option, split_list
 from vrlprobe.cli.drawing import check_output, components_option, figure_options, finish
 from vrlprobe.cli.film import one_frame
@@ -53,7 +53,7 @@ def atoms(
         return
     with Session() as session:
         (run,) = session.runs(inputs)
-        found = studies.atoms(
+        found = analyses.units(
             run,
             session.samples(sample_paths),
             frame=one_frame(frame),

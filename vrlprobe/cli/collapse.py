@@ -12,6 +12,8 @@ import click
 import xarray as xr
 
 from vrlprobe._text import aligned
+from vrlprobe.analyses import collapse as judge_runs
+from vrlprobe.analyses import reset_rule as apply_rule
 from vrlprobe.cli.common import FILE, Session, samples_option
 from vrlprobe.collapse.indicators import GRADIENT, LOGGED, SIGNS, Sign
 from vrlprobe.collapse.rule import CONSECUTIVE
@@ -20,8 +22,6 @@ from vrlprobe.errors import did_you_mean
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record
 from vrlprobe.samples.selection import run_labels
-from vrlprobe.studies import collapse as judge_runs
-from vrlprobe.studies import rule as apply_rule
 
 FOLLOW_SECONDS = 3.0
 Judged = Run | Record

@@ -6,12 +6,12 @@ import click
 import xarray as xr
 
 from vrlprobe._text import aligned
+from vrlprobe.analyses._compare import MEASURES, SHARES
+from vrlprobe.analyses._compare import compare as study
 from vrlprobe.cli.common import FILE, check_writable
 from vrlprobe.cli.inputs import named, names_option
 from vrlprobe.results.file import save_result
 from vrlprobe.stats.bootstrap import FEWEST
-from vrlprobe.studies.comparing import MEASURES, SHARES
-from vrlprobe.studies.comparing import compare as study
 
 WORDS = {
     "return": "return",

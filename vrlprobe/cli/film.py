@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
+from vrlprobe.analyses._film import DEFAULT_COUNT, DEFAULT_UNTIL
+from vrlprobe.analyses._film import film as study
 from vrlprobe.cli.common import FILE, Session, check_writable, parse_frames
-from vrlprobe.studies.filming import DEFAULT_COUNT, DEFAULT_UNTIL
-from vrlprobe.studies.filming import film as study
 
 
 @click.command(short_help="Film strips and videos of episodes (Figures 6, 7).")

@@ -7,13 +7,13 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe._text import aligned
+from vrlprobe.analyses._forecast import BLIND, OUTCOMES, Outcome
+from vrlprobe.analyses._forecast import forecast as study
 from vrlprobe.cli.common import FILE, Session, check_writable, class_options, window_option
 from vrlprobe.cli.inputs import results
 from vrlprobe.results.file import save_result
 from vrlprobe.samples.selection import choose
 from vrlprobe.stats.threshold import SHUFFLES
-from vrlprobe.studies.foretelling import BLIND, OUTCOMES, Outcome
-from vrlprobe.studies.foretelling import foretell as study
 
 ROWS = 16
 """Frames in the table, evenly spaced, the first and the last among them."""

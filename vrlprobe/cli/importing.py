@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from vrlprobe import studies
+from vrlprobe import analyses
 from vrlprobe._text import aligned
+from vrlprobe.analyses.shared.defaults import EPISODES
 from vrlprobe.checkpoints.choices import ACTIVATIONS, ARCHITECTURES
 from vrlprobe.cli.common import FILE, Session, check_writable, parse_frames, progress
-from vrlprobe.studies.defaults import EPISODES
 
 if TYPE_CHECKING:
-    from vrlprobe.studies.importing import Imported
+    from vrlprobe.analyses._import import Imported
 
 
 @click.command("import")
@@ -96,7 +96,7 @@ def import_(
     """
     check_writable(output)
     with Session():
-        done = studies.import_checkpoints(
+        done = analyses.import_checkpoints(
             snapshots,
             output,
             task=task,

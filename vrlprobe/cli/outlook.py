@@ -7,10 +7,10 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe._text import aligned
+from vrlprobe.analyses._survival import survival as study
 from vrlprobe.cli.common import FILE, Session, check_writable
 from vrlprobe.results.file import save_result
 from vrlprobe.stats.bootstrap import FEWEST
-from vrlprobe.studies.waiting import outlook as study
 
 
 @click.command()

@@ -13,7 +13,9 @@ import numpy as np
 import xarray as xr
 from joblib import cpu_count
 
-from vrlprobe import studies
+from vrlprobe import analyses
+from vrlprobe.analyses.shared.cache import default_folder
+from vrlprobe.analyses.shared.defaults import CONTROLS
 from vrlprobe.cli.common import (
     FILE,
     Session,
@@ -28,8 +30,6 @@ from vrlprobe.cli.common import (
 )
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
 from vrlprobe.results.file import PROBES, last_checkpoint, save_result
-from vrlprobe.studies.cache import default_folder
-from vrlprobe.studies.defaults import CONTROLS
 
 LOWEST = -9.99
 EDGES = {
@@ -144,7 +144,7 @@ def probe(
         if plot:
             _check_plot(plot)
         with _told_how_to_go_on(kept=not no_cache):
-            result = studies.probe(
+            result = analyses.probe(
                 opened,
                 session.samples(sample_paths),
                 frames=parse_frames(frames),

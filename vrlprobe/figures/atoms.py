@@ -22,7 +22,7 @@ def draw(found: xr.Dataset) -> Figure:
     receptive field, its area the atom's weight; the square is the field of the heaviest.
 
     Args:
-        found: what `vrlprobe.studies.locating.atoms` returns.
+        found: what `vrlprobe.analyses._units.units` returns.
     """
     panels = [(a, b) for a in found["layer"].values for b in found["component"].values]
     columns = min(len(panels), ACROSS)

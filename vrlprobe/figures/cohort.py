@@ -21,7 +21,7 @@ def draw(curves: xr.Dataset) -> Figure:
     95% interval of the mean, which says how well so many runs determine it.
 
     Args:
-        curves: what `vrlprobe.studies.averaging.returns` returns.
+        curves: what `vrlprobe.analyses.shared.average.returns` returns.
     """
     tasks = curves["task"].values
     with mpl.rc_context(OPTIONS):

@@ -22,7 +22,7 @@ def draw(found: xr.Dataset) -> Figure:
     checkpoints: 1 for without overlap, 0.5 for chance.
 
     Args:
-        found: what `vrlprobe.studies.escaping.escapes` returns.
+        found: what `vrlprobe.analyses._escape.escape` returns.
     """
     told = np.abs(found["separation"].values - 0.5) + 0.5
     part = found.isel(metric=np.argsort(told, kind="stable"))

@@ -15,7 +15,7 @@ def draw(strip: xr.Dataset) -> Figure:
     """A row an episode, a column a frame of the episode; the same frame in all rows.
 
     Args:
-        strip: what `vrlprobe.studies.filming.film` returns.
+        strip: what `vrlprobe.analyses._film.film` returns.
     """
     rows, columns = strip.sizes["row"], strip.sizes["time"]
     with mpl.rc_context(OPTIONS):

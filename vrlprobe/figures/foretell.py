@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from vrlprobe.analyses._forecast import BLIND
 from vrlprobe.figures.style import FAINT, FULL_WIDTH, INK, OPTIONS, ROLES, frame_axis
-from vrlprobe.studies.foretelling import BLIND
 
 
 def draw(found: xr.Dataset, metrics: Sequence[str]) -> Figure:
@@ -19,7 +19,7 @@ def draw(found: xr.Dataset, metrics: Sequence[str]) -> Figure:
     it; dotted is chance.
 
     Args:
-        found: what `vrlprobe.studies.foretell` returns.
+        found: what `vrlprobe.analyses.forecast` returns.
         metrics: those drawn beside it.
     """
     blind = BLIND in found["metric"].values

@@ -36,7 +36,7 @@ def draw(result: xr.Dataset, components: Sequence[str] | None = None) -> Figure:
 
     Args:
         result: what `vrlprobe.probe` returns, drawn at each run's last frame; or what
-            `vrlprobe.studies.averaging.ends_by_class` makes of it.
+            `vrlprobe.analyses.shared.average.ends_by_class` makes of it.
         components: which to draw; all if None.
     """
     names = list(components or result["component"].values)

@@ -55,7 +55,7 @@ def draw(
     """Return, rank, correlation, zeros and gradient norm over training, collapse shaded.
 
     Args:
-        result: what `vrlprobe.studies.metrics` returns.
+        result: what `vrlprobe.analyses.metrics` returns.
         metrics: its variables to draw, a column each.
         layers: a line each, where the metric is one of layers.
     """

@@ -6,8 +6,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vrlprobe.analyses._order import LEVEL
 from vrlprobe.figures.style import FULL_WIDTH, OPTIONS
-from vrlprobe.studies.ordering import LEVEL
 
 ACROSS = 3
 
@@ -18,7 +18,7 @@ def draw(found: xr.Dataset) -> Figure:
     Purple: the row's layer is better; orange: worse. A star marks what is significant over runs.
 
     Args:
-        found: what `vrlprobe.studies.ordering.order` returns.
+        found: what `vrlprobe.analyses._order.order` returns.
     """
     names, runs = found["component"].values, found.attrs["n_runs"]
     columns = 2 if len(names) == 4 else min(len(names), ACROSS)

@@ -19,7 +19,7 @@ def draw(found: xr.Dataset) -> Figure:
     the cutoff with the fewest frames per escape, dotted the window of the runs' reset rule.
 
     Args:
-        found: what `vrlprobe.studies.outlook` returns.
+        found: what `vrlprobe.analyses.survival` returns.
     """
     out, count = int(found["out"].sum()), found.sizes["attempt"]
     with mpl.rc_context(OPTIONS):

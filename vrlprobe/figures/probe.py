@@ -28,7 +28,7 @@ def draw(result: xr.Dataset, components: Sequence[str]) -> Figure:
     class's mean a band. How far curves go that leave their panel stands above it.
 
     Args:
-        result: what `vrlprobe.probe` or `vrlprobe.studies.averaging.by_class` returns.
+        result: what `vrlprobe.probe` or `vrlprobe.analyses.shared.average.by_class` returns.
         components: a column each.
     """
     names = list(components)

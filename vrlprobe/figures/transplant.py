@@ -10,9 +10,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vrlprobe.analyses.shared.average import class_ends
 from vrlprobe.errors import SampleError
 from vrlprobe.figures.style import FAINT, FULL_WIDTH, OPTIONS, ROLES, frame_axis
-from vrlprobe.studies.averaging import class_ends
 
 ORDER = ("blank", "good", "middle", "bad")
 """Rows and columns of the paper's grid; other donors follow by name."""
@@ -29,7 +29,7 @@ def draw(found: xr.Dataset) -> Figure:
     is no grid.
 
     Args:
-        found: what `vrlprobe.studies.cohort` returns with `by="init"`.
+        found: what `vrlprobe.analyses.cohort` returns with `by="init"`.
     """
     labels = [str(name) for name in found["group"].values]
     transplants = labels if found.attrs.get("by", "init") == "init" else []

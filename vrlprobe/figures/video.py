@@ -23,7 +23,7 @@ def write_video(film: xr.Dataset, path: str | Path) -> None:
     """Write a film's episodes side by side, as fast as the task runs.
 
     Args:
-        film: what `vrlprobe.studies.film` returned, of every step: `count=None`, `until=None`. A
+        film: what `vrlprobe.analyses.film` returned, of every step: `count=None`, `until=None`. A
             strip's images stay as long as the task takes from one to the next.
         path: an .mp4 or .gif file.
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import xarray as xr
 
+from vrlprobe.analyses import cohort, collapse
+from vrlprobe.analyses._film import film
 from vrlprobe.errors import FormatError, VrlprobeError
 from vrlprobe.report.content import Strip, page_content
 from vrlprobe.report.page import render
@@ -16,8 +18,6 @@ from vrlprobe.runs.paths import as_path
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record
 from vrlprobe.samples.selection import run_labels
-from vrlprobe.studies import cohort, collapse
-from vrlprobe.studies.filming import film
 
 
 def write_report(
@@ -36,13 +36,13 @@ def write_report(
         runs: open runs or records, or one.
         output: the page, an .html file.
         probed: what `vrlprobe.probe` returned, of some or all of them; shown where it is.
-        good, bad, window: as for `vrlprobe.studies.cohort`.
+        good, bad, window: as for `vrlprobe.analyses.cohort`.
         track: wraps the runs whose film strips are made, for instance to show progress.
 
     Raises:
         FormatError: another ending, a file that cannot be written, or a result of none of these
             runs, or of another training of one.
-        SampleError: as for `vrlprobe.studies.cohort`.
+        SampleError: as for `vrlprobe.analyses.cohort`.
     """
     check_page(output)
     runs = logged_list(runs)

@@ -151,7 +151,7 @@ def write_record(record: Record, path: str | os.PathLike[str]) -> None:
     path = as_path(path)
     if not isinstance(record, Record):
         raise FormatError(
-            f"cannot write {path}: a record is needed (vrlprobe.studies.full_record), not "
+            f"cannot write {path}: a record is needed (vrlprobe.analyses.full_record), not "
             f"{type(record).__name__}"
         )
     refuse_to_replace_by_record(path)

@@ -1,6 +1,6 @@
 """How long attempts stay in action collapse, and what waiting or starting again gives.
 
-Pure functions of one duration an attempt; `vrlprobe.studies.waiting` reads them from logs. An
+Pure functions of one duration an attempt; `vrlprobe.analyses._survival` reads them from logs. An
 attempt that ended in collapse, or has not ended, counts for as long as it was seen: it is
 right-censored.
 """

@@ -1,6 +1,6 @@
 """How well one number of each run tells which of two ends the run comes to.
 
-Pure functions of one value a run; `vrlprobe.studies.foretelling` reads them from logs.
+Pure functions of one value a run; `vrlprobe.analyses._forecast` reads them from logs.
 """
 
 from collections.abc import Sequence
