@@ -5,7 +5,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import vrlprobe
-from vrlprobe import analyses, plotting
+from vrlprobe import analyses, figures
 from vrlprobe.collapse.rule import Rule
 from vrlprobe.errors import DeviceError, FormatError, SampleError, UnknownTaskError
 
@@ -36,7 +36,7 @@ def test_an_open_run_is_no_path(function, make_run):
         lambda run, path: vrlprobe.write_report(path, run),
         lambda run, path: vrlprobe.save_samples(vrlprobe.make_samples(run, 60), run),
         lambda run, path: vrlprobe.save_result(xr.Dataset(attrs={"vrlprobe": "probe"}), run),
-        lambda run, path: plotting.Plot(Figure(), xr.Dataset()).save(run),
+        lambda run, path: figures.Plot(Figure(), xr.Dataset()).save(run),
         lambda run, path: vrlprobe.write_video(xr.Dataset(), run),
         lambda run, path: analyses.export_checkpoint(run, 0, run),
         lambda run, path: vrlprobe.import_checkpoints(path, run, task="walker_walk"),
@@ -44,7 +44,7 @@ def test_an_open_run_is_no_path(function, make_run):
     ],
 )
 def test_an_open_run_is_no_output(writes, make_run, tmp_path, monkeypatch):
-    monkeypatch.setattr("vrlprobe.figures.video.check_kind", lambda *_: None)
+    monkeypatch.setattr("vrlprobe.figures._video.check_kind", lambda *_: None)
     path = tmp_path / "x.html"
     with (
         vrlprobe.open_run(make_run("a.h5")) as run,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     __version__: str
 
     from vrlprobe import analyses as analyses
-    from vrlprobe import plotting as plotting
+    from vrlprobe import figures as figures
     from vrlprobe.agents.activations import extract_activations as extract_activations
     from vrlprobe.agents.own import ModuleAgent as ModuleAgent
     from vrlprobe.agents.own import register_agent as register_agent
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vrlprobe.envs.pixels import PixelEnv as PixelEnv
     from vrlprobe.envs.record import record_episode as record_episode
     from vrlprobe.errors import VrlprobeError as VrlprobeError
-    from vrlprobe.figures.video import write_video as write_video
+    from vrlprobe.figures._video import write_video as write_video
     from vrlprobe.probes.estimators import MlpProbe as MlpProbe
     from vrlprobe.probes.estimators import RidgeProbe as RidgeProbe
     from vrlprobe.probes.estimators import SparseProbe as SparseProbe
@@ -73,11 +73,11 @@ _WHERE = {
     "transplant": "analyses",
     "verify_run": "runs.verify",
     "write_record": "runs.record",
-    "write_report": "report.writing",
-    "write_video": "figures.video",
+    "write_report": "report.write",
+    "write_video": "figures",
 }
-_MODULES = ("plotting", "analyses")
-"""Of one function a study, and one a figure."""
+_MODULES = ("analyses", "figures")
+"""One function for each analysis, and one for each figure."""
 
 __all__ = sorted([*_WHERE, *_MODULES])
 _import = importer(__name__, _WHERE)

@@ -10,7 +10,7 @@ import xarray as xr
 from sklearn.linear_model import LinearRegression, orthogonal_mp
 from sklearn.metrics import r2_score
 
-from vrlprobe import plotting
+from vrlprobe import figures
 from vrlprobe.agents.activations import extract_activations
 from vrlprobe.agents.own import register_agent
 from vrlprobe.analyses import import_checkpoints, probe, transplant
@@ -85,7 +85,7 @@ def test_names_and_frames_are_taken_from_a_result(other, samples):
     first = probe(other, samples, layers=["cnn4", "mlp1"], components=["height"], max_atoms=1)
     again = {"layers": first["layer"], "components": first["component"], "frames": first["frame"]}
     xr.testing.assert_equal(first, probe(other, samples, max_atoms=1, **again))
-    plotting.layers(first, components=first["component"])
+    figures.layers(first, components=first["component"])
     one = first.isel(layer=0, component=0, frame=0)
     again = {"layers": one["layer"], "components": one["component"], "frames": one["frame"]}
     assert probe(other, samples, max_atoms=1, **again)["layer"].values.tolist() == ["cnn4"]

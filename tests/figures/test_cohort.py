@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe.analyses.shared.average import returns
-from vrlprobe.figures.cohort import draw
+from vrlprobe.figures._cohort import draw
 from vrlprobe.stats.bootstrap import FEWEST
 
 

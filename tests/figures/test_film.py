@@ -3,7 +3,7 @@
 import numpy as np
 
 from vrlprobe.analyses._film import film
-from vrlprobe.figures.film import draw
+from vrlprobe.figures._film import draw
 from vrlprobe.runs.reader import open_run
 
 

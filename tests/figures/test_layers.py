@@ -7,7 +7,7 @@ import pytest
 
 from tests.figures.probed import COMPONENTS, LAYERS, probed
 from vrlprobe.analyses.shared.average import ends_by_class
-from vrlprobe.figures.layers import draw
+from vrlprobe.figures._layers import draw
 from vrlprobe.figures.style import save_figure
 
 

@@ -6,7 +6,7 @@ import pytest
 from tests.figures.probed import LAYERS, probed
 from vrlprobe.analyses.shared.average import by_class
 from vrlprobe.errors import FormatError
-from vrlprobe.figures.probe import draw
+from vrlprobe.figures._probe import draw
 from vrlprobe.figures.style import CNN, MLP, layer_styles, save_figure
 from vrlprobe.stats.bootstrap import FEWEST
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from vrlprobe import analyses, plotting
+from vrlprobe import analyses, figures
 from vrlprobe.cli.common import Session, refuse_idle, samples_option, split_list
 from vrlprobe.cli.drawing import check_output, components_option, figure_options, finish
 from vrlprobe.cli.film import one_frame
@@ -49,7 +49,7 @@ def atoms(
         idle = ["layers", "frame", "sample_paths", "keep_own", "max_atoms"]
         refuse_idle(idle, f"is for a run, {inputs[0]} holds numbers drawn before")
         kept = results(inputs, "atoms")[str(inputs[0])]
-        finish(plotting.atoms(kept, components=split_list(components)), output, data)
+        finish(figures.units(kept, components=split_list(components)), output, data)
         return
     with Session() as session:
         (run,) = session.runs(inputs)
@@ -62,4 +62,4 @@ def atoms(
             max_atoms=max_atoms,
             keep_own=keep_own,
         )
-    finish(plotting.atoms(found), output, data)
+    finish(figures.units(found), output, data)

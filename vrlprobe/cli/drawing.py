@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from vrlprobe.cli.common import FILE, check_writable
+from vrlprobe.figures import Plot
 from vrlprobe.figures.style import check_kind
-from vrlprobe.plotting import Plot
 
 Command = Callable[..., Any]
 

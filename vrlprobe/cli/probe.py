@@ -176,10 +176,10 @@ def _check_plot(plot: Path) -> None:
 
 
 def _draw(result: xr.Dataset, plot: Path) -> None:
-    from vrlprobe import plotting
+    from vrlprobe import figures
 
     with warnings_on_stderr():
-        plotting.plot(result).save(plot)
+        figures.plot(result).save(plot)
     click.echo(f"wrote {plot}", err=True)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe.analyses._forecast import BLIND, best_metrics
-from vrlprobe.figures.foretell import draw
+from vrlprobe.figures._forecast import draw
 
 METRICS = ["a", "b", "c", "d", "e", BLIND]
 

@@ -5,13 +5,27 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
+from vrlprobe.analyses._escape import escape as escape_study
+from vrlprobe.figures._result import Plot
 from vrlprobe.figures.style import FAINT, FULL_WIDTH, INK, OPTIONS, ROLES, SHADE, thousands
+from vrlprobe.results.file import check_kind
 
 DODGE = 0.26
 """Half the height over which a row's runs are spread, that equal lags don't hide each other."""
 
 MARKS = "osD^v"
 """Of the first six runs, the next six, …: there are six colours."""
+
+
+def escape(result: xr.Dataset) -> Plot:
+    """Which metrics switch when runs come out of collapse, and when (paper, section 5.1).
+
+    Args:
+        result: what `vrlprobe.analyses.metrics` returned, on one sample set.
+    """
+    check_kind(result, "metrics")
+    drawn = escape_study(result).assign_attrs(vrlprobe="escapes")
+    return Plot(draw(drawn), drawn)
 
 
 def draw(found: xr.Dataset) -> Figure:

@@ -10,6 +10,16 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vrlprobe.errors import SampleError
+from vrlprobe.figures._choices import (
+    By,
+    check_by,
+    chosen_components,
+    chosen_rows,
+    is_curve,
+    telling_components,
+)
+from vrlprobe.figures._result import Plot
 from vrlprobe.figures.style import (
     FAINT,
     FULL_WIDTH,
@@ -19,6 +29,41 @@ from vrlprobe.figures.style import (
     marked,
     wrapped,
 )
+from vrlprobe.results.file import check_kind
+from vrlprobe.samples.selection import Names
+
+
+def probe(
+    result: xr.Dataset,
+    *,
+    components: Names = None,
+    by: By | None = None,
+    good: float | None = None,
+    bad: float | None = None,
+) -> Plot:
+    """Test error over training, a line a layer (paper, Figure 2).
+
+    Args:
+        result: what `vrlprobe.probe` returned, of several frames.
+        components: a column each; if None three, those that the task's reward reads, then those
+            that a layer has best.
+        by: a row a class of agents by their return at the end, with the 95% interval of the mean,
+            or a row a run; classes if None, where there are several runs of which they are known.
+        good, bad: thresholds of the classes; each run's own profile's if None.
+
+    Raises:
+        SampleError: one frame alone, or classes that are not known.
+    """
+    check_kind(result, "probe")
+    check_by(by)
+    if not is_curve(result):
+        raise SampleError(
+            "a curve needs several frames, this result has one of each run: probe all frames, or "
+            "draw its layers (figures.layers, `vrlprobe plot layers`)"
+        )
+    names = chosen_components(result, components, telling_components(result))
+    drawn = chosen_rows(result, names, by, good, bad)
+    return Plot(draw(drawn, names), drawn)
 
 
 def draw(result: xr.Dataset, components: Sequence[str]) -> Figure:

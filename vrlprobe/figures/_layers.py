@@ -11,8 +11,23 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from vrlprobe.analyses.shared.average import ends_by_class
+from vrlprobe.figures._choices import (
+    By,
+    check_by,
+    chosen_components,
+    warn_of_ends,
+)
+from vrlprobe.figures._result import Plot
 from vrlprobe.figures.style import FULL_WIDTH, OPTIONS, thousands, wrapped
-from vrlprobe.results.file import PROBES, last_checkpoint, probe_kind
+from vrlprobe.results.file import (
+    PROBES,
+    at_frame,
+    check_kind,
+    last_checkpoint,
+    probe_kind,
+)
+from vrlprobe.samples.selection import Names
 
 BEST = "#d62728"
 CELL = 0.39
@@ -26,6 +41,38 @@ MOST = 3
 """Rows of panels beside which the colour bar stands; above more of them."""
 LETTERS, LINE = 15, 0.14
 """Letters of a title in an inch, and the height of a line of them."""
+
+
+def layers(
+    result: xr.Dataset,
+    *,
+    components: Names = None,
+    frame: int | None = None,
+    by: By = "run",
+    good: float | None = None,
+    bad: float | None = None,
+) -> Plot:
+    """Where each component is: R² by layer and component, with the chosen sparsity.
+
+    Args:
+        result: what `vrlprobe.probe` returned.
+        components: a row each, all if None.
+        frame: of the checkpoint, which every run must have; each run's last if None.
+        by: a panel a run, or a class of agents by their return at the end, with the medians over
+            its runs.
+        good, bad: thresholds of the classes; each run's own profile's if None.
+
+    Raises:
+        SampleError: no such frame, or classes that are not known.
+    """
+    check_kind(result, "probe")
+    check_by(by)
+    if by == "class":
+        drawn = ends_by_class(result, good, bad, frame)
+        warn_of_ends(result)
+    else:
+        drawn = result if frame is None else at_frame(result, frame)
+    return Plot(draw(drawn, chosen_components(result, components)), drawn)
 
 
 def draw(result: xr.Dataset, components: Sequence[str] | None = None) -> Figure:

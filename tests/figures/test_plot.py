@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import xarray as xr
+from tests.figures.test_foretell import told
 
 import vrlprobe
 from tests.figures.probed import probed
 from tests.figures.test_cohort import gathered
-from tests.figures.test_foretell import told
 from tests.figures.test_metrics import measured
-from vrlprobe import plotting
+from vrlprobe import figures
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.results.file import load_result
 
@@ -21,28 +21,28 @@ def cohort_of(seed: int) -> xr.Dataset:
 
 
 def test_a_result_is_drawn_as_suits_it() -> None:
-    curves = plotting.plot(probed(runs=("a", "b"), returns=[950.0, 10.0]))
+    curves = figures.plot(probed(runs=("a", "b"), returns=[950.0, 10.0]))
     assert curves.numbers["class"].values.tolist() == ["good", "bad"]
-    assert plotting.plot(probed()).numbers["run"].values.tolist() == ["seed1"]
-    table = plotting.plot(probed(frames=(2000,)))
+    assert figures.plot(probed()).numbers["run"].values.tolist() == ["seed1"]
+    table = figures.plot(probed(frames=(2000,)))
     xr.testing.assert_identical(table.numbers, probed(frames=(2000,)))
-    cohorts = plotting.plot({"plain": cohort_of(0), "ruled": cohort_of(1)})
+    cohorts = figures.plot({"plain": cohort_of(0), "ruled": cohort_of(1)})
     assert cohorts.numbers["cohort"].values.tolist() == ["plain", "ruled"]
-    alone = plotting.plot(cohort_of(0)).numbers
+    alone = figures.plot(cohort_of(0)).numbers
     for name in ("mean", "percentile_95"):
         np.testing.assert_array_equal(
             alone[name].isel(cohort=0), cohorts.numbers[name].sel(cohort="plain")
         )
-    columns = plotting.plot(measured().assign_attrs(METRICS), metrics="episode_return").figure.axes
+    columns = figures.plot(measured().assign_attrs(METRICS), metrics="episode_return").figure.axes
     assert len(columns) == measured().sizes["run"]
 
 
 def test_options_go_to_the_figure() -> None:
-    rows = plotting.plot(probed(runs=("a", "b")), by="run", components="height")
+    rows = figures.plot(probed(runs=("a", "b")), by="run", components="height")
     titles = [ax.get_title(loc="left") for ax in rows.figure.axes if ax.get_title(loc="left")]
     assert titles == ["height"]
     with pytest.raises(TypeError, match="unexpected keyword"):
-        plotting.plot(probed(), layer="cnn4")
+        figures.plot(probed(), layer="cnn4")
 
 
 @pytest.mark.parametrize(
@@ -63,48 +63,48 @@ def test_what_the_reward_reads_is_drawn_and_then_what_a_layer_has_best(task, nam
     last.loc[{"component": "orientations[0]"}] = -0.1
     del result.attrs["task"]
     result.attrs |= {"task": task} if task else {}
-    drawn = plotting.probe(result).figure
+    drawn = figures.probe(result).figure
     assert [ax.get_title("left") for ax in drawn.axes] == names
 
 
 def test_unknown_classes_are_drawn_run_by_run() -> None:
     result = probed(runs=("a", "b")).assign_attrs(configs="{}")
-    assert "run" in plotting.probe(result).numbers.dims
+    assert "run" in figures.probe(result).numbers.dims
     with pytest.raises(SampleError, match="from which return a is good"):
-        plotting.probe(result, by="class")
+        figures.probe(result, by="class")
 
 
 def test_layers_by_class() -> None:
     result = probed(runs=("a", "b"), returns=[950.0, 400.0])
-    assert plotting.layers(result, by="class").numbers["class"].values.tolist() == [
+    assert figures.layers(result, by="class").numbers["class"].values.tolist() == [
         "good",
         "middle",
     ]
-    at = plotting.layers(result, by="class", frame=1000, good=300, components="height").numbers
+    at = figures.layers(result, by="class", frame=1000, good=300, components="height").numbers
     expected = result["test_r2"].sel(frame=1000).median("run")
     np.testing.assert_array_equal(at["test_r2"].sel({"class": "good"}), expected)
     with pytest.raises(ValueError, match="by class or run, not 'layer'"):
-        plotting.layers(result, by="layer")
+        figures.layers(result, by="layer")
     with pytest.raises(SampleError, match="from which return a is good"):
-        plotting.layers(result.assign_attrs(configs="{}"), by="class")
+        figures.layers(result.assign_attrs(configs="{}"), by="class")
 
 
 def test_an_older_result_does_not_say_how_its_runs_end() -> None:
     result = probed(runs=("a", "b"), returns=[950.0, 400.0])
     older = result.drop_vars("final_return")
     for draw, options in (
-        (plotting.probe, {}),
-        (plotting.layers, {"by": "class", "frame": 1000}),
-        (plotting.order, {"only": "good", "good": 100}),
+        (figures.probe, {}),
+        (figures.layers, {"by": "class", "frame": 1000}),
+        (figures.order, {"only": "good", "good": 100}),
     ):
         with pytest.warns(UserWarning, match="the classes are by the return at frame 2000, the"):
             drawn = draw(older, **options).numbers
         xr.testing.assert_identical(drawn, draw(result, **options).numbers)
-    plotting.layers(older)  # by run: no class, no warning
+    figures.layers(older)  # by run: no class, no warning
 
 
 def test_what_is_drawn_is_kept(tmp_path) -> None:
-    drawn = plotting.layers(probed(), frame=1000)
+    drawn = figures.layers(probed(), frame=1000)
     drawn.save(tmp_path / "a.svg", data=tmp_path / "a.nc")
     assert b"<svg" in (tmp_path / "a.svg").read_bytes()
     assert load_result(tmp_path / "a.nc")["frame"].values.tolist() == [1000]
@@ -114,9 +114,9 @@ def test_what_is_drawn_is_kept(tmp_path) -> None:
 
 def test_numbers_of_a_figure_are_no_probe() -> None:
     result = probed(runs=("a", "b"), returns=[950.0, 10.0])
-    for kind, drawn in (("classes", plotting.probe(result)), ("order", plotting.order(result))):
+    for kind, drawn in (("classes", figures.probe(result)), ("order", figures.order(result))):
         with pytest.raises(FormatError, match=f"there is no figure of a result of {kind}"):
-            plotting.plot(drawn.numbers)
+            figures.plot(drawn.numbers)
         with pytest.raises(FormatError, match=f"a result of probe or metrics .* not one of {kind}"):
             vrlprobe.combine_results({"a": drawn.numbers})
 
@@ -124,15 +124,15 @@ def test_numbers_of_a_figure_are_no_probe() -> None:
 def test_a_film_of_several_rows_is_drawn() -> None:
     with vrlprobe.open_runs("fixtures/walker_walk-*.h5") as runs:
         strip = vrlprobe.analyses.film(runs, count=3, episodes=[0, 1])
-    drawn = plotting.plot(strip)
+    drawn = figures.plot(strip)
     assert sum(bool(axes.images) for axes in drawn.figure.axes) == 12
     with pytest.raises(FormatError, match=r"select it as a list"):
-        plotting.film(strip.isel(row=0))
+        figures.film(strip.isel(row=0))
 
 
 def test_one_metric_that_foretells_is_drawn_alone() -> None:
     found = told().assign_attrs(vrlprobe="foretell").sel(metric=["b"])
-    for drawn in (plotting.plot(found), plotting.foretell(found, metrics="b")):
+    for drawn in (figures.plot(found), figures.forecast(found, metrics="b")):
         assert drawn.figure.axes[0].get_legend_handles_labels()[1] == ["b"]
 
 
@@ -146,34 +146,34 @@ def test_one_metric_that_foretells_is_drawn_alone() -> None:
     ],
 )
 def test_too_little_of_a_result_is_told(part, lacking: str) -> None:
-    for draw in (plotting.plot, plotting.probe, plotting.layers, plotting.order):
+    for draw in (figures.plot, figures.probe, figures.layers, figures.order):
         with pytest.raises(FormatError, match=f"the result {lacking}"):
             draw(part(probed()))
 
 
 def test_the_wrong_result_is_told() -> None:
     with pytest.raises(FormatError, match="a result of metrics is needed, not one of probe"):
-        plotting.metrics(probed())
+        figures.metrics(probed())
     with pytest.raises(FormatError, match="a result of probe is needed, not DataArray"):
-        plotting.layers(probed()["test_r2"])  # type: ignore[arg-type]
+        figures.layers(probed()["test_r2"])  # type: ignore[arg-type]
     with pytest.raises(FormatError, match="there is no figure of a result of compare"):
-        plotting.plot(xr.Dataset(attrs={"vrlprobe": "compare"}))
+        figures.plot(xr.Dataset(attrs={"vrlprobe": "compare"}))
     with pytest.raises(FormatError, match=r"select it as a list, run=\['seed1'\]"):
-        plotting.plot(probed().sel(run="seed1"))
+        figures.plot(probed().sel(run="seed1"))
     with pytest.raises(FormatError, match=r"select it as a list, layer=\['cnn4'\]"):
-        plotting.layers(probed().sel(layer="cnn4"))
+        figures.layers(probed().sel(layer="cnn4"))
     for given in ([cohort_of(0)], {}, "x"):
         with pytest.raises(FormatError, match="results are given by names of yours"):
-            plotting.cohort(given)  # type: ignore[arg-type]
+            figures.cohort(given)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="rows and panels are by class or run, not 'seed'"):
-        plotting.probe(probed(), by="seed")  # type: ignore[arg-type]
+        figures.probe(probed(), by="seed")  # type: ignore[arg-type]
     with pytest.raises(FormatError, match=r"no component 'heigth' here: did you mean height\?"):
-        plotting.layers(probed(), components="heigth")
+        figures.layers(probed(), components="heigth")
     with pytest.raises(SampleError, match="no frame 3 in this result: there are 0, 1000, 2000"):
-        plotting.layers(probed(), frame=3)
+        figures.layers(probed(), frame=3)
     with pytest.raises(SampleError, match="a curve needs several frames"):
-        plotting.probe(probed(frames=(0,)))
+        figures.probe(probed(frames=(0,)))
     with pytest.raises(SampleError, match="not grouped"):
-        plotting.transplant(cohort_of(0))
+        figures.transplant(cohort_of(0))
     with pytest.raises(SampleError, match="no run is good; they return: seed1 123"):
-        plotting.order(probed(), only="good")
+        figures.order(probed(), only="good")

@@ -9,10 +9,28 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from vrlprobe.figures._choices import (
+    chosen_components,
+)
+from vrlprobe.figures._result import Plot
 from vrlprobe.figures.style import FULL_WIDTH, OPTIONS, layer_styles, thousands
+from vrlprobe.results.file import check_kind
+from vrlprobe.samples.selection import Names
 
 ACROSS = 4
 HEAT = "magma"
+
+
+def units(result: xr.Dataset, *, components: Names = None) -> Plot:
+    """Where in the image the activations look that a probe chose.
+
+    Args:
+        result: what `vrlprobe.analyses.units` returned.
+        components: a column each, all if None.
+    """
+    check_kind(result, "atoms")
+    drawn = result.sel(component=chosen_components(result, components))
+    return Plot(draw(drawn), drawn)
 
 
 def draw(found: xr.Dataset) -> Figure:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import xarray as xr
 
-from vrlprobe.figures.outlook import draw
+from vrlprobe.figures._survival import draw
 
 FRAMES = np.array([4000, 8000, 20_000])
 

@@ -10,13 +10,32 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vrlprobe.analyses.shared.average import class_ends
+from vrlprobe.analyses.shared.average import (
+    class_ends,
+)
 from vrlprobe.errors import SampleError
+from vrlprobe.figures._result import Plot
 from vrlprobe.figures.style import FAINT, FULL_WIDTH, OPTIONS, ROLES, frame_axis
+from vrlprobe.results.file import check_kind
 
 ORDER = ("blank", "good", "middle", "bad")
 """Rows and columns of the paper's grid; other donors follow by name."""
 DASHES = ("-", "--", ":", "-.")
+
+
+def transplant(result: xr.Dataset) -> Plot:
+    """Who succeeds from which CNN and MLP, and how fast (paper, Figure 3).
+
+    Args:
+        result: what `vrlprobe.analyses.cohort` with `by="init"` returned.
+    """
+    check_kind(result, "cohort")
+    if "group" not in result.dims:
+        raise SampleError(
+            "this cohort is not grouped by init: make it so (analyses.cohort(runs, by='init'), "
+            "`vrlprobe cohort --by init`)"
+        )
+    return Plot(draw(result), result)
 
 
 def draw(found: xr.Dataset) -> Figure:

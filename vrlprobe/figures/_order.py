@@ -7,9 +7,46 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vrlprobe.analyses._order import LEVEL
+from vrlprobe.analyses._order import order as order_study
+from vrlprobe.analyses.shared.average import of_class
+from vrlprobe.figures._choices import (
+    chosen_components,
+    telling_components,
+    warn_of_ends,
+)
+from vrlprobe.figures._result import Plot
 from vrlprobe.figures.style import FULL_WIDTH, OPTIONS
+from vrlprobe.results.file import check_kind
+from vrlprobe.samples.selection import Names
+from vrlprobe.stats.classes import Class
 
 ACROSS = 3
+
+
+def order(
+    result: xr.Dataset,
+    *,
+    components: Names = None,
+    only: Class | None = None,
+    good: float | None = None,
+    bad: float | None = None,
+) -> Plot:
+    """Which layer beats which, with its significance over runs (paper, supplement B).
+
+    Args:
+        result: what `vrlprobe.probe` returned, of at least two runs; each counts once, at its last
+            frame.
+        components: averaged over; those of the probe's figure if None.
+        only: runs of this class.
+        good, bad: thresholds of the classes; each run's own profile's if None.
+    """
+    check_kind(result, "probe")
+    found = result if only is None else of_class(result, only, good, bad)
+    if only is not None:
+        warn_of_ends(result)
+    names = chosen_components(found, components, telling_components(found))
+    drawn = order_study(found, names)
+    return Plot(draw(drawn), drawn)
 
 
 def draw(found: xr.Dataset) -> Figure:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from vrlprobe.analyses._units import units
-from vrlprobe.figures.atoms import draw
+from vrlprobe.figures._units import draw
 from vrlprobe.runs.reader import open_run
 
 

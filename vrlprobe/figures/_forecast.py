@@ -8,8 +8,28 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from vrlprobe.analyses._forecast import BLIND
+from vrlprobe.analyses._forecast import BLIND, best_metrics
+from vrlprobe.figures._result import Plot
 from vrlprobe.figures.style import FAINT, FULL_WIDTH, INK, OPTIONS, ROLES, frame_axis
+from vrlprobe.results.file import check_kind
+from vrlprobe.samples.selection import Names, choose
+
+LINES = 4
+"""Metrics drawn where none are named: those that tell best, on average over the frames."""
+
+
+def forecast(result: xr.Dataset, *, metrics: Names = None) -> Plot:
+    """How early a run's end can be told from which metric, and what stopping on it saves.
+
+    Args:
+        result: what `vrlprobe.analyses.forecast` returned.
+        metrics: a line each, beside `any` where the result has it; the best four if None.
+    """
+    check_kind(result, "foretell")
+    there = result["metric"].values.tolist()
+    best = best_metrics(result, LINES) if metrics is None else ()
+    lines = choose(metrics, there, "metric", best)
+    return Plot(draw(result, lines), result)
 
 
 def draw(found: xr.Dataset, metrics: Sequence[str]) -> Figure:

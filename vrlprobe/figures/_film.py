@@ -5,10 +5,22 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from vrlprobe.figures._result import Plot
 from vrlprobe.figures.style import FULL_WIDTH, INK, OPTIONS, thousands, wrapped
+from vrlprobe.results.file import check_kind
 
 NUMBER, LABEL = 0.3, 0.42
 """Inches that a column's number and a row's label need."""
+
+
+def film(result: xr.Dataset) -> Plot:
+    """Film strips, a row an episode (paper, Figures 6 and 7).
+
+    Args:
+        result: what `vrlprobe.analyses.film` returned.
+    """
+    check_kind(result, "film")
+    return Plot(draw(result), result)
 
 
 def draw(strip: xr.Dataset) -> Figure:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, SymmetricalLogLocator
 
 from vrlprobe.collapse.phases import spans
+from vrlprobe.figures._result import Plot
 from vrlprobe.figures.style import (
     FULL_WIDTH,
     INK,
@@ -21,6 +22,8 @@ from vrlprobe.figures.style import (
     marked,
     wrapped,
 )
+from vrlprobe.results.file import check_kind
+from vrlprobe.samples.selection import Names, choose
 
 Floats = npt.NDArray[np.float64]
 
@@ -45,6 +48,22 @@ PAPERS = ("episode_return", "numerical_rank", "correlation_samples", "dead_units
 PAPERS_LAYERS = ("mlp1", "mlp2")
 FLOORS = {"grad_norm": 1e-6}
 """Metrics on a logarithmic axis, linear below this."""
+
+
+def metrics(result: xr.Dataset, *, metrics: Names = None, layers: Names = None) -> Plot:
+    """Return, rank, correlation, zeros, gradient norm (paper, Figures 4, 8, 9), collapse shaded.
+
+    Args:
+        result: what `vrlprobe.analyses.metrics` returned; a row a run.
+        metrics: its variables, a column each; the paper's if None.
+        layers: a line each; mlp1 and mlp2 if None.
+    """
+    check_kind(result, "metrics")
+    drawable = [str(n) for n, v in result.data_vars.items() if v.dtype.kind == "f"]
+    columns = choose(metrics, drawable, "metric", PAPERS)
+    there = result["layer"].values.tolist()
+    lines = choose(layers, there, "layer", PAPERS_LAYERS)
+    return Plot(draw(result, columns, lines), result)
 
 
 def draw(

@@ -9,7 +9,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from vrlprobe.figures._result import Plot
 from vrlprobe.figures.style import FAINT, FULL_WIDTH, INK, OPTIONS, ROLES, frame_axis, thousands
+from vrlprobe.results.file import check_kind
+
+
+def survival(result: xr.Dataset) -> Plot:
+    """How long attempts stay in collapse, and how many frames an escape takes if all are given up.
+
+    Args:
+        result: what `vrlprobe.analyses.survival` returned.
+    """
+    check_kind(result, "outlook")
+    return Plot(draw(result), result)
 
 
 def draw(found: xr.Dataset) -> Figure:

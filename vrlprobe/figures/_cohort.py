@@ -1,5 +1,7 @@
 """Returns of cohorts over training (paper, Figure 5)."""
 
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -8,10 +10,34 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vrlprobe.analyses.shared.average import returns
+from vrlprobe.figures._result import Plot
 from vrlprobe.figures.style import COLUMN_WIDTH, FULL_WIDTH, OPTIONS, ROLES, frame_axis
+from vrlprobe.results.file import check_kind, check_named
 
 BAND, INTERVAL, EDGE = 0.15, 0.35, 0.7
 """How opaque they are; the band's edge tells whose it is where bands lie over each other."""
+
+
+def cohort(cohorts: xr.Dataset | Mapping[str, xr.Dataset]) -> Plot:
+    """Returns of cohorts over training (paper, Figure 5).
+
+    Args:
+        cohorts: what `vrlprobe.analyses.cohort` returned, by the names of the lines; or one.
+    """
+    named = {"all runs": cohorts} if isinstance(cohorts, xr.Dataset) else cohorts
+    check_named(named)
+    for name, result in named.items():
+        check_kind(result, "cohort")
+        if "group" in result.dims:
+            warnings.warn(
+                f"{name} is grouped by {result.attrs.get('by')}, all its runs are drawn as one: "
+                "figures.transplant (`vrlprobe plot transplant`) draws the groups",
+                UserWarning,
+                stacklevel=2,
+            )
+    drawn = returns(named).assign_attrs(vrlprobe="returns")
+    return Plot(draw(drawn), drawn)
 
 
 def draw(curves: xr.Dataset) -> Figure:
