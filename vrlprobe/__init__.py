@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from vrlprobe.probes.estimators import RidgeProbe as RidgeProbe
     from vrlprobe.probes.estimators import SparseProbe as SparseProbe
     from vrlprobe.probes.omp import omp_path as omp_path
-    from vrlprobe.report.writing import write_report as write_report
+    from vrlprobe.report.write import write_report as write_report
     from vrlprobe.results.combine import combine_results as combine_results
     from vrlprobe.results.file import load_result as load_result
     from vrlprobe.results.file import save_result as save_result

@@ -67,10 +67,10 @@ def test_json_has_stages_and_evidence(call, runs) -> None:
 
 
 def test_the_rule(call, runs) -> None:
-    result = call("collapse", "--rule", "--consecutive", 3, *runs)
+    result = call("reset-rule", "--consecutive", 3, *runs)
     assert "resets at 8,000" in result.stdout
     assert "p = 0.50 reset, n = 3 attempts: 0.875 of runs pass it" in result.stdout
-    found = json.loads(call("collapse", "--rule", "--consecutive", 3, *runs, "--json").stdout)
+    found = json.loads(call("reset-rule", "--consecutive", 3, *runs, "--json").stdout)
     assert found["runs"][0]["fired"] == 8000
     assert found["p"] == 0.5
 
@@ -78,7 +78,7 @@ def test_the_rule(call, runs) -> None:
 def test_what_a_reset_ended_is_not_known_without_it(call, runs, make_run) -> None:
     reset = log_of([1e-5] * 12, [1] * 9 + [2] * 3)
     make_run("reset.h5", seed=5, frames=FRAMES, episodes=3, config=WINDOW, log=reset)
-    result = call("collapse", "--rule", "--consecutive", 3, *runs, "reset.h5")
+    result = call("reset-rule", "--consecutive", 3, *runs, "reset.h5")
     (row,) = (
         line
         for line in result.stdout.splitlines()
@@ -91,7 +91,7 @@ def test_what_a_reset_ended_is_not_known_without_it(call, runs, make_run) -> Non
 
 def test_the_rule_is_not_said_to_free_those_that_it_misses(call, runs) -> None:
     blind = ("--metric", "grad_norm[mlp0]", "--threshold", "grad_norm[mlp0]=0.1")  # 0.5 in both
-    result = call("collapse", "--rule", "--consecutive", 3, *runs, *blind)
+    result = call("reset-rule", "--consecutive", 3, *runs, *blind)
     assert "1.000 of runs pass it" in result.stdout
     assert result.stdout.endswith("but 1 of the 2 that it keeps stay stuck\n")
 
@@ -107,7 +107,7 @@ def test_errors_are_one_line(call, runs, make_run) -> None:
     failed(call("collapse", "nowhere.h5"), "nowhere.h5")
     make_run("bare.h5", frames=(0, 1000))
     failed(call("collapse", "bare.h5"), "bare.h5", "--window")
-    rank = ("collapse", "--rule", "--metric", "rank", "stuck.h5")
+    rank = ("reset-rule", "--metric", "rank", "stuck.h5")
     failed(call(*rank), "rank has no threshold of its own", "--threshold rank=VALUE", code=2)
     failed(call(*rank, "--threshold", "rank=2"), "no readings of rank")
 
@@ -116,7 +116,7 @@ def test_options_that_would_do_nothing_are_refused(call, runs) -> None:
     failed(call("collapse", *runs, "--metric", "action_spread"), "give --rule", code=2)
     failed(call("collapse", *runs, "--consecutive", 3), "give --rule", code=2)
     failed(call("collapse", *runs, "--rule", "--follow"), "no --follow", code=2)
-    rank = call("collapse", *runs, "--rule", "--threshold", "numerical_rank[mlp1]=3")
+    rank = call("reset-rule", *runs, "--threshold", "numerical_rank[mlp1]=3")
     failed(rank, "no metric 'numerical_rank[mlp1]' is read here", code=2)
     unseen = call("collapse", *runs, "--threshold", "numerical_rank[mlp1]=3")
     failed(unseen, "numerical_rank[mlp1] is read of networks that see --samples", code=2)

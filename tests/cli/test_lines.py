@@ -13,7 +13,7 @@ from vrlprobe.analyses import transplant
 from vrlprobe.analyses.shared import fits as fitting
 from vrlprobe.checkpoints import choices
 from vrlprobe.cli import grid as transplanting
-from vrlprobe.cli import importing
+from vrlprobe.cli import import_ as importing
 from vrlprobe.cli import probe as probing
 from vrlprobe.errors import TransplantError
 from vrlprobe.results.file import PROBES

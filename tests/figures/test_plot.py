@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import xarray as xr
-from tests.figures.test_foretell import told
 
 import vrlprobe
 from tests.figures.probed import probed
 from tests.figures.test_cohort import gathered
+from tests.figures.test_forecast import told
 from tests.figures.test_metrics import measured
 from vrlprobe import figures
 from vrlprobe.errors import FormatError, SampleError

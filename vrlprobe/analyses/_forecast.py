@@ -157,7 +157,7 @@ def best_metrics(found: xr.Dataset, count: int) -> list[str]:
     """The metrics with the largest mean accuracy over the frames at which it is known.
 
     Args:
-        found: what `foretell` returns.
+        found: what `forecast` returns.
         count: how many at most, without `BLIND`.
     """
     named = found["accuracy"].drop_sel(metric=BLIND, errors="ignore")
@@ -170,7 +170,7 @@ def _check_runs(runs: "Sequence[Run | Record]") -> None:
     """Raise SampleError for what teaches nothing: unfinished or reset runs, several tasks."""
     refuse_twice(runs)
     tasks = [str(run.config.get("task", "unknown")) for run in runs]
-    shared(tasks, runs, "task", "a foretelling")
+    shared(tasks, runs, "task", "a forecast")
     for run in runs:
         if not isinstance(run, Record) and not is_finished(run):
             raise SampleError(

@@ -18,9 +18,9 @@ MAKERS = {
     "probe": "vrlprobe probe {run} --frames all -o {stem}.probe.nc",
     "metrics": "vrlprobe metrics {run} -o {stem}.metrics.nc",
     "cohort": "vrlprobe cohort RUN… -o {stem}.cohort.nc",
-    "foretell": "vrlprobe foretell RUN… -o {stem}.nc",
-    "outlook": "vrlprobe outlook RUN… -o {stem}.nc",
-    "atoms": "vrlprobe plot atoms RUN --data {stem}.nc",
+    "foretell": "vrlprobe forecast RUN… -o {stem}.nc",
+    "outlook": "vrlprobe survival RUN… -o {stem}.nc",
+    "atoms": "vrlprobe plot units RUN --data {stem}.nc",
 }
 """How each kind of result is made."""
 LATER = {"metrics": "stage_end", "cohort": "out"}

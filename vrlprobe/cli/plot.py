@@ -7,7 +7,6 @@ import click
 import xarray as xr
 
 from vrlprobe import figures
-from vrlprobe.cli.atoms import atoms
 from vrlprobe.cli.common import (
     class_options,
     parse_frames,
@@ -15,7 +14,7 @@ from vrlprobe.cli.common import (
     split_list,
     warnings_on_stderr,
 )
-from vrlprobe.cli.drawing import (
+from vrlprobe.cli.draw import (
     check_output,
     components_option,
     figure_options,
@@ -228,24 +227,24 @@ def transplant(inputs: tuple[Path, ...], output: Path, data: Path | None) -> Non
 @plot.command(short_help="How early a run's outcome can be predicted.")
 @figure_options
 @click.option("--metrics", "names", help="Comma-separated metrics.  [default: the best four]")
-def foretell(inputs: tuple[Path, ...], output: Path, data: Path | None, names: str | None) -> None:
+def forecast(inputs: tuple[Path, ...], output: Path, data: Path | None, names: str | None) -> None:
     """How early, and from which metric, a run's outcome can be predicted, and what that saves.
 
-    INPUTS is one result of `vrlprobe foretell RUN… -o foretell.nc`.
+    INPUTS is one result of `vrlprobe forecast RUN… -o forecast.nc`.
     """
     check_output(output, data)
     if len(inputs) > 1:
-        raise click.UsageError("this figure shows one set of runs: foretell them together")
+        raise click.UsageError("this figure shows one set of runs: forecast them together")
     (found,) = results(inputs, "foretell").values()
     finish(figures.forecast(found, metrics=split_list(names)), output, data)
 
 
 @plot.command(short_help="How long collapse lasts, and when to give up.")
 @figure_options
-def outlook(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:
+def survival(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:
     """How long attempts stay in collapse, and what an escape costs by the frame of giving up.
 
-    INPUTS is one result of `vrlprobe outlook RUN… -o outlook.nc`.
+    INPUTS is one result of `vrlprobe survival RUN… -o survival.nc`.
     """
     check_output(output, data)
     if len(inputs) > 1:
@@ -254,5 +253,5 @@ def outlook(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:
     finish(figures.survival(found), output, data)
 
 
-plot.add_command(atoms)
+plot.add_command(units)
 plot.add_command(film)

@@ -18,7 +18,7 @@ from vrlprobe.cli.common import (
 )
 from vrlprobe.cli.inputs import result
 from vrlprobe.errors import FormatError, VrlprobeError
-from vrlprobe.report.writing import check_page, parts_of, report_page, write_page
+from vrlprobe.report.write import check_page, parts_of, report_page, write_page
 from vrlprobe.results.dataset import part_of
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record

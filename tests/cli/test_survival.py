@@ -1,4 +1,4 @@
-"""`vrlprobe outlook`, as a person types it."""
+"""`vrlprobe survival`, as a person types it."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def runs(make_run):
 
 
 def test_how_long_when_to_give_up_and_whether_to_wait(call, runs) -> None:
-    result = call("outlook", *runs, "-o", "o.nc")
+    result = call("survival", *runs, "-o", "o.nc")
     assert result.exit_code == 0, result.output
     head, table, best, waiting, *_ = result.stdout.split("\n\n")
     assert head == (
@@ -37,22 +37,22 @@ def test_how_long_when_to_give_up_and_whether_to_wait(call, runs) -> None:
     assert "wait (" in line
     assert result.stderr == "wrote o.nc\n"
     assert load_result("o.nc").attrs["vrlprobe"] == "outlook"
-    drawn = call("plot", "outlook", "o.nc", "-o", "o.pdf")
+    drawn = call("plot", "survival", "o.nc", "-o", "o.pdf")
     assert drawn.exit_code == 0, drawn.output
 
 
 def test_finished_runs_wait_for_nothing(call, runs) -> None:
-    result = call("outlook", *runs[:-1], "-o", "o.nc")
+    result = call("survival", *runs[:-1], "-o", "o.nc")
     assert "frames after" not in result.stdout
     assert load_result("o.nc").sizes["waiting"] == 0
-    again = call("outlook", *runs[:-1])
+    again = call("survival", *runs[:-1])
     assert again.stdout == result.stdout
 
 
 def test_runs_of_other_settings_are_named(call, runs, make_run) -> None:
     config = {**WHOLE, "hidden_dim": 17, "seed": 8, "reset_rule": True}
     make_run("wide.h5", seed=8, frames=FRAMES, episodes=3, config=config, log=log_of(LATE))
-    result = call("outlook", *runs, "wide.h5")
+    result = call("survival", *runs, "wide.h5")
     assert result.stderr == "warning: runs of different hidden_dim are taken as alike\n"
 
 
@@ -62,14 +62,14 @@ def test_nothing_is_told_of_frames_that_none_has_seen(call, make_run) -> None:
         make_run(
             f"s{seed}.h5", seed=seed, frames=FRAMES, episodes=3, config=config, log=log_of(spread)
         )
-    result = call("outlook", "s0.h5", "s1.h5", "s2.h5")
+    result = call("survival", "s0.h5", "s1.h5", "s2.h5")
     assert result.exit_code == 0
     assert "80,000" not in result.stdout
 
 
 def test_mistakes_are_one_line(call, runs) -> None:
-    failed(call("outlook", runs[0]), "0 of 1 attempts with readings are out of collapse")
-    failed(call("outlook", *runs, runs[0]), "give it once")
-    failed(call("outlook", *runs, "-o", runs[0]), "it is a run, choose another name")
-    failed(call("plot", "outlook", runs[0], "-o", "o.pdf"), "is a run, a result is needed")
-    failed(call("outlok", *runs), "Did you mean 'outlook'?", code=2)
+    failed(call("survival", runs[0]), "0 of 1 attempts with readings are out of collapse")
+    failed(call("survival", *runs, runs[0]), "give it once")
+    failed(call("survival", *runs, "-o", runs[0]), "it is a run, choose another name")
+    failed(call("plot", "survival", runs[0], "-o", "o.pdf"), "is a run, a result is needed")
+    failed(call("survivl", *runs), "Did you mean 'survival'?", code=2)

@@ -1,4 +1,4 @@
-"""`vrlprobe foretell`: how early a run's outcome can be predicted, and from which metric."""
+"""`vrlprobe forecast`: how early a run's outcome can be predicted, and from which metric."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ ROWS = 16
 @window_option
 @click.option("--seed", default=0, show_default=True, help="Random seed of the shuffles for p.")
 @click.option("-o", "--output", type=FILE, help="Result file (NetCDF).")
-def foretell(
+def forecast(
     runs: tuple[Path, ...],
     outcome: Outcome,
     measured: Path | None,

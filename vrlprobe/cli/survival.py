@@ -1,4 +1,4 @@
-"""`vrlprobe outlook`: how long collapse lasts, when to give up, and whether to wait."""
+"""`vrlprobe survival`: how long collapse lasts, when to give up, and whether to wait."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from vrlprobe.stats.bootstrap import FEWEST
 @click.argument("runs", nargs=-1, required=True, type=FILE)
 @click.option("--seed", default=0, show_default=True, help="Random seed of the bootstrap.")
 @click.option("-o", "--output", type=FILE, help="Result file (NetCDF).")
-def outlook(runs: tuple[Path, ...], seed: int, output: Path | None) -> None:
+def survival(runs: tuple[Path, ...], seed: int, output: Path | None) -> None:
     """Show how long RUNS stay in action collapse, when to give up, and whether to wait.
 
     RUNS are run files or records of one task and the same settings, finished or still training,

@@ -1,4 +1,4 @@
-"""`vrlprobe foretell`, as a person types it."""
+"""`vrlprobe forecast`, as a person types it."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def runs(make_run):
 
 
 def test_a_row_a_frame_with_the_best_metric(call, runs) -> None:
-    result = call("foretell", *runs, "-o", "f.nc")
+    result = call("forecast", *runs, "-o", "f.nc")
     assert result.exit_code == 0, result.output
     head, table, notes = result.stdout.split("\n\n")
     assert head == "4 of 8 runs end stuck"
@@ -33,16 +33,16 @@ def test_a_row_a_frame_with_the_best_metric(call, runs) -> None:
 
 
 def test_one_metric_and_its_figure(call, runs) -> None:
-    shown = call("foretell", *runs, "--show", "grad_norm[mlp1]", "-o", "f.nc").stdout
+    shown = call("forecast", *runs, "--show", "grad_norm[mlp1]", "-o", "f.nc").stdout
     assert shown.count("grad_norm[mlp1]") == len(FRAMES) - 1
-    drawn = call("plot", "foretell", "f.nc", "--metrics", "grad_norm[mlp1]", "-o", "f.pdf")
+    drawn = call("plot", "forecast", "f.nc", "--metrics", "grad_norm[mlp1]", "-o", "f.pdf")
     assert drawn.exit_code == 0, drawn.output
 
 
 def test_mistakes_are_one_line(call, runs) -> None:
-    failed(call("foretell", *runs[1:]), "3 of 7 runs end stuck: at least 4 of either end")
-    failed(call("foretell", *runs, "--show", "grad_norm[mpl1]"), "did you mean grad_norm[mlp1]?")
-    failed(call("foretell", *runs, "--metrics", runs[0]), "is a run, a result is needed")
-    failed(call("foretell", *runs, "-o", runs[0]), "it is a run, choose another name")
-    failed(call("foretell", *runs, runs[0]), "give it once")
-    failed(call("foretell", *runs, "--good", 9), "--outcome", code=2)
+    failed(call("forecast", *runs[1:]), "3 of 7 runs end stuck: at least 4 of either end")
+    failed(call("forecast", *runs, "--show", "grad_norm[mpl1]"), "did you mean grad_norm[mlp1]?")
+    failed(call("forecast", *runs, "--metrics", runs[0]), "is a run, a result is needed")
+    failed(call("forecast", *runs, "-o", runs[0]), "it is a run, choose another name")
+    failed(call("forecast", *runs, runs[0]), "give it once")
+    failed(call("forecast", *runs, "--good", 9), "--outcome", code=2)

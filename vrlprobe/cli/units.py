@@ -1,4 +1,4 @@
-"""`vrlprobe plot atoms`: where in the image the activations look that a probe chose."""
+"""`vrlprobe plot units`: where in the image the activations look that a probe chose."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import click
 
 from vrlprobe import analyses, figures
 from vrlprobe.cli.common import Session, refuse_idle, samples_option, split_list
-from vrlprobe.cli.drawing import check_output, components_option, figure_options, finish
+from vrlprobe.cli.draw import check_output, components_option, figure_options, finish
 from vrlprobe.cli.film import one_frame
 from vrlprobe.cli.inputs import is_result, results
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
@@ -27,7 +27,7 @@ from vrlprobe.probes import DEFAULT_MAX_ATOMS
     "--max-atoms", type=click.IntRange(min=1), default=DEFAULT_MAX_ATOMS, show_default=True,
     help="Largest number of activations in a probe.",
 )  # fmt: skip
-def atoms(
+def units(
     inputs: tuple[Path, ...],
     output: Path,
     data: Path | None,
