@@ -56,9 +56,12 @@ def test_importing_the_package_imports_nothing_heavy():
 
 
 def test_commands_of_logs_and_results_do_not_wait_for_torch():
-    names = "info verify salvage samples collapse cohort compare predict forecast survival
-    reset_rule plot report" code = f"import sys, {', '.join(f'vrlprobe.cli.{name}' for name in
-    names.split())}" done = subprocess.run(
+    names = (
+        "info verify salvage samples collapse reset_rule cohort compare predict forecast survival "
+        "plot report"
+    )
+    code = f"import sys, {', '.join(f'vrlprobe.cli.{name}' for name in names.split())}"
+    done = subprocess.run(
         [sys.executable, "-c", f"{code}; print('torch' in sys.modules)"],
         capture_output=True,
         text=True,

@@ -113,9 +113,9 @@ def test_errors_are_one_line(call, runs, make_run) -> None:
 
 
 def test_options_that_would_do_nothing_are_refused(call, runs) -> None:
-    failed(call("collapse", *runs, "--metric", "action_spread"), "give --rule", code=2)
-    failed(call("collapse", *runs, "--consecutive", 3), "give --rule", code=2)
-    failed(call("collapse", *runs, "--rule", "--follow"), "no --follow", code=2)
+    failed(call("collapse", *runs, "--metric", "action_spread"), "--metric", code=2)
+    failed(call("collapse", *runs, "--consecutive", 3), "--consecutive", code=2)
+    failed(call("reset-rule", *runs, "--follow"), "--follow", code=2)
     rank = call("reset-rule", *runs, "--threshold", "numerical_rank[mlp1]=3")
     failed(rank, "no metric 'numerical_rank[mlp1]' is read here", code=2)
     unseen = call("collapse", *runs, "--threshold", "numerical_rank[mlp1]=3")
@@ -144,7 +144,7 @@ def test_a_growing_run_is_followed_to_its_end(tmp_path) -> None:
         "--noise-steps 160 --eval-episodes 1 --final-episodes 1 --render fast"
     )
     path = tmp_path / "run.h5"
-    train = [sys.executable, "-m", "trainers.cli", "run", *options.split(), "-o", str(path)]
+    train = [sys.executable, "-m", "vrltrain.cli", "run", *options.split(), "-o", str(path)]
     follow = [sys.executable, "-m", "vrlprobe", "collapse", str(path), "--follow"]
     with ExitStack() as running:
         trained = running.enter_context(subprocess.Popen(train, stderr=subprocess.DEVNULL))

@@ -67,7 +67,7 @@ sys.exit("numpy" in sys.modules or "torch" in sys.modules)
     assert "probe        Which layers linearly encode" in told.stdout
 
 
-@pytest.mark.parametrize("place", ["vrlprobe.cli.main", "trainers.cli"])
+@pytest.mark.parametrize("place", ["vrlprobe.cli.main", "vrltrain.cli"])
 def test_no_help_waits_for_torch(place):
     code = f"""
 import sys

@@ -195,7 +195,7 @@ def test_a_missing_renderer_is_one_clear_line() -> None:
         "from OpenGL.platform import ctypesloader\n"
         "def missing(*_, **__): raise ImportError('Unable to load EGL library')\n"
         "ctypesloader.loadLibrary = missing\n"
-        "from trainers.cli import main\n"
+        "from vrltrain.cli import main\n"
         "main(['run', '--task', 'cartpole_balance', '-o', sys.argv[0] + '/run.h5'])",
         MUJOCO_GL="egl",
     )

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainers.inits import read_init
 from vrlprobe.analyses import transplant
 from vrlprobe.errors import SampleError
 from vrlprobe.runs.reader import open_run
@@ -17,6 +16,7 @@ from vrlprobe.runs.writer import RunWriter
 from vrlprobe.samples.file import load_samples, save_samples
 from vrlprobe.samples.make import make_samples, split_episodes, weak_runs
 from vrlprobe.samples.sample_set import SPLITS
+from vrltrain.inits import read_init
 
 
 @pytest.fixture

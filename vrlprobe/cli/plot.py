@@ -24,6 +24,7 @@ from vrlprobe.cli.draw import (
 )
 from vrlprobe.cli.film import film
 from vrlprobe.cli.inputs import named, names_option, result, results
+from vrlprobe.cli.units import units
 from vrlprobe.figures._choices import By
 from vrlprobe.samples.selection import choose
 from vrlprobe.stats.classes import CLASSES, Class
