@@ -13,8 +13,7 @@ from vrlprobe.errors import SampleError
 from vrlprobe.results.dataset import BOUNDS, Variables, blank, run_attributes
 from vrlprobe.results.file import check_kind, last_checkpoint
 from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
-from vrlprobe.runs.reader import Run
-from vrlprobe.runs.record import Record
+from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.stats.bootstrap import draws_interval
 
 Floats = npt.NDArray[np.float64]
@@ -121,7 +120,7 @@ def _varies(parts: Sequence[xr.Dataset], component: str) -> bool:
     return all(np.isfinite(part["test_r2"].sel(component=component)).all() for part in parts)
 
 
-def _outcome(run: "Run | Record", good: float | None, bad: float | None) -> list[float]:
+def _outcome(run: "LoggedRun", good: float | None, bad: float | None) -> list[float]:
     """Success, 0 or 1, and final return of a run."""
     final = float(run.returns[-1])
     return [float(run_class(run, final, good, bad) == "good"), final]
