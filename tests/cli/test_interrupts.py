@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 import click
 from vrlprobe._group import CleanGroup
-from vrlprobe.runs.state import replaced_whole
+from vrlprobe.runs.atomic import replaced_whole
 
 class Half:
     def __del__(self):

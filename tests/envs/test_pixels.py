@@ -27,17 +27,6 @@ def env(request):
         yield env
 
 
-def test_an_episode_is_recorded_whole(env: PixelEnv) -> None:
-    episode = record_episode(env, uniform(0, env.n_actions))
-    steps = env.episode_steps
-    assert len(episode) == steps == 125
-    assert episode.images.shape == (steps + 1, 3, 32, 32)
-    assert episode.states.shape == (steps + 1, len(env.components))
-    assert np.isfinite(episode.states).all()
-    assert episode.states.std(axis=0).max() > 0
-    assert len(np.unique(episode.images.reshape(steps + 1, -1), axis=0)) > steps // 2
-
-
 def test_a_recorded_physics_state_renders_the_same_image(env: PixelEnv) -> None:
     episode = record_episode(env, uniform(1, env.n_actions))
     for time in (0, 17, 99):
@@ -62,37 +51,6 @@ def test_walker_has_the_papers_components() -> None:
         env.step(np.ones(6))
         assert env.state[-1] == env._env.physics.horizontal_velocity()
         assert env.state[env.components.index("height")] == env._env.physics.torso_height()
-
-
-@pytest.mark.parametrize(
-    ("task", "component", "reads"),
-    [
-        ("quadruped_escape", "origin_distance", lambda p: p.origin_distance()),
-        ("quadruped_fetch", "ball_to_target_distance", lambda p: p.ball_to_target_distance()),
-        (
-            "manipulator_bring_ball",
-            "ball_to_target",
-            lambda p: p.site_distance("ball", "target_ball"),
-        ),
-        ("manipulator_insert_peg", "peg_to_target", lambda p: p.site_distance("peg", "target_peg")),
-        ("stacker_stack_2", "box1_to_target", lambda p: p.site_distance("box1", "target")),
-        ("stacker_stack_4", "box3_to_target", lambda p: p.site_distance("box3", "target")),
-    ],
-)
-def test_what_a_reward_reads_is_a_component(task: str, component: str, reads) -> None:  # type: ignore[no-untyped-def]
-    with PixelEnv(task, seed=1, image_size=16, render="fast") as env:
-        env.reset()
-        env.step(np.ones(env.n_actions))
-        value = env.state[env.components.index(component)]
-        assert value == reads(env._env.physics) != 0
-
-
-def test_what_a_reward_reads_is_known_by_task_or_domain() -> None:
-    assert reward_components("walker_run") == ["torso_velocity", "orientations[0]", "height"]
-    assert reward_components("finger_spin") == ["velocity[2]"]
-    assert reward_components("ball_in_cup_catch") == ["in_target"]
-    assert reward_components("quadruped_escape") == ["origin_distance"]
-    assert reward_components("quadruped_walk") == reward_components("maze") == []
 
 
 def test_every_component_of_the_table_can_be_read() -> None:

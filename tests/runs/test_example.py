@@ -11,7 +11,7 @@ from vrlprobe.runs.reader import READERS, open_run
 from vrlprobe.runs.verify import verify_run
 
 ROOT = Path(__file__).parents[2]
-SPEC = (ROOT / "vrlprobe" / "format" / "SPEC.md").read_text()
+SPEC = (ROOT / "vrlprobe" / "runs" / "SPEC.md").read_text()
 
 
 def _example(path):
