@@ -19,6 +19,7 @@ ORDER = (
         "combining",
         "agents",
         "tasks",
+        "rendering",
         "envs",
         "checkpoints",
         "activations",
