@@ -2,18 +2,21 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint system clean
 
 demo: .venv/ready
 	$(BIN)/vrlprobe probe fixtures/walker_walk-learned.h5 --plot probe.png
 
-test: lint
+test: lint system
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+system:
+	$(PYTHON) tests/system_packages.py
 
 clean:
 	rm -rf .venv build *.egg-info

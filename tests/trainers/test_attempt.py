@@ -14,6 +14,8 @@ from trainers.train import Training, quiet
 from vrlprobe.collapse import Attempt
 from vrlprobe.format.reader import open_run
 
+pytestmark = pytest.mark.needs("egl")
+
 ALWAYS = replace(
     TINY,
     reset_rule=True,

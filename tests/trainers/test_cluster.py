@@ -18,6 +18,8 @@ from trainers.train import quiet
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.reader import open_run
 
+pytestmark = pytest.mark.needs("egl")
+
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:

@@ -17,6 +17,8 @@ from trainers.train import quiet
 from vrlprobe.agents.drqv2 import DrQV2Agent
 from vrlprobe.format.reader import open_run
 
+pytestmark = pytest.mark.needs("egl")
+
 EVERY = replace(TINY, perturb_steps=40, total_frames=3001)
 
 

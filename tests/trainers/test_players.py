@@ -24,6 +24,8 @@ from vrlprobe.envs import PixelEnv, record_episode
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.episode import Episode
 
+pytestmark = pytest.mark.needs("egl")
+
 
 def make_agent(env: PixelEnv) -> DrQV2Agent:
     torch.manual_seed(5)

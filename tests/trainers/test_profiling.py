@@ -15,6 +15,8 @@ from trainers.cli import main
 from trainers.phases import PHASES, Stopwatch
 from trainers.profiling import profile
 
+pytestmark = pytest.mark.needs("egl")
+
 ORIGINALS = [(owner, name, getattr(owner, name)) for of in PHASES.values() for owner, name in of]
 EXPECTED = set(PHASES) - {"perturbation"}
 

@@ -30,6 +30,8 @@ from vrlprobe.format import build
 from vrlprobe.format.filesystem import RunLock, lock_path
 from vrlprobe.format.reader import open_run
 
+pytestmark = pytest.mark.needs("egl")
+
 
 def test_a_second_training_of_one_path_touches_nothing(tmp_path: Path, unbroken: Path) -> None:
     """It begins after the first has made its replay, and before the first makes its file."""

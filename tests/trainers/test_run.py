@@ -18,6 +18,8 @@ from vrlprobe.errors import FormatError, VrlprobeError
 from vrlprobe.format.reader import open_run
 from vrlprobe.format.record import read_record
 
+pytestmark = pytest.mark.needs("egl")
+
 
 def test_a_finished_run_leaves_its_record(unbroken: Path) -> None:
     record = read_record(record_path(unbroken))

@@ -17,6 +17,8 @@ from trainers.train import Training, quiet
 from trainers.work import work
 from vrlprobe.format.reader import open_run
 
+pytestmark = pytest.mark.needs("egl")
+
 SHORT = [*OPTIONS, "--total-frames", "2001", "--seed", "3"]
 
 

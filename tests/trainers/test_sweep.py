@@ -23,6 +23,8 @@ from trainers.work import work
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.format.reader import open_run
 
+pytestmark = pytest.mark.needs("egl")
+
 COMMAND = [sys.executable, "-m", "trainers.cli", "sweep", "-o", "runs", *OPTIONS]
 SHORT = ("--total-frames", "1001")
 LIMIT = 240
