@@ -161,13 +161,21 @@ def dormant_ratio(activations: Matrix, threshold: float = DORMANT_DRM) -> float:
 
 
 def action_spread(actions: Matrix) -> float:
-    """Standard deviation of an action over the samples, mean over actions: 0 in full collapse."""
-    return float(np.asarray(actions, np.float64).std(axis=0).mean())
+    """Standard deviation of an action over the samples, mean over actions: 0 in full collapse.
+
+    NaN where an action is NaN or infinite.
+    """
+    values = np.asarray(actions, np.float64)
+    return float(values.std(axis=0).mean()) if np.isfinite(values).all() else float("nan")
 
 
 def saturated_share(actions: Matrix, bound: float = SATURATED) -> float:
-    """Share of actions at least `bound` away from 0, out of the range [-1, 1]."""
-    return float((np.abs(actions) >= bound).mean())
+    """Share of actions at least `bound` away from 0, out of the range [-1, 1].
+
+    NaN where an action is NaN or infinite.
+    """
+    values = np.asarray(actions)
+    return float((np.abs(values) >= bound).mean()) if np.isfinite(values).all() else float("nan")
 
 
 def action_entropy(actions: Matrix, bins: int = ACTION_BINS) -> float:
@@ -175,9 +183,11 @@ def action_entropy(actions: Matrix, bins: int = ACTION_BINS) -> float:
 
     Each action's range [-1, 1] is cut into equal bins, so it is a lower bound by resolution: 0 when
     every sample gives the same, log(bins) when all bins are equally full. Actions beyond the range
-    count in its outermost bins.
+    count in its outermost bins. NaN where an action is NaN or infinite.
     """
     values = np.asarray(actions, np.float64)
+    if not np.isfinite(values).all():
+        return float("nan")
     return float(np.mean([_bin_entropy(column, bins) for column in values.T]))
 
 
@@ -190,7 +200,13 @@ def _bin_entropy(values: Matrix, bins: int) -> float:
 def layer_metrics(
     activations: Matrix, *, dormant_threshold: float = DORMANT_DRM
 ) -> dict[str, float]:
-    """Every metric of a layer by its name in a result; the singular values are computed once."""
+    """Every metric of a layer by its name in a result; the singular values are computed once.
+
+    NaN throughout where an activation is NaN or infinite.
+    """
+    if not np.isfinite(activations).all():
+        found = layer_metrics(np.zeros_like(activations), dormant_threshold=dormant_threshold)
+        return dict.fromkeys(found, float("nan"))
     values = singular_values(activations)
     return {
         "numerical_rank": numerical_rank(values),
