@@ -94,8 +94,8 @@ def extract_activations(
 
     Raises:
         UnknownLayerError: the agent has no layer of that name, or its module gives no tensor, or
-            does not run just once in a forward pass, or gives no row for each observation, or
-            other values when it sees the same observation again.
+            complex numbers, does not run just once in a forward pass, gives no row for each
+            observation, or other values when it sees the same observation again.
         SampleError: the observations do not have the shape or type that the agent takes, or
             there are none.
         ValueError: a batch of less than one.
@@ -241,6 +241,11 @@ def _flat(name: str, value: Any, count: int) -> Tensor:
     if not isinstance(value, Tensor):
         raise UnknownLayerError(
             f"layer {name!r}: its module gives a {type(value).__name__}, needed a tensor"
+        )
+    if value.is_complex():
+        raise UnknownLayerError(
+            f"layer {name!r}: its module gives complex numbers, needed real ones: put a module "
+            "behind it that gives their real and imaginary parts (torch.view_as_real), or moduli"
         )
     if value.shape[:1] != (count,):
         raise UnknownLayerError(

@@ -361,3 +361,22 @@ def test_a_layer_that_is_taken_as_it_is_is_not_warned_of(between, seen, recwarn)
     layers = {"hidden": "fc", "value": "value", "action": "head"}
     extract_activations(ModuleAgent(Functional(between), layers, (4, 6, 6)), seen)
     assert not recwarn.list
+
+
+class Fourier(nn.Module):
+    """A layer of complex numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.spectrum = nn.Identity()
+
+    def forward(self, images):
+        return self.spectrum(torch.fft.rfft(images.flatten(1)))
+
+
+def test_complex_numbers_are_refused(seen):
+    agent = ModuleAgent(Fourier(), {"spectrum": "spectrum"}, (4, 6, 6))
+    with pytest.raises(UnknownLayerError, match=r"'spectrum'.* complex numbers.*view_as_real"):
+        extract_activations(agent, seen)
+    with pytest.raises(SampleError, match="complex numbers, needed real actions"):
+        agent.act(seen)
