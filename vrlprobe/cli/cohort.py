@@ -19,7 +19,7 @@ from vrlprobe.cli.common import (
 from vrlprobe.errors import SampleError
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record, write_record
-from vrlprobe.report.summary import summary
+from vrlprobe.report.summary import ON_COLLAPSE, summary
 from vrlprobe.results import save_result
 from vrlprobe.studies import cohort as study
 from vrlprobe.text import aligned
@@ -109,13 +109,13 @@ def describe(found: xr.Dataset) -> str:
                 "seed": str(row["seed"]) if row["seed"] >= 0 else "-",
                 "return": f"{row['final_return']:.0f}",
                 "class": row["class"],
-                "verdict": f"{row['verdict']}{since}{_where(row)}",
+                "on collapse": f"{row['verdict']}{since}{_where(row)}",
                 "attempts": str(row["attempts"]),
                 "": "" if row["finished"] else "not finished",
             }
         )
     tables = [aligned(rows), *([_groups(found)] if "group" in found.dims else [])]
-    return "\n\n".join([*tables, summary(found)])
+    return "\n\n".join([*tables, f"{summary(found)}\n{ON_COLLAPSE}"])
 
 
 def _where(row: Mapping[Any, Any]) -> str:
@@ -137,7 +137,11 @@ def _groups(found: xr.Dataset) -> str:
                 "95% interval": f"{low:.0%} to {high:.0%}",
                 "stuck": str(int(group["stuck"])),
                 "in collapse at the end": str(int(group["ends_in_collapse"])),
-                "mean return": f"{float(group['mean_return']):.0f}",
             }
+            | (
+                {"mean return": f"{float(group['mean_return']):.0f}"}
+                if found.sizes["each_task"] == 1  # the returns of several have no common unit
+                else {}
+            )
         )
     return aligned(rows)

@@ -14,9 +14,19 @@ from PIL import Image
 from vrlprobe.collapse import Verdict, spans
 from vrlprobe.format.provenance import stated_versions
 from vrlprobe.format.reader import Run
-from vrlprobe.format.record import Record, config_digest
-from vrlprobe.report.curves import BOTTOM, LEFT, RIGHT, TOP, Axis, Chart, chart, rounded
-from vrlprobe.report.summary import summary
+from vrlprobe.format.record import Record, config_digest, last_due
+from vrlprobe.report.curves import (
+    BOTTOM,
+    LEFT,
+    RIGHT,
+    TOP,
+    Axis,
+    Chart,
+    chart,
+    rounded,
+    whole_text,
+)
+from vrlprobe.report.summary import ON_COLLAPSE, summary
 from vrlprobe.results import PROBES, package_versions, probe_kind
 from vrlprobe.studies.averaging import class_ends
 from vrlprobe.studies.readings import Readings, Staged, readings, staged
@@ -67,6 +77,7 @@ def page_content(
     return {
         "summary": summary(found).replace("\n", "; "),
         "classes": _classes(found),
+        "on_collapse": ON_COLLAPSE,
         "tasks": sorted(set(found["task"].values.tolist())),
         "frames": frames,
         "runs": cards,
@@ -99,7 +110,8 @@ def _card(
         "anchor": f"run-{place}",
         "task": row["task"].item(),
         "seed": row["seed"].item(),
-        "final": float(row["final_return"]),
+        "final": whole_text(float(row["final_return"])),
+        "short_of": None if row["finished"] else last_due(run),
         "kind": row["class"].item(),
         "word": verdict.word,
         "verdict": str(verdict),
@@ -108,6 +120,7 @@ def _card(
         "attempts": row["attempts"].item(),
         "frames": run.frames.tolist(),
         "stages": [stage.word for stage in stages],
+        "returns": [whole_text(value) for value in run.returns.tolist()],
         "charts": _charts(run, read, stages, *ends),
         "provenance": _provenance(run),
     }
@@ -144,7 +157,7 @@ def _strip(strip: Strip) -> dict[str, Any]:
             "picture": _picture(images),
             "count": len(images),
             "until": int(row["frame"][-1]),
-            "returned": float(row["episode_return"]),
+            "returned": whole_text(float(row["episode_return"])),
             "rendered": bool(row["rendered"]),
             "ratio": len(images) * images.shape[2] / images.shape[1],
         }
@@ -172,7 +185,7 @@ def _heat(result: xr.Dataset) -> dict[str, Any]:
         "frames": there["frame"].values.tolist(),
         "layers": there["layer"].values.tolist(),
         "components": there["component"].values.tolist(),
-        "r2": [[rounded(line, 4) for line in frame] for frame in r2],
+        "r2": [[rounded(line) for line in frame] for frame in r2],
         "atoms": sparsity.tolist() if kind == "omp" else None,
         "probe": PROBES[kind],
         "samples": result.attrs["samples"],
