@@ -199,6 +199,7 @@ def describe(result: xr.Dataset) -> str:
     arguments = json.loads(result.attrs["arguments"])
     parts = [_describe_run(last_checkpoint(result, name)) for name in result["run"].values]
     notes = ["R² on the test samples; * marks each component's best layer, - a constant one"]
+    notes += _constants(result)
     if bool(result["at_edge"].any()):
         notes.append(EDGES[arguments["probe"]].format(**arguments))
     if "control" in result.dims:
@@ -206,6 +207,20 @@ def describe(result: xr.Dataset) -> str:
     if (result["checkpoint"] != "").sum("frame").max() > 1:
         notes.append(f"the last of {result.sizes['frame']} frames is shown; the file has all")
     return "\n\n".join([*parts, "\n".join(notes)])
+
+
+def _constants(result: xr.Dataset) -> list[str]:
+    """The components that are constant in the test samples, by name."""
+    found: dict[str, list[str]] = {}
+    for run in result["run"].values.tolist():
+        r2 = last_checkpoint(result, run)["test_r2"]
+        for name in r2["component"].values[r2.isnull().all("layer").values].tolist():
+            found.setdefault(name, []).append(run)
+    told = {
+        name: name if len(runs) == result.sizes["run"] else f"{name} ({', '.join(runs)})"
+        for name, runs in found.items()
+    }
+    return [f"constant in the test samples: {', '.join(told.values())}"] if told else []
 
 
 def _describe_run(last: xr.Dataset) -> str:
