@@ -8,7 +8,7 @@ import numpy.typing as npt
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator, SymmetricalLogLocator
+from matplotlib.ticker import FuncFormatter, NullLocator, SymmetricalLogLocator
 
 from vrlprobe.collapse import spans
 from vrlprobe.figures.style import (
@@ -19,6 +19,7 @@ from vrlprobe.figures.style import (
     frame_axis,
     layer_styles,
     marked,
+    power_of_ten,
     wrapped,
 )
 
@@ -112,6 +113,7 @@ def _lines(
         locator = SymmetricalLogLocator(base=10, linthresh=floor)
         locator.set_params(numticks=5)
         ax.yaxis.set_major_locator(locator)
+        ax.yaxis.set_major_formatter(FuncFormatter(power_of_ten))
     frame_axis(ax, ticks=3)
 
 
