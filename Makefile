@@ -22,6 +22,7 @@ clean:
 	rm -rf .venv build *.egg-info
 
 .venv/ready: pyproject.toml constraints.txt
+	@echo "setting up .venv: about 1 GB of pinned packages, one to three minutes" >&2
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e '.[dev]'
 	touch $@
