@@ -36,7 +36,7 @@ def main() -> None:
 )
 @profile_option
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
+    "-o", "--output", type=click.Path(path_type=Path),
     help="The run file to write.  [default: runs/TASK-seedSEED.h5]",
 )  # fmt: skip
 @click.option(
@@ -74,6 +74,10 @@ def run(
     config = given_config(profile, task, seed, overrides, init)
     name = init_path.stem if init_path else config.task
     path = output or Path("runs") / f"{name}-seed{seed}.h5"
+    if path.is_dir():
+        raise click.UsageError(
+            f"{path} is a folder: name the run file in it, -o {path / f'{name}-seed{seed}.h5'}"
+        )
     if path.suffix != ".h5":
         raise click.UsageError(f"a run file ends in .h5, {path} does not")
     place = place_to_begin(path, scratch)
