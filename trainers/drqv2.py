@@ -60,6 +60,16 @@ def lay_out(agent: DrQV2Agent) -> None:
     agent.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+def weights_of(agent: DrQV2Agent) -> dict[str, torch.nn.Parameter]:
+    """Matrices and kernels of the networks that are trained, by 'part/name'."""
+    return {
+        f"{part}/{name}": parameter
+        for part in ("encoder", "actor", "critic")
+        for name, parameter in getattr(agent, part).named_parameters()
+        if parameter.ndim > 1
+    }
+
+
 class Learner:
     """Updates an agent from batches of transitions.
 
@@ -93,9 +103,11 @@ class Learner:
         self._norm_weights = [
             agent.actor.get_parameter(f"{path}.weight") for path in NORM_LAYERS.values()
         ]
+        self.weights = weights_of(agent)
         scalars = ("critic_loss", "q_mean", "actor_loss")
         self._sums = {name: torch.zeros((), device=self.device) for name in scalars}
         self._sums["grad_norm_train"] = torch.zeros(len(NORM_LAYERS), device=self.device)
+        self._sums["grad_square"] = torch.zeros(len(self.weights), device=self.device)
         self._counted = 0
         if record is None and self.device.type == "cuda" and config.cuda_graph:
             record = self._graph
@@ -183,6 +195,7 @@ class Learner:
         self.descend("encoder", "critic")
         self.actor_gradients(features.detach(), actor_noise)
         self.descend("actor")
+        self.count_gradients()
         self.update_target()
 
     @torch.no_grad()
@@ -240,6 +253,27 @@ class Learner:
         norms = torch.stack([gradient.norm() for gradient in gradients])
         self._count(actor_loss=loss.detach(), grad_norm_train=norms)
 
+    def count_gradients(self) -> None:
+        """Add up the mean square of the gradient of each of `weights`."""
+        gradients = [weight.grad for weight in self.weights.values() if weight.grad is not None]
+        squares = [gradient.norm() ** 2 / gradient.numel() for gradient in gradients]
+        self._count(grad_square=torch.stack(squares))
+
+    def adam_rms(self) -> np.ndarray:
+        """Root mean square of what Adam divides by, for each of `weights`; NaN before any update.
+
+        Comparable with the root mean square of the gradient: without noise or drift both are equal.
+        """
+        found = {}
+        for part, optimizer in self.optimizers.items():
+            beta = optimizer.defaults["betas"][1]
+            for name, weight in self.weights.items():
+                state = optimizer.state.get(weight, {}) if name.startswith(f"{part}/") else {}
+                if state and float(state["step"]):
+                    unbiased = 1 - beta ** float(state["step"])
+                    found[name] = math.sqrt(float(state["exp_avg_sq"].mean()) / unbiased)
+        return np.array([found.get(name, math.nan) for name in self.weights])
+
     def descend(self, *parts: str) -> None:
         """One step of the optimizers of these parts."""
         for part in parts:
@@ -262,6 +296,7 @@ class Learner:
         """Means over the updates since the last call, NaN if there were none."""
         count, self._counted = self._counted or math.nan, 0
         means = {name: (total / count).cpu().numpy() for name, total in self._sums.items()}
+        means["grad_rms"] = np.sqrt(means.pop("grad_square"))
         for total in self._sums.values():
             total.zero_()
         return means

@@ -24,7 +24,8 @@ TASK, PROFILE = "walker_walk", "desk"
 task_option = click.option("--task", help=f"Domain and task.  [default: {TASK}]")
 profile_option = click.option(
     "--profile", type=click.Choice(list(PROFILES)),
-    help="desk: minutes on one core; paper: the published size and schedule.  "
+    help="desk: minutes on one core; bench: hours on one core, until it walks; paper: the "
+    "published size and schedule.  "
     f"[default: {PROFILE}]",
 )  # fmt: skip
 

@@ -19,6 +19,8 @@ MEDIUM_TASKS = frozenset(
 )
 """Tasks on the reference's medium schedule; humanoid is hard, every other task is easy."""
 
+DERIVED = {"rule_window", "action_dim"}
+"""What a run's config has beside the settings: they follow from these and the task."""
 KINDS = {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}
 """What settings are, by their defaults' types."""
 
@@ -222,10 +224,15 @@ class TrainConfig:
         """The settings that a run file keeps; those it lacks are the defaults.
 
         Raises:
-            FormatError: no training here can have them; names the file, `path`.
+            FormatError: no training here can have them, or one is unknown; names the file, `path`.
         """
-        own = {field.name: field for field in fields(cls) if field.name in stored}
+        known = {field.name: field for field in fields(cls)}
+        own = {name: known[name] for name in known if name in stored}
         try:
+            if unknown := sorted(stored.keys() - known.keys() - DERIVED):
+                raise ValueError(
+                    f"{unknown[0]!r} is no setting of this version ({len(unknown)} such in all)"
+                )
             for name, setting in own.items():
                 _check_kind(setting, stored[name])
             return cls(**{name: stored[name] for name in own})
@@ -300,4 +307,29 @@ def desk(task: str) -> TrainConfig:
     return replace(paper(task), profile="desk", **{**DESK, **DESK_TASKS.get(task, {})})
 
 
-PROFILES: Mapping[str, Callable[[str], TrainConfig]] = {"paper": paper, "desk": desk}
+BENCH: Mapping[str, Any] = {
+    **DESK,
+    "n_step": 1,
+    "precision": "float32",
+    "noise_steps": 45_000,
+    "total_frames": 500_001,
+    "eval_every_frames": 4_000,
+    "eval_episodes": 2,
+    "images": "last",
+    "good_return": 800.0,
+    "bad_return": 60.0,
+}
+"""Desk-size networks, trained until walkers walk; in one precision whatever the machine, so that
+runs of different machines can be compared."""
+
+
+def bench(task: str) -> TrainConfig:
+    """A run of hours on one processor core that is long enough to solve the task."""
+    return replace(paper(task), profile="bench", **BENCH)
+
+
+PROFILES: Mapping[str, Callable[[str], TrainConfig]] = {
+    "paper": paper,
+    "bench": bench,
+    "desk": desk,
+}

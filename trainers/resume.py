@@ -32,7 +32,6 @@ def _random_states(training: Training) -> dict[str, Any]:
     return {
         "rng": training.rng.bit_generator.state,
         "env": plain(training.env.random_state),
-        "eval_env": plain(training.eval_env.random_state),
     }
 
 
@@ -115,4 +114,3 @@ def _apply(training: Training, arrays: Mapping[str, np.ndarray]) -> None:
     training.replay.restore(counters["head"], episodes)
     training.rng.bit_generator.state = counters["rng"]
     training.env.random_state.set_state(counters["env"])
-    training.eval_env.random_state.set_state(counters["eval_env"])

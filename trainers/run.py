@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from trainers.inits import Init, check_fit
 from trainers.paths import is_begun, record_path, resume_folder
 from trainers.profiles import TrainConfig
@@ -20,7 +22,7 @@ from trainers.resume import (
     save_state,
 )
 from trainers.train import LOG, Progress, Training, quiet
-from vrlprobe.agents.drqv2 import NORM_LAYERS
+from vrlprobe.agents.drqv2 import NORM_LAYERS, TANHS
 from vrlprobe.errors import (
     FormatError,
     IntegrityError,
@@ -29,6 +31,7 @@ from vrlprobe.errors import (
     VrlprobeError,
 )
 from vrlprobe.format.filesystem import RunLock, remove_parts
+from vrlprobe.format.provenance import processor, revision
 from vrlprobe.format.reader import Run, open_run
 from vrlprobe.format.record import (
     is_record,
@@ -40,6 +43,8 @@ from vrlprobe.format.record import (
 from vrlprobe.format.salvage import salvage_run
 from vrlprobe.format.writer import RunWriter
 from vrlprobe.text import byte_size
+
+STRETCH_BYTES = 512
 
 IMAGE_COMPRESSION = 3.5
 """Raw bytes of a rollout's images over those in the file, as measured on walker_walk."""
@@ -65,6 +70,19 @@ def provenance(training: Training) -> dict[str, Any]:
         "processor": platform.machine(),
         "gl": os.environ.get("MUJOCO_GL", ""),
         "renderer": training.env.renderer,
+    }
+
+
+def stretch_of(training: Training) -> dict[str, Any]:
+    """What makes a checkpoint and may differ after a resume: code, processor or GPU, precision."""
+    device = torch.device(training.config.device)
+    gpu = {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
+    return {
+        **revision(),
+        "processor": processor()[:200],
+        **gpu,
+        "torch": torch.__version__,
+        "precision": training.config.precision,
     }
 
 
@@ -118,7 +136,12 @@ def create_writer(path: Path, training: Training, init: Init | None = None) -> R
         max_steps=env.episode_steps,
         batch_size=config.norm_batch_size,
         log=LOG,
-        coords={"layer": list(NORM_LAYERS)},
+        coords={
+            "layer": list(NORM_LAYERS),
+            "weight": list(training.learner.weights),
+            "tanh": list(TANHS),
+        },
+        stretch_bytes=STRETCH_BYTES,
         provenance={**provenance(training), **({"init": init.provenance} if init else {})},
     )
 
@@ -320,8 +343,11 @@ def checkpoint(
     episodes = training.evaluate(count, images_kept(config.images, count, last), progress)
     batch = training.norm_batch()
     row = training.log_row(episodes, batch)
+    row = {name: value for name, value in row.items() if name in writer.layout.log}
+    stretch = stretch_of(training) if writer.layout.stretch_bytes else None  # older runs have none
     save_state(training, folder)
-    writer.commit(training.frame, training.agent.named_tensors(), episodes, row, batch)
+    tensors = training.agent.named_tensors()
+    writer.commit(training.frame, tensors, episodes, row, batch, stretch)
     training.last_return = float(row["episode_return"])
     training.checkpoints += 1
     prune_states(folder, training.frame)

@@ -25,6 +25,7 @@ from vrlprobe.format.episode import Episode
 from vrlprobe.metrics import action_spread
 
 NormBatch = tuple[np.ndarray, np.ndarray]
+"""Observations uint8 (n, channels, height, width) and clipped noise float32 (n, n_actions)."""
 
 LOG: dict[str, tuple[str, ...]] = {
     "step": (),
@@ -41,10 +42,28 @@ LOG: dict[str, tuple[str, ...]] = {
     "q_mean": (),
     "grad_norm": ("layer",),
     "grad_norm_train": ("layer",),
+    "grad_rms": ("weight",),
+    "adam_rms": ("weight",),
+    "weight_norm": ("weight",),
+    "pre_tanh": ("tanh",),
+    "pre_tanh_spread": ("tanh",),
+    "q_spread": (),
     "frames_per_second": (),
     "elapsed_seconds": (),
 }
-"""Columns of a run's log and their dimensions beside the frame."""
+"""Columns of a run's log and their dimensions beside the frame.
+
+Per weight matrix or kernel: root mean square of its gradient since the last row, and of what Adam
+divides it by; Frobenius norm. Per tanh of actor and critic, over the observations of the stored
+batch: mean magnitude of what enters it, and its standard deviation over observations (mean over
+units). `q_spread`: standard deviation of Q over `Q_ACTIONS` uniform actions (mean over the same
+observations).
+"""
+
+Q_ACTIONS = 16
+
+EVALUATION, BATCH = 1, 2
+"""Which of a run's streams a random number is from that no training draws from."""
 
 RESET_PARTS = {"all": PARTS, "mlp": ("actor", "critic", "critic_target"), "cnn": ("encoder",)}
 """The networks that a value of the setting `reset_parts` starts again."""
@@ -101,10 +120,9 @@ class Training:
         precision = resolve_precision(config.precision, config.device)
         self.config = replace(config, precision=precision)
         compute_the_same_every_time(config.device)
-        train_seed, eval_seed = np.random.SeedSequence(config.seed).generate_state(2)
-        self.env, self.eval_env = (
-            PixelEnv(seed=int(seed), **config.env_settings) for seed in (train_seed, eval_seed)
-        )
+        seed = int(np.random.SeedSequence(config.seed).generate_state(1)[0])
+        self.env = PixelEnv(seed=seed, **config.env_settings)
+        self.eval_env = PixelEnv(**config.env_settings)  # seeded at each evaluation
         self.players = make_players(config)
         if config.n_step > self.env.episode_steps:
             raise VrlprobeError(
@@ -270,6 +288,7 @@ class Training:
             progress(self)
 
         self.evaluating = episodes
+        self.eval_env.random_state.seed(self.stream(EVALUATION).integers(2**32, size=4))
         try:
             if self.players:
                 return self.players.play(self.eval_env, self.agent, episodes, images, played)
@@ -283,14 +302,25 @@ class Training:
         finally:
             self.evaluated = self.evaluating = 0
 
+    def stream(self, purpose: int) -> np.random.Generator:
+        """Random numbers of this evaluation alone, so that evaluating changes no training.
+
+        Args:
+            purpose: `EVALUATION` or `BATCH`.
+        """
+        return np.random.default_rng([self.config.seed, self.frame, purpose])
+
     def norm_batch(self) -> NormBatch | None:
         """Replay observations and clipped noise for the gradient norm; None without a replay."""
         size = self.config.norm_batch_size
         if len(self.replay) < size:
             return None
-        batch = self.replay.sample(size, 1, self.config.discount, self.rng)
-        noise = self.learner.clipped_noise((size, self.env.n_actions), self.std)
-        return torch.as_tensor(batch.observations).cpu().numpy(), noise.numpy()
+        rng = self.stream(BATCH)
+        batch = self.replay.sample(size, 1, self.config.discount, rng)
+        clip = self.config.noise_clip
+        noise = rng.standard_normal((size, self.env.n_actions), np.float32) * np.float32(self.std)
+        observations = torch.as_tensor(batch.observations).cpu().numpy()
+        return observations, noise.clip(-clip, clip)
 
     def log_row(self, episodes: list[Episode], batch: NormBatch | None) -> dict[str, Any]:
         """The row of `LOG` that belongs to an evaluation just played."""
@@ -316,8 +346,27 @@ class Training:
             "action_spread": spread,
             "grad_norm": norms,
             **self.learner.take_means(),
+            **self._networks_row(batch),
             "frames_per_second": self.rate,
             "elapsed_seconds": self.elapsed,
+        }
+
+    def _networks_row(self, batch: NormBatch | None) -> dict[str, Any]:
+        """What a row tells of weights, optimizers, tanhs and values; NaN where nothing is known."""
+        row: dict[str, Any] = {
+            "adam_rms": self.learner.adam_rms(),
+            "weight_norm": [float(w.detach().norm()) for w in self.learner.weights.values()],
+        }
+        if batch is None:
+            return row
+        entering = list(self.agent.pre_tanh(batch[0]).values())
+        actions = self.stream(BATCH).uniform(-1, 1, (Q_ACTIONS, self.env.n_actions))
+        values = self.agent.q_values(batch[0], actions.astype(np.float32))
+        return {
+            **row,
+            "pre_tanh": [float(np.abs(values).mean()) for values in entering],
+            "pre_tanh_spread": [float(values.std(axis=0).mean()) for values in entering],
+            "q_spread": float(values.std(axis=1).mean()),
         }
 
     def _read_rule(self, spread: float, norms: np.ndarray) -> None:

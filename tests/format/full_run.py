@@ -57,6 +57,7 @@ def create(path, **changes):
         "log": {**dict.fromkeys(SCALARS, ()), "grad_norm": ("layer",), "dead": ("layer",)},
         "coords": {"layer": LAYERS},
         "aliases": {"torso_height": "height"},
+        "stretch_bytes": 64,
         "provenance": {"renderer": "none", "precision": "float32"},
     }
     return RunWriter.create(path, **{**settings, **changes})
@@ -104,9 +105,14 @@ def batch(i):
     return observations, rng.standard_normal((BATCH, ACTIONS)).astype(np.float32)
 
 
+def stretch(i):
+    """What made checkpoint i: two machines in turns; every fifth checkpoint says nothing."""
+    return {} if i % 5 == 4 else {"processor": f"model {i // 2 % 2}"}
+
+
 def commit(writer, i):
     """Write checkpoint i."""
-    writer.commit(frame(i), parameters(i), episodes(i), log(i), batch(i))
+    writer.commit(frame(i), parameters(i), episodes(i), log(i), batch(i), stretch(i))
 
 
 def check(run, i):
@@ -122,6 +128,7 @@ def check(run, i):
             np.testing.assert_array_equal(getattr(stored, name), getattr(true, name))
     for stored, true in zip(run.batch(frame(i)) or [], batch(i) or [], strict=True):
         np.testing.assert_array_equal(stored, true)
+    assert run.stretch(frame(i)) == stretch(i)
     check_log(run, i)
 
 

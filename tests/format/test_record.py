@@ -51,6 +51,13 @@ def test_what_is_written_comes_back(run, tmp_path: Path) -> None:
     assert [item.name for item in tmp_path.iterdir() if item.suffix != ".h5"] == ["seed3.json"]
 
 
+def test_a_record_says_on_which_machines_it_was_trained(run, tmp_path: Path) -> None:
+    assert make_record(run).stretches == []
+    stretches = [{"frame": 0, "processor": "a"}, {"frame": 2000, "processor": "b"}]
+    write_record(replace(make_record(run), stretches=stretches), tmp_path / "a.json")
+    assert read_record(tmp_path / "a.json").stretches == stretches
+
+
 def test_columns_of_several_coordinates_come_back(run, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     log = xr.Dataset(

@@ -358,3 +358,31 @@ def test_nothing_is_added_to_a_file_that_has_lost_its_name(tmp_path):
                 full_run.commit(writer, 1)
             put()
         full_run.commit(writer, 1)
+
+
+def test_a_run_knows_what_made_each_stretch_of_it(path):
+    with full_run.create(path) as writer:
+        for i in range(7):
+            full_run.commit(writer, i)
+    with open_run(path) as run:
+        assert run.stretches == [
+            {"frame": 0, "processor": "model 0"},
+            {"frame": 2000, "processor": "model 1"},
+            {"frame": 5000, "processor": "model 0"},
+            {"frame": 6000, "processor": "model 1"},
+        ]
+
+
+@pytest.mark.parametrize(
+    ("room", "stretch", "message"),
+    [(64, {"a": "x" * 64}, "the stretch takes 73 bytes as JSON; the run holds 64"),
+     (0, {"a": 1}, "without stretch_bytes"),
+     (64, {"a": float("nan")}, "the stretch cannot be stored as JSON")],
+)  # fmt: skip
+def test_a_stretch_that_does_not_fit(path, room, stretch, message):
+    with RunWriter.create(
+        path, config={}, parameters={"actor/w": TINY["w"]}, stretch_bytes=room
+    ) as writer:
+        with pytest.raises(FormatError, match=message):
+            writer.commit(0, {"actor/w": TINY["w"]}, stretch=stretch)
+        assert len(writer) == 0

@@ -191,6 +191,7 @@ def strangers(trained: Path, path: Path, config=None, provenance=None) -> Path:
         ({"discount": None}, "discount is None, needed a number"),
         ({"reset_rule": 1}, "reset_rule is 1, needed true or false"),
         ({"n_step": 0}, "n_step is 0, needed 1 or more"),
+        ({"n_steps": 3}, "'n_steps' is no setting of this version (1 such in all)"),
     ],
 )
 def test_settings_of_strangers_are_told_in_a_line(trained, tmp_path, setting, words) -> None:

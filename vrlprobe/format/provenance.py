@@ -1,8 +1,11 @@
 """Which software wrote a run."""
 
 import platform
+import subprocess
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -47,6 +50,47 @@ def stated_donors(provenance: Mapping[str, Any]) -> set[str]:
 
 def _has_checkpoint(origin: Any) -> bool:
     return isinstance(origin, Mapping) and isinstance(origin.get("checkpoint"), str)
+
+
+@cache
+def revision() -> dict[str, str]:
+    """Which code this is: the version, and the git commit where the package lies in a checkout.
+
+    The commit ends in `+` where tracked files have changes that are not committed.
+    """
+    found = {"vrlprobe": installed(["vrlprobe"]).get("vrlprobe", "unknown")}
+    root = Path(__file__).resolve().parents[2]
+    if (root / ".git").exists() and (commit := _git(root, "rev-parse", "HEAD")):
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", "*.py")
+        found["revision"] = commit + ("+" if changed else "")
+    return found
+
+
+def _git(root: Path, *arguments: str) -> str:
+    """What git prints in a checkout; nothing where there is no git or it fails."""
+    try:
+        ended = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return ended.stdout.strip() if ended.returncode == 0 else ""
+
+
+@cache
+def processor() -> str:
+    """The model of this machine's processor; float32 products are rounded by what it can do.
+
+    On Linux with its family, model and stepping, since virtual machines hide its name.
+    """
+    try:
+        lines = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    pairs = (line.partition(":") for line in lines)
+    fields = {name.strip(): value.strip() for name, _, value in pairs}
+    numbers = "/".join(fields.get(name, "?") for name in ("cpu family", "model", "stepping"))
+    return f"{fields.get('model name', platform.machine())} ({numbers})"
 
 
 def versions() -> dict[str, str]:

@@ -18,7 +18,7 @@ from vrlprobe.format.architectures import architecture
 from vrlprobe.format.contents import READERS, Contents, first_rows, growing
 from vrlprobe.format.filesystem import State, as_path, run_state
 from vrlprobe.format.rollout import Rollout as Rollout
-from vrlprobe.format.schema import DIGEST, parameters_digest
+from vrlprobe.format.schema import DIGEST, STRETCH, from_json, parameters_digest
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -185,6 +185,34 @@ class Run:
         if not self.layout.n_actions:
             return observations, np.zeros((n, 0), np.float32)
         return observations, self.read("batch/noise", row, slice(0, n))
+
+    def stretch(self, frame: int) -> dict[str, Any]:
+        """What made a checkpoint: code revision, processor …; empty where it does not say.
+
+        Raises:
+            UnknownFrameError: no checkpoint at this frame.
+            FormatError: the stored bytes are not a JSON object.
+        """
+        row = self.row(frame)
+        if STRETCH not in self._datasets:
+            return {}
+        blob = self.read(STRETCH, row).tobytes().rstrip(b"\0")
+        return from_json(blob, f"the stretch at frame {frame}")
+
+    @property
+    def stretches(self) -> list[dict[str, Any]]:
+        """The stretches of the training, in order, each with its first checkpoint's `frame`.
+
+        Each resume begins one; consecutive ones on the same code and machine are one.
+        """
+        found: list[dict[str, Any]] = []
+        last: dict[str, Any] = {}
+        for frame in self.frames.tolist():
+            stretch = self.stretch(frame)
+            if stretch and stretch != last:
+                found.append({"frame": frame, **stretch})
+            last = stretch
+        return found
 
     @property
     def log(self) -> "xr.Dataset":

@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +50,8 @@ class Record:
         final_returns: float64 (n_episodes,), of the last checkpoint's episodes.
         checkpoint: digest of the last checkpoint's parameters.
         versions: of the software that trained it.
+        stretches: code revision and processor of each stretch of its training, in order, with the
+            `frame` of its first checkpoint; empty in records of before they were kept.
         sections: results added later, by name: final metrics and probes.
     """
 
@@ -63,6 +65,7 @@ class Record:
     checkpoint: str
     versions: Mapping[str, str]
     sections: Mapping[str, Any]
+    stretches: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         for values in (self.frames, self.returns, self.final_returns):
@@ -122,6 +125,7 @@ def make_record(run: Run) -> Record:
         run.digest(last),
         stated_versions(run.provenance),
         {},
+        run.stretches,
     )
 
 
@@ -161,6 +165,7 @@ def write_record(record: Record, path: str | os.PathLike[str]) -> None:
         "digest": record.digest,
         "config": dict(record.config),
         "versions": dict(record.versions),
+        "stretches": [dict(stretch) for stretch in record.stretches],
         "checkpoint": record.checkpoint,
         "final_returns": plain(record.final_returns),
         "returns": plain(record.returns),
@@ -231,6 +236,7 @@ def _record_of(content: Mapping[str, Any], path: Path) -> Record:
         content["checkpoint"],
         content["versions"],
         content["sections"],
+        [dict(stretch) for stretch in content.get("stretches", [])],
     )
 
 

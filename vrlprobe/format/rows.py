@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vrlprobe.errors import FormatError
 from vrlprobe.format.episode import Episode
-from vrlprobe.format.schema import FRAME, Layout
+from vrlprobe.format.schema import FRAME, STRETCH, Layout, to_json
 
 Pieces = list[tuple[tuple[int | slice, ...], NDArray[Any]]]  # where in the row, and what
 
@@ -96,6 +96,22 @@ def log_rows(layout: Layout, frame: int, log: Mapping[str, Any]) -> dict[str, Pi
             raise FormatError(f"log entry {name!r} is not a number: {value!r}") from None
         table[f"log/{name}"] = [((), _checked(f"log entry {name!r}", array, shape, np.float64))]
     return {**table, FRAME: [((), np.asarray(frame, np.int64))]}
+
+
+def stretch_rows(layout: Layout, stretch: Mapping[str, Any] | None) -> dict[str, Pieces]:
+    """What made the checkpoint, as JSON padded with zeros, by dataset path."""
+    if not layout.stretch_bytes:
+        if stretch:
+            raise FormatError("the run was created without stretch_bytes, so it holds no stretch")
+        return {}
+    blob = to_json(stretch or {}, "the stretch")
+    if len(blob) > layout.stretch_bytes:
+        raise FormatError(
+            f"the stretch takes {len(blob)} bytes as JSON; the run holds {layout.stretch_bytes}"
+        )
+    row = np.zeros(layout.stretch_bytes, np.uint8)
+    row[: len(blob)] = np.frombuffer(blob, np.uint8)
+    return {STRETCH: [((), row)]}
 
 
 def check_frame(frame: int, last: int | None) -> None:

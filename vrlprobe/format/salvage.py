@@ -134,6 +134,7 @@ def _copy_rows(run: Run, writer: RunWriter, frames: list[int], images: Images) -
             _episodes(run.rollout(frame), images),
             {str(name): row[name].values for name in log.data_vars},
             run.batch(frame) if writer.layout.batch_size else None,
+            run.stretch(frame) or None,
         )
 
 

@@ -20,8 +20,10 @@ FORMAT_VERSION = 1
 IMAGES_PER_CHUNK = 50
 MAX_JSON_BYTES = 1 << 20
 MAX_DATASETS = 10_000
+MAX_STRETCH_BYTES = 4096
 CONFIG, PROVENANCE, LAYOUT = "run/config", "run/provenance", "run/layout"
 COMMITTED, DIGEST, FRAME = "run/committed", "run/digest", "log/frame"
+STRETCH = "run/stretch"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-\[\]]*")
 
 
@@ -68,6 +70,7 @@ class Layout:
         log: name -> its dimensions beside `frame`, e.g. {'grad_norm': ('layer',)}.
         coords: dimension -> its labels, e.g. {'layer': ('mlp0', 'mlp1')}.
         aliases: other name -> the component that it equals.
+        stretch_bytes: the most bytes of JSON that say what made a checkpoint; 0 if nothing does.
     """
 
     parameters: Mapping[str, tuple[int, ...]]
@@ -82,6 +85,7 @@ class Layout:
     log: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     coords: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
+    stretch_bytes: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what no run can be; raises FormatError."""
@@ -102,6 +106,7 @@ class Layout:
             **self._rollouts(),
             **self._batch(),
             DIGEST: DatasetSpec((32,), "|u1", (32,), compress=False),
+            STRETCH: DatasetSpec((self.stretch_bytes,), "|u1", (self.stretch_bytes,)),
             **{f"log/{name}": self._log(dims) for name, dims in self.log.items()},
             FRAME: DatasetSpec((), "<i8", (), fill=-1),
         }
@@ -240,7 +245,7 @@ def _check_numbers(layout: Layout) -> None:
     image_shape = layout.image_shape or (3, 1, 1)
     shapes = [*layout.parameters.values(), image_shape]
     sizes = [layout.n_actions, layout.physics_dim, layout.max_episodes, layout.max_steps]
-    for value in [*sizes, layout.batch_size]:
+    for value in [*sizes, layout.batch_size, layout.stretch_bytes]:
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise FormatError(f"sizes must be whole numbers from 0, not {value!r}")
     for value in [layout.frame_stack, *(size for shape in shapes for size in shape)]:
@@ -252,5 +257,9 @@ def _check_numbers(layout: Layout) -> None:
         raise FormatError("max_steps must be at least 1 where max_episodes is")
     if layout.batch_size and layout.image_shape is None:
         raise FormatError("a stored batch needs image_shape")
+    if layout.stretch_bytes > MAX_STRETCH_BYTES:
+        raise FormatError(
+            f"stretch_bytes is {layout.stretch_bytes}, but at most {MAX_STRETCH_BYTES}"
+        )
     if len(layout.parameters) + len(layout.log) > MAX_DATASETS:
         raise FormatError(f"more than {MAX_DATASETS} datasets")

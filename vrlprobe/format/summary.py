@@ -39,6 +39,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "parameters": sum(int(np.prod(s)) for s in run.layout.parameters.values()),
         "components": list(run.components),
         "versions": stated_versions(run.provenance),
+        "stretches": run.stretches,
         "made_of": _made_of(run.provenance),
         "origin": stated_steps(run.provenance),
         "size": run.size,

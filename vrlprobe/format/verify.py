@@ -58,7 +58,7 @@ def _verify(run: Run) -> tuple[int, list[str]]:
     for path in run.dataset_paths:
         chunks += _collect(problems, partial(_read_chunks, run, run.dataset(path))) or 0
     for frame in run.frames.tolist():
-        for check in (run.parameters, partial(_check_rollout, run), run.batch):
+        for check in (run.parameters, partial(_check_rollout, run), run.batch, run.stretch):
             _collect(problems, partial(check, frame))
     _collect(problems, partial(getattr, run, "log"))
     return chunks, [*problems, *_extents(run), *_scales(run)]

@@ -75,6 +75,7 @@ class RunWriter:
         log: Mapping[str, Sequence[str]] | None = None,
         coords: Mapping[str, Sequence[str]] | None = None,
         aliases: Mapping[str, str] | None = None,
+        stretch_bytes: int = 0,
         provenance: Mapping[str, Any] | None = None,
     ) -> Self:
         """Create a run file; nothing can be added to its structure later.
@@ -105,6 +106,7 @@ class RunWriter:
             log={k: tuple(v) for k, v in (log or {}).items()},
             coords={k: tuple(v) for k, v in (coords or {}).items()},
             aliases=dict(aliases or {}),
+            stretch_bytes=stretch_bytes,
         )
         return cls.from_layout(path, layout, config, with_versions(provenance or {}))
 
@@ -174,6 +176,7 @@ class RunWriter:
         episodes: Sequence[Episode] = (),
         log: Mapping[str, Any] | None = None,
         batch: tuple[NDArray[np.uint8], NDArray[np.float32]] | None = None,
+        stretch: Mapping[str, Any] | None = None,
     ) -> None:
         """Add one checkpoint; when this returns, it is on the disk.
 
@@ -184,6 +187,8 @@ class RunWriter:
             log: values by name; entries that are left out become NaN.
             batch: observations uint8 (n, channels, height, width) and noise float32
                 (n, n_actions), n at most the run's batch_size.
+            stretch: what made this checkpoint (code revision, processor …), JSON values of at
+                most the run's stretch_bytes. A run that is continued may have several.
 
         NaN and infinity are stored as they are.
 
@@ -202,6 +207,7 @@ class RunWriter:
             **rows.rollout_rows(self.layout, episodes),
             **rows.batch_rows(self.layout, batch),
             DIGEST: [((), np.frombuffer(parameters_digest(arrays), np.uint8))],
+            **rows.stretch_rows(self.layout, stretch),
             **rows.log_rows(self.layout, frame, log or {}),
         }
         try:
