@@ -25,6 +25,8 @@ from vrlprobe.format.writer import RunWriter
 from vrlprobe.studies import cohort, import_checkpoints, transplant
 from vrlprobe.studies.exporting import export_checkpoint
 
+pytestmark = pytest.mark.needs("egl")
+
 CONFIG = replace(TINY, total_frames=3001, seed=1)
 
 

@@ -15,6 +15,8 @@ from trainers.train import Q_ACTIONS, Training, quiet
 from vrlprobe.agents.drqv2 import TANHS
 from vrlprobe.format.reader import open_run
 
+pytestmark = pytest.mark.needs("egl")
+
 EARLY = replace(TINY, total_frames=2001)
 
 
