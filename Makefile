@@ -19,7 +19,7 @@ system:
 	$(PYTHON) tests/system_packages.py
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv build dist
 
 .venv/ready: pyproject.toml constraints.txt
 	@echo "setting up .venv: about 1 GB of pinned packages, one to three minutes" >&2

@@ -15,10 +15,10 @@ from tests.system_packages import is_missing, reason
 if is_missing("egl"):  # the suite's tasks can be listed and simulated nevertheless
     os.environ["MUJOCO_GL"] = "disable"
 
-import vrlprobe.rendering  # noqa: F401  before a test's own dm_control, see there
+import vrlprobe.envs.rendering  # noqa: F401  before a test's own dm_control, see there
 from vrlprobe.agents.drqv2 import DrQV2Agent
-from vrlprobe.format.episode import Episode
-from vrlprobe.format.writer import RunWriter
+from vrlprobe.runs.episode import Episode
+from vrlprobe.runs.writer import RunWriter
 
 torch.set_num_threads(1)  # a second thread on a busy machine makes small operations far slower
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainers.run import resume
-from trainers.train import quiet
-from vrlprobe.format.reader import open_run
-from vrlprobe.format.record import read_record
-from vrlprobe.format.verify import verify_run
-from vrlprobe.results import load_result
-from vrlprobe.samplefile import load_samples
-from vrlprobe.studies import probe
+from vrlprobe.analyses import probe
+from vrlprobe.results.file import load_result
+from vrlprobe.runs.reader import open_run
+from vrlprobe.runs.record import read_record
+from vrlprobe.runs.verify import verify_run
+from vrlprobe.samples.file import load_samples
+from vrltrain.run import resume
+from vrltrain.train import quiet
 
 REVISIONS = sorted((Path(__file__).parent / "frozen").iterdir())
 

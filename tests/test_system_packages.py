@@ -52,7 +52,11 @@ def test_root_installs_every_package(bare) -> None:
 
 
 def test_tests_without_their_library_are_skipped_with_the_reason(bare, tmp_path) -> None:
-    listed = "tests/test_envs.py", "tests/format/test_cut_points.py", "tests/report/test_browser.py"
+    listed = (
+        "tests/envs/test_pixels.py",
+        "tests/runs/test_cut_points.py",
+        "tests/report/test_browser.py",
+    )
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", *listed],
         capture_output=True, text=True, check=False, cwd=ROOT,

@@ -7,9 +7,9 @@ import pytest
 import xarray as xr
 
 from tests.cli.outcome import failed
-from vrlprobe import plotting
-from vrlprobe.results import load_result
-from vrlprobe.samplefile import load_samples
+from vrlprobe import figures
+from vrlprobe.results.file import load_result
+from vrlprobe.samples.file import load_samples
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ class TestProbe:
         (line,) = [line for line in done.stdout.splitlines() if line.startswith("warning")]
         assert "seed1 holds no more than its control (median, blank) in" in line
         assert [name for name in ("cnn1", "mlp0") if name in line] == above
-        drawn = plotting.layers(stored).figure
+        drawn = figures.layers(stored).figure
         labels = [label.get_text() for label in drawn.axes[0].get_yticklabels()]
         assert labels[-2:] == ["median of all", "median, blank"]
 
@@ -160,7 +160,7 @@ class TestProbe:
         def interrupted(*_, **__):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("vrlprobe.studies.probe", interrupted)
+        monkeypatch.setattr("vrlprobe.analyses.probe", interrupted)
         kept = call("probe", "seed1.h5", "--samples", sample_set)
         assert (kept.exit_code, kept.stderr) == (
             130, "stopped; the same command goes on where it stopped\n",
@@ -168,7 +168,7 @@ class TestProbe:
         assert (
             call("probe", "seed1.h5", "--samples", sample_set, "--no-cache").stderr == "stopped\n"
         )
-        monkeypatch.setattr("vrlprobe.studies.metrics", interrupted)
+        monkeypatch.setattr("vrlprobe.analyses.metrics", interrupted)
         assert call("metrics", "seed1.h5", "--samples", sample_set).stderr == "stopped\n"
 
     def test_the_cache(self, call, sample_set, tmp_path, own_cache):

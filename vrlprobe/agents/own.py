@@ -13,7 +13,7 @@ from vrlprobe.agents.consumers import INPUT
 from vrlprobe.agents.parts import PartedAgent
 from vrlprobe.device import own_defaults
 from vrlprobe.errors import FormatError, SampleError, UnknownLayerError
-from vrlprobe.format.architectures import register
+from vrlprobe.runs.architectures import register
 
 
 def divided(observations: Tensor) -> Tensor:
