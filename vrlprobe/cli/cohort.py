@@ -19,7 +19,7 @@ from vrlprobe.cli.common import (
     window_option,
 )
 from vrlprobe.errors import SampleError
-from vrlprobe.report.summary import summary
+from vrlprobe.report.summary import ON_COLLAPSE, summary
 from vrlprobe.results.file import save_result
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record, write_record
@@ -70,7 +70,9 @@ def cohort(
             raise SampleError(f"there is no folder {folder} for the records: make it first")
         found = study(opened, good=good, bad=bad, window=window, by=by, seed=seed)
         if folder:
-            from vrlprobe.analyses._record import full_record  # with networks: takes seconds
+            from vrlprobe.analyses._record import (
+                full_record,  # with networks: takes seconds
+            )
 
             samples = session.samples(sample_paths)
             if given := sum(not isinstance(run, Run) for run in opened):
@@ -109,13 +111,13 @@ def describe(found: xr.Dataset) -> str:
                 "seed": str(row["seed"]) if row["seed"] >= 0 else "-",
                 "return": f"{row['final_return']:.0f}",
                 "class": row["class"],
-                "verdict": f"{row['verdict']}{since}{_where(row)}",
+                "on collapse": f"{row['verdict']}{since}{_where(row)}",
                 "attempts": str(row["attempts"]),
                 "": "" if row["finished"] else "not finished",
             }
         )
     tables = [aligned(rows), *([_groups(found)] if "group" in found.dims else [])]
-    return "\n\n".join([*tables, summary(found)])
+    return "\n\n".join([*tables, f"{summary(found)}\n{ON_COLLAPSE}"])
 
 
 def _where(row: Mapping[Any, Any]) -> str:
@@ -137,7 +139,11 @@ def _groups(found: xr.Dataset) -> str:
                 "95% interval": f"{low:.0%} to {high:.0%}",
                 "stuck": str(int(group["stuck"])),
                 "in collapse at the end": str(int(group["ends_in_collapse"])),
-                "mean return": f"{float(group['mean_return']):.0f}",
             }
+            | (
+                {"mean return": f"{float(group['mean_return']):.0f}"}
+                if found.sizes["each_task"] == 1  # the returns of several have no common unit
+                else {}
+            )
         )
     return aligned(rows)

@@ -145,8 +145,9 @@ def omp_path(
     """Fit every target by orthogonal matching pursuit with an intercept, at every sparsity.
 
     X : (n_samples, n_features), the columns to choose from; float32 as it comes from a network
-        (integers and half floats are read as float32, float64 stays). The transpose of a
-        feature-major array, (n_features, n_samples) in C order, is fastest. It is not copied.
+        (half floats and integers of up to 16 bits are read as float32, any other type as float64).
+        The transpose of a feature-major array, (n_features, n_samples) in C order, is fastest. It
+        is not copied.
     Y : (n_samples, n_targets) or (n_samples,), the targets.
     max_atoms : the largest sparsity, at least 1. Centred data hold at most n_samples - 1
         independent columns; the path stops there, and the result keeps the shape asked for.

@@ -7,6 +7,9 @@ from vrlprobe.collapse.verdict import WORDS
 from vrlprobe.stats.bootstrap import FEWEST
 from vrlprobe.stats.classes import CLASSES
 
+ON_COLLAPSE = "healthy: never in action collapse, which says nothing of the return"
+"""What the first word of the verdicts means."""
+
 
 def summary(found: xr.Dataset) -> str:
     """Counts of classes and verdicts, and the aggregates of the final returns, a line each.
@@ -19,16 +22,27 @@ def summary(found: xr.Dataset) -> str:
     words = ", ".join(f"{int((found['verdict'] == word).sum())} {word}" for word in WORDS)
     collapsed = f"{int(np.isinf(found['out']).sum())} in collapse at the end"
     lines = [f"{count} {'run' if count == 1 else 'runs'}: {classes}; {words}; {collapsed}"]
+    if young := int((~found["finished"]).sum()):
+        lines.append(f"{young} of them not finished, counted by the last checkpoint that there is")
+    final = [_final(found)] if found.sizes["each_task"] == 1 else []
+    return "\n".join([*lines, *final, *_by_task(found)])
+
+
+def _final(found: xr.Dataset) -> str:
+    """Mean and interquartile mean of one task's final returns; several have no common unit."""
+    parts = []
     for name, text in (("mean", "mean"), ("interquartile_mean", "interquartile mean")):
         value, low, high = found["final"].sel(statistic=name).values
-        interval = f"{low:.0f} to {high:.0f}" if low == low else f"none: {_why_none(found)}"
-        lines.append(f"final return, {text}: {value:.0f} (95% interval {interval})")
-    return "\n".join([*lines, *_by_task(found)])
+        interval = f" (95% interval {low:.0f} to {high:.0f})" if low == low else ""
+        parts.append(f"{text} {value:.0f}{interval}")
+    none = np.isnan(found["final"].sel(bound=["low", "high"])).all()
+    why = f"; no 95% interval: {_why_none(found)}" if none else ""
+    return f"final return: {', '.join(parts)}{why}"
 
 
 def _why_none(found: xr.Dataset) -> str:
     few = found["task_runs"].min() < FEWEST
-    return f"a task has fewer than {FEWEST} runs" if few else "the runs are alike"
+    return f"fewer than {FEWEST} runs" if few else "the runs are alike"
 
 
 def _by_task(found: xr.Dataset) -> list[str]:

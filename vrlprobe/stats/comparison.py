@@ -59,12 +59,12 @@ def mean_p(base: npt.ArrayLike, other: npt.ArrayLike, paired: bool) -> float:
 
 
 def signed_rank_p(differences: Floats) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test; differences of 0 are left out.
+    """Two-sided p of Wilcoxon's signed-rank test; differences of 0, and NaN, are left out.
 
     Exact, ties included, up to `EXACT` differences: over all choices of their signs. 1 where
     nothing is left.
     """
-    moved = differences[differences != 0]
+    moved = differences[(differences != 0) & ~np.isnan(differences)]
     if not len(moved):
         return 1.0
     if len(moved) > EXACT:
@@ -81,8 +81,11 @@ def rank_sum_p(first: Floats, second: Floats) -> float:
     """Two-sided p of Mann and Whitney's test.
 
     Exact, ties included, up to `EXACT` runs in all: over all divisions of the runs into two groups
-    of these sizes.
+    of these sizes. NaN are left out; 1 where a group has nothing left.
     """
+    first, second = (values[~np.isnan(values)] for values in (first, second))
+    if not len(first) or not len(second):
+        return 1.0
     if len(first) + len(second) > EXACT:
         return float(stats.mannwhitneyu(first, second).pvalue)
     ranks, size = _doubled_ranks(np.concatenate([first, second])), len(first)
