@@ -36,7 +36,7 @@ ORDER = (
         "comparison",
         "monitor",
     ),
-    *("foretell", "survival", "studies"),
+    *("correlation", "contrast", "foretell", "survival", "speed", "studies"),
     *("figures", "plotting", "report", "cli"),
 )
 FILES = sorted([*ROOT.glob("vrlprobe/**/*.py"), *ROOT.glob("trainers/*.py")])

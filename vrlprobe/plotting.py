@@ -10,6 +10,7 @@ from vrlprobe.cohort import Class
 from vrlprobe.errors import FormatError, SampleError, VrlprobeError
 from vrlprobe.figures import atoms as atoms_figure
 from vrlprobe.figures import cohort as cohort_figure
+from vrlprobe.figures import contrast as contrast_figure
 from vrlprobe.figures import escape as escape_figure
 from vrlprobe.figures import film as film_figure
 from vrlprobe.figures import foretell as foretell_figure
@@ -32,6 +33,7 @@ __all__ = [
     "Plot",
     "atoms",
     "cohort",
+    "contrast",
     "escape",
     "film",
     "foretell",
@@ -58,7 +60,7 @@ def plot(result: xr.Dataset | Mapping[str, xr.Dataset], **options: Any) -> Plot:
     Args:
         result: what a study returned; cohorts by their names make one figure.
         options: of the function that draws it: `probe`, `layers`, `metrics`, `cohort`,
-            `transplant`, `foretell`, `outlook`, `atoms` or `film` of this module.
+            `transplant`, `contrast`, `foretell`, `outlook`, `atoms` or `film` of this module.
 
     Raises:
         FormatError: there is no figure of this.
@@ -74,6 +76,7 @@ def plot(result: xr.Dataset | Mapping[str, xr.Dataset], **options: Any) -> Plot:
         return (transplant if "group" in result.dims else cohort)(result, **options)
     draw = {
         "metrics": metrics, "foretell": foretell, "outlook": outlook, "atoms": atoms, "film": film,
+        "contrast": contrast,
     }.get(kind)  # fmt: skip
     if draw is None:
         raise FormatError(f"there is no figure of a result of {kind}")
@@ -217,6 +220,20 @@ def order(
     names = _components(found, components, _telling(found))
     drawn = order_study(found, names)
     return Plot(order_figure.draw(drawn), drawn)
+
+
+def contrast(result: xr.Dataset, *, components: Names = None) -> Plot:
+    """Where the probes of two groups of runs differ: score by layer, and the contrast.
+
+    Args:
+        result: what `vrlprobe.studies.contrast` returned.
+        components: a column each, `mean` for the mean over components; the first four if None.
+    """
+    check_kind(result, "contrast")
+    there = result["component"].values.tolist()
+    names = choose(components, there, "component", there[: contrast_figure.ACROSS])
+    drawn = result.sel(component=names)
+    return Plot(contrast_figure.draw(drawn), drawn)
 
 
 def transplant(result: xr.Dataset) -> Plot:

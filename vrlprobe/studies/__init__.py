@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from vrlprobe.studies.collapsing import collapse as collapse
     from vrlprobe.studies.collapsing import rule as rule
     from vrlprobe.studies.comparing import compare as compare
+    from vrlprobe.studies.contrasting import contrast as contrast
     from vrlprobe.studies.exporting import export_checkpoint as export_checkpoint
     from vrlprobe.studies.extracting import activations as activations
     from vrlprobe.studies.filming import film as film
@@ -33,6 +34,7 @@ _WHERE = {
     "cohort": "gathering",
     "collapse": "collapsing",
     "compare": "comparing",
+    "contrast": "contrasting",
     "export_checkpoint": "exporting",
     "export_dataset": "minari",
     "film": "filming",

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from vrlprobe.comparison import signed_rank_p
+from vrlprobe.comparison import holm, signed_rank_p
 from vrlprobe.errors import SampleError, UnknownLayerError
 from vrlprobe.results import last_checkpoint
 from vrlprobe.selection import Names, choose
@@ -87,12 +87,3 @@ def _compared(logs: Floats) -> dict[str, Floats]:
     p.T[upper] = p[upper]
     np.fill_diagonal(wins, np.nan)
     return {"wins": wins, "ratio": np.exp(difference.mean(axis=0)), "p": p}
-
-
-def holm(p: Floats) -> Floats:
-    """p values (n,) corrected for n tests (Holm, 1979), at most 1."""
-    ranked = np.argsort(p)
-    scaled = p[ranked] * np.arange(len(p), 0, -1)
-    corrected = np.empty_like(p)
-    corrected[ranked] = np.minimum(np.maximum.accumulate(scaled), 1.0)
-    return corrected

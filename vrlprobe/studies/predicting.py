@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from scipy import stats
 
 from vrlprobe.checks import check_at_least
 from vrlprobe.cohort import draws_interval
+from vrlprobe.correlation import rank_correlations
 from vrlprobe.errors import SampleError
 from vrlprobe.format.opening import Logged, logged_list, refuse_twice
 from vrlprobe.format.reader import Run
@@ -157,26 +157,3 @@ def _correlate(result: xr.Dataset, each: Sequence[Floats], seed: int) -> None:
     bounds = np.stack([estimate, *interval], axis=-1)
     result["correlation"][:] = bounds.reshape(*shape, len(BOUNDS))
     result["p"][:] = np.where(known, p, np.nan).reshape(shape)
-
-
-def rank_correlations(left: Floats, right: Floats) -> Floats:
-    """Spearman's correlation of every column of one with every column of the other.
-
-    Args:
-        left, right: (..., n, k) and (..., n, m).
-
-    Returns:
-        (..., k, m), NaN for constant columns; ties have their mean rank.
-    """
-    a: Floats = _standard(stats.rankdata(left, axis=-2))
-    b: Floats = _standard(stats.rankdata(right, axis=-2))
-    products: Floats = np.swapaxes(a, -1, -2) @ b
-    return products
-
-
-def _standard(ranks: Floats) -> Floats:
-    """Columns centred and of unit norm; NaN for constant ones."""
-    centred = ranks - ranks.mean(axis=-2, keepdims=True)
-    norms = np.linalg.norm(centred, axis=-2, keepdims=True)
-    unit: Floats = np.divide(centred, norms, out=np.full_like(centred, np.nan), where=norms > 0)
-    return unit
