@@ -140,37 +140,42 @@ def permutation_p(
     first, second = _numbers(base, other, paired)
     shape = first.shape[1:]
     if paired:
-        values = (second - first).reshape(len(first), -1)
-        weights, exact = _signs(len(values), seed), 2 ** len(values) <= EXACT_WAYS
-        seen = values.sum(axis=0)
-    else:
-        pooled = np.concatenate([first, second]).reshape(len(first) + len(second), -1)
-        values = pooled - pooled.mean(axis=0)
-        weights = _divisions(len(values), len(second), seed)
-        exact = divisions(len(first), len(second)) <= EXACT_WAYS
-        seen = values[len(first) :].sum(axis=0)
-    least = np.abs(seen) - 1e-9 * np.abs(values).sum(axis=0)  # equal but for rounding is as far
+        differences = (second - first).reshape(len(first), -1)
+        return np.array([_signs_p(column, seed) for column in differences.T]).reshape(shape)
+    pooled = np.concatenate([first, second]).reshape(len(first) + len(second), -1)
+    values = pooled - pooled.mean(axis=0)
+    seen = values[len(first) :].sum(axis=0)
     far, ways = np.zeros(values.shape[1]), 0
-    for block in weights:
-        far += (np.abs(block @ values) >= least).sum(axis=0)
+    for block in _divisions(len(values), len(second), seed):
+        far += (np.abs(block @ values) >= np.abs(seen) - _rounding(values)).sum(axis=0)
         ways += len(block)
+    exact = divisions(len(first), len(second)) <= EXACT_WAYS
     p: Floats = far / ways if exact else (far + 1) / (ways + 1)
     return p.reshape(shape)
+
+
+def _rounding(values: Floats) -> Any:
+    """By how much sums that are equal may differ: they are as far from 0 as each other."""
+    return 1e-9 * np.abs(values).sum(axis=0)
+
+
+def _signs_p(differences: Floats, seed: int) -> float:
+    """Two-sided p of the sum of the pairs' differences, whose signs are exchanged."""
+    least = np.abs(differences.sum()) - _rounding(differences)
+    if 2 ** len(differences) > EXACT_WAYS:
+        shape = PERMUTATIONS, len(differences)
+        signs = np.random.default_rng(seed).choice([-1.0, 1.0], shape)
+        far = int((np.abs(signs @ differences) >= least).sum())
+        return (far + 1) / (PERMUTATIONS + 1)
+    sums = differences[:1]  # one sign is enough for the first: the others mirror
+    for value in differences[1:]:
+        sums = np.concatenate([sums + value, sums - value])
+    return float((np.abs(sums) >= least).mean())
 
 
 def divisions(n_base: int, n_other: int) -> int:
     """Number of divisions of the runs into two groups of these sizes."""
     return math.comb(n_base + n_other, n_other)
-
-
-def _signs(count: int, seed: int) -> Iterator[Floats]:
-    """Blocks (n_ways, n_pairs) of 1 and -1: all that there are, or random ones."""
-    if 2**count > EXACT_WAYS:
-        yield np.random.default_rng(seed).choice([-1.0, 1.0], (PERMUTATIONS, count))
-        return
-    for first in range(0, 2**count, BLOCK):
-        ways = np.arange(first, min(first + BLOCK, 2**count))
-        yield np.where(ways[:, None] >> np.arange(count) & 1, -1.0, 1.0)
 
 
 def _divisions(count: int, chosen: int, seed: int) -> Iterator[Floats]:

@@ -14,12 +14,13 @@ from vrlprobe.cli.common import (
     check_writable,
     class_options,
     samples_option,
+    threshold_option,
     window_option,
 )
 from vrlprobe.errors import SampleError
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record, write_record
-from vrlprobe.report.summary import summary
+from vrlprobe.report.summary import median_text, summary
 from vrlprobe.results import save_result
 from vrlprobe.studies import cohort as study
 from vrlprobe.text import aligned
@@ -33,6 +34,7 @@ from vrlprobe.text import aligned
     "--by", metavar="SETTING",
     help="Count by a setting of the runs: init (the transplant they started from), hidden_dim, …",
 )  # fmt: skip
+@threshold_option
 @click.option("--seed", default=0, show_default=True, help="Random seed of the bootstrap.")
 @click.option("-o", "--output", type=FILE, help="Result file (NetCDF).")
 @click.option(
@@ -47,6 +49,7 @@ def cohort(
     bad: float | None,
     window: int | None,
     by: str | None,
+    threshold: float | None,
     seed: int,
     output: Path | None,
     folder: Path | None,
@@ -68,7 +71,9 @@ def cohort(
             check_writable(output)
         if folder and not folder.is_dir():
             raise SampleError(f"there is no folder {folder} for the records: make it first")
-        found = study(opened, good=good, bad=bad, window=window, by=by, seed=seed)
+        found = study(
+            opened, good=good, bad=bad, window=window, by=by, threshold=threshold, seed=seed
+        )
         if folder:
             from vrlprobe.studies.recording import full_record  # with networks: takes seconds
 
@@ -138,6 +143,8 @@ def _groups(found: xr.Dataset) -> str:
                 "stuck": str(int(group["stuck"])),
                 "in collapse at the end": str(int(group["ends_in_collapse"])),
                 "mean return": f"{float(group['mean_return']):.0f}",
+                "over training": f"{float(group['mean_area_under_curve']):.0f}",
+                "median frames to threshold": median_text(group["median_frames"].values.tolist()),
             }
         )
     return aligned(rows)

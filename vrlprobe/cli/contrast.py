@@ -122,6 +122,8 @@ def _table(part: xr.Dataset) -> str:
     rows = []
     for layer in part["layer"].values.tolist():
         here = part.sel(layer=layer)
+        if here["p"].isnull().all():
+            continue
         row = {"layer": layer}
         for measure in MEASURES:
             row[measure] = _bounds(here["value"].sel(measure=measure).values)

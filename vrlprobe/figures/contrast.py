@@ -1,6 +1,7 @@
 """Where the probes of two groups of runs differ: score by group and layer, and the contrast."""
 
 import json
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -18,8 +19,6 @@ COLOURS = {
     "healthy": ROLES[2], "escaped": ROLES[0], "stuck": ROLES[1], "undecided": FAINT,
 }  # fmt: skip
 """A group's colour."""
-BASELINE = "cnn0"
-"""The raw image, which is the same for all runs."""
 STEP = 0.14
 """How far groups stand apart along x, that their intervals do not hide each other."""
 
@@ -45,21 +44,23 @@ def draw(found: xr.Dataset) -> Figure:
             count = f" of {found.attrs['n_components']} components" if name == "mean" else ""
             upper.set_title(f"{name}{count}", loc="left")
         grid[0, 0].set_ylabel("test R²" if score == "r2" else "test error (geometric mean)")
-        grid[1, 0].set_ylabel(_sides(found, score))
+        grid[1, 0].set_ylabel(f"contrast with {found.attrs['reference']}")
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=5, frameon=False)
         figure.supxlabel(
-            f"bars: 95% intervals over runs (none below six); * p < {LEVEL:g} after Holm's "
-            "correction for the layers",
+            _note(found, score),
             fontsize=6.5,
         )
     return figure
 
 
-def _sides(found: xr.Dataset, score: str) -> str:
+def _note(found: xr.Dataset, score: str) -> str:
     unit = "R²" if score == "r2" else "log error"
-    return f"{unit}: {found.attrs['other']} minus {found.attrs['base']},\nminus the same at " + str(
-        found.attrs["reference"]
+    base, other, reference = (found.attrs[key] for key in ("base", "other", "reference"))
+    return (
+        f"contrast: {unit} of {other} minus that of {base} runs, minus the same at {reference}\n"
+        f"bars: 95% intervals over runs (none below six); * p < {LEVEL:g} after Holm's correction "
+        "for the layers"
     )
 
 
@@ -70,12 +71,16 @@ def _groups(ax: Axes, part: xr.Dataset, score: str) -> None:
         values = part["group_score"].sel(group=group).values
         mean, low, high = (values if score == "r2" else np.exp(values)).T
         x = np.arange(len(layers)) + STEP * (place - (len(groups) - 1) / 2)
-        style = {"color": COLOURS[group], "ms": 3, "lw": 0.9, "capsize": 1.5, "elinewidth": 0.8}
+        style: dict[str, Any] = {
+            "color": COLOURS[group],
+            "ms": 3,
+            "lw": 0.9,
+            "capsize": 1.5,
+            "elinewidth": 0.8,
+        }
         label = f"{group} ({int(part['n_runs'].sel(group=group))} runs)"
         ends = np.nan_to_num([mean - low, high - mean])
         ax.errorbar(x, mean, ends, fmt="o-", label=label, **style)
-    if score == "log_mse":
-        ax.set_ylim(bottom=0)
     ax.set_xticks(range(len(layers)), layers, rotation=90)
 
 

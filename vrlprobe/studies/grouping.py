@@ -10,6 +10,7 @@ from vrlprobe.cohort import wilson_interval
 from vrlprobe.errors import SampleError, did_you_mean
 from vrlprobe.format.reader import Run
 from vrlprobe.format.record import Record
+from vrlprobe.speed import median_frames
 from vrlprobe.studies.common import BOUNDS, Variables, blank
 
 SCRATCH = "scratch"
@@ -23,6 +24,12 @@ PER_GROUP: Variables = {
     "mean_return": (("group",), np.nan, "mean of the final returns"),
     "curve": (("group", "frame"), np.nan, "mean return of the good runs (paper, Figure 3b)"),
     "curve_runs": (("group", "frame"), 0, "good runs that have this frame"),
+    "median_frames": (
+        ("group", "bound"),
+        np.nan,
+        "Kaplan and Meier's median of the frames to the threshold",
+    ),
+    "mean_area_under_curve": (("group",), np.nan, "mean area under the curve divided by frames"),
 }
 
 
@@ -87,4 +94,8 @@ def _aggregates(part: xr.Dataset) -> dict[str, Any]:
         "mean_return": float(part["final_return"].mean()),
         "curve": np.divide(sums, there, out=np.full(len(sums), np.nan), where=there > 0),
         "curve_runs": there,
+        "median_frames": list(
+            median_frames(part["frames_to_threshold"].values, part["reached"].values)
+        ),
+        "mean_area_under_curve": float(part["area_under_curve"].mean()),
     }
