@@ -91,6 +91,7 @@ def test_a_folder_of_records_is_read_as_such(tmp_path):
 SEEDED = [
     lambda seed: studies.cohort([], seed=seed),
     lambda seed: studies.compare({}, seed=seed),
+    lambda seed: studies.contrast(None, seed=seed),
     lambda seed: studies.foretell([], seed=seed),
     lambda seed: studies.outlook([], seed=seed),
     lambda seed: studies.predict(None, [], seed=seed),

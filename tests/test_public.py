@@ -23,6 +23,7 @@ def test_every_public_name_is_what_it_says():
         ("vrlprobe.studies.measuring.metrics", ("LAYERED", "AGENT")),
         ("vrlprobe.studies.gathering.cohort", ("PER_RUN",)),
         ("vrlprobe.studies.comparing.compare", ("VARIABLES", "MEASURES")),
+        ("vrlprobe.studies.contrasting.contrast", ("VARIABLES", "PLANNED")),
         ("vrlprobe.studies.collapsing.rule", ("RULE_VARIABLES",)),
         ("vrlprobe.studies.foretelling.foretell", ("VARIABLES", "PER_RUN")),
         ("vrlprobe.studies.waiting.outlook", ("PER_ATTEMPT", "PER_FRAME", "PER_RUN")),
@@ -57,7 +58,8 @@ def test_importing_the_package_imports_nothing_heavy():
 
 def test_commands_of_logs_and_results_do_not_wait_for_torch():
     names = (
-        "info verify salvage samples collapse cohort compare predict foretell outlook plot report"
+        "info verify salvage samples collapse cohort compare contrast predict foretell outlook "
+        "plot report"
     )
     code = f"import sys, {', '.join(f'vrlprobe.cli.{name}' for name in names.split())}"
     done = subprocess.run(
