@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.outcome import failed
-from vrlprobe.results import load_result
+from vrlprobe.results.file import load_result
 
 STUDY = Path(__file__).parent.parent.parent / "docs" / "study"
 PROBE = STUDY / "results" / "desk.probe.nc"

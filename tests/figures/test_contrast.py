@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.figures.probed import LAYERS, probed
-from vrlprobe import plotting
-from vrlprobe.studies import contrast
+from vrlprobe import figures
+from vrlprobe.analyses import contrast
 
 RETURNS = [950.0] * 7 + [10.0] * 7
 
@@ -16,7 +16,7 @@ def test_points_are_means_and_stars_what_is_significant(score) -> None:
     result = probed([f"seed{number}" for number in range(14)], (1000,), RETURNS)
     result["test_mse"].loc[{"layer": "mlp2", "run": result["run"][7:]}] *= 100.0
     found = contrast(result, score=score)
-    drawn = plotting.plot(found)
+    drawn = figures.plot(found)
     axes = drawn.figure.axes
     assert len(axes) == 8
     assert axes[0].get_title("left") == "mean of 3 components"
@@ -29,5 +29,5 @@ def test_points_are_means_and_stars_what_is_significant(score) -> None:
     stars = [text for text in axes[4].texts if text.get_text() == "*"]
     significant = part["p_holm"].sel(measure="contrast") < 0.05
     assert len(stars) == int(significant.sum()) == (1 if score == "log_mse" else 0)
-    one = plotting.contrast(found, components="height")
+    one = figures.contrast(found, components="height")
     assert len(one.figure.axes) == 2

@@ -8,6 +8,8 @@ import click
 import numpy as np
 import xarray as xr
 
+from vrlprobe._text import aligned
+from vrlprobe.analyses import cohort as study
 from vrlprobe.cli.common import (
     FILE,
     Session,
@@ -18,12 +20,10 @@ from vrlprobe.cli.common import (
     window_option,
 )
 from vrlprobe.errors import SampleError
-from vrlprobe.format.reader import Run
-from vrlprobe.format.record import Record, write_record
 from vrlprobe.report.summary import median_text, summary
-from vrlprobe.results import save_result
-from vrlprobe.studies import cohort as study
-from vrlprobe.text import aligned
+from vrlprobe.results.file import save_result
+from vrlprobe.runs.reader import Run
+from vrlprobe.runs.record import Record, write_record
 
 
 @click.command()
@@ -75,7 +75,7 @@ def cohort(
             opened, good=good, bad=bad, window=window, by=by, threshold=threshold, seed=seed
         )
         if folder:
-            from vrlprobe.studies.recording import full_record  # with networks: takes seconds
+            from vrlprobe.analyses._record import full_record  # with networks: takes seconds
 
             samples = session.samples(sample_paths)
             if given := sum(not isinstance(run, Run) for run in opened):

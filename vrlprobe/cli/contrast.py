@@ -8,12 +8,12 @@ import click
 import numpy as np
 import xarray as xr
 
+from vrlprobe._text import aligned
+from vrlprobe.analyses._contrast import MEAN, MEASURES, By, Score
+from vrlprobe.analyses._contrast import contrast as study
 from vrlprobe.cli.common import FILE, check_writable, class_options, split_list, warnings_on_stderr
 from vrlprobe.cli.inputs import result, results
-from vrlprobe.results import save_result
-from vrlprobe.studies.contrasting import MEAN, MEASURES, By, Score
-from vrlprobe.studies.contrasting import contrast as study
-from vrlprobe.text import aligned
+from vrlprobe.results.file import save_result
 
 UNITS = {"log_mse": "log test error", "r2": "R²"}
 """The scores as the tables call them."""

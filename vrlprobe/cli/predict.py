@@ -5,6 +5,9 @@ from pathlib import Path
 import click
 import xarray as xr
 
+from vrlprobe._text import aligned
+from vrlprobe.analyses._predict import MEAN
+from vrlprobe.analyses._predict import predict as study
 from vrlprobe.cli.common import (
     FILE,
     Session,
@@ -15,10 +18,7 @@ from vrlprobe.cli.common import (
 from vrlprobe.cli.inputs import results
 from vrlprobe.errors import FormatError
 from vrlprobe.report.summary import median_text
-from vrlprobe.results import save_result
-from vrlprobe.studies.predicting import MEAN
-from vrlprobe.studies.predicting import predict as study
-from vrlprobe.text import aligned
+from vrlprobe.results.file import save_result
 
 WORDS = {
     "success": "with success",
