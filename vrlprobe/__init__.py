@@ -20,8 +20,21 @@ if TYPE_CHECKING:
     from vrlprobe.analyses import probe as probe
     from vrlprobe.analyses import transplant as transplant
     from vrlprobe.collapse.monitor import CollapseMonitor as CollapseMonitor
+    from vrlprobe.collapse.rule import Rule as Rule
+    from vrlprobe.collapse.verdict import Verdict as Verdict
     from vrlprobe.envs.pixels import PixelEnv as PixelEnv
     from vrlprobe.envs.record import record_episode as record_episode
+    from vrlprobe.errors import DeviceError as DeviceError
+    from vrlprobe.errors import FormatError as FormatError
+    from vrlprobe.errors import IntegrityError as IntegrityError
+    from vrlprobe.errors import RenderError as RenderError
+    from vrlprobe.errors import ResumeError as ResumeError
+    from vrlprobe.errors import SampleError as SampleError
+    from vrlprobe.errors import TransplantError as TransplantError
+    from vrlprobe.errors import UnknownFrameError as UnknownFrameError
+    from vrlprobe.errors import UnknownLayerError as UnknownLayerError
+    from vrlprobe.errors import UnknownTaskError as UnknownTaskError
+    from vrlprobe.errors import UnsafeFileError as UnsafeFileError
     from vrlprobe.errors import VrlprobeError as VrlprobeError
     from vrlprobe.figures._video import write_video as write_video
     from vrlprobe.probes.estimators import MlpProbe as MlpProbe
@@ -35,7 +48,10 @@ if TYPE_CHECKING:
     from vrlprobe.runs.collection import open_runs as open_runs
     from vrlprobe.runs.collection import read_records as read_records
     from vrlprobe.runs.episode import Episode as Episode
+    from vrlprobe.runs.logged import LoggedRun as LoggedRun
+    from vrlprobe.runs.reader import Run as Run
     from vrlprobe.runs.reader import open_run as open_run
+    from vrlprobe.runs.record import Record as Record
     from vrlprobe.runs.record import write_record as write_record
     from vrlprobe.runs.salvage import salvage_run as salvage_run
     from vrlprobe.runs.verify import verify_run as verify_run
@@ -43,6 +59,7 @@ if TYPE_CHECKING:
     from vrlprobe.samples.file import load_samples as load_samples
     from vrlprobe.samples.file import save_samples as save_samples
     from vrlprobe.samples.make import make_samples as make_samples
+    from vrlprobe.samples.sample_set import SampleSet as SampleSet
 
 _WHERE = {
     "Episode": "runs.episode",
@@ -53,6 +70,23 @@ _WHERE = {
     "RidgeProbe": "probes.estimators",
     "RunWriter": "runs.writer",
     "SparseProbe": "probes.estimators",
+    "DeviceError": "errors",
+    "FormatError": "errors",
+    "IntegrityError": "errors",
+    "RenderError": "errors",
+    "ResumeError": "errors",
+    "SampleError": "errors",
+    "TransplantError": "errors",
+    "UnknownFrameError": "errors",
+    "UnknownLayerError": "errors",
+    "UnknownTaskError": "errors",
+    "UnsafeFileError": "errors",
+    "Record": "runs.record",
+    "Rule": "collapse.rule",
+    "Run": "runs.reader",
+    "LoggedRun": "runs.logged",
+    "SampleSet": "samples.sample_set",
+    "Verdict": "collapse.verdict",
     "VrlprobeError": "errors",
     "combine_results": "results.combine",
     "extract_activations": "agents.activations",

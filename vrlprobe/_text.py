@@ -1,5 +1,6 @@
-"""Aligned plain text, the same on a terminal and in a pipe."""
+"""Aligned plain text, the same on a terminal and in a pipe; the same as HTML for notebooks."""
 
+import html
 from collections.abc import Mapping, Sequence
 
 
@@ -16,6 +17,16 @@ def listed(items: Mapping[str, str]) -> str:
     """One line an item, the values below each other."""
     width = max(map(len, items))
     return "\n".join(f"{name:<{width}}  {value}".rstrip() for name, value in items.items())
+
+
+def html_table(caption: str, items: Mapping[str, object]) -> str:
+    """One row an item under a caption, every text escaped."""
+    rows = "".join(
+        f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
+        f"<td style='text-align:left'>{html.escape(str(value))}</td></tr>"
+        for name, value in items.items()
+    )
+    return f"<table><caption>{html.escape(caption)}</caption>{rows}</table>"
 
 
 def _padded(column: list[str]) -> list[str]:

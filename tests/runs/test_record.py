@@ -14,7 +14,6 @@ from vrlprobe.runs.collection import open_logged
 from vrlprobe.runs.reader import open_run
 from vrlprobe.runs.record import (
     config_digest,
-    is_finished,
     is_record,
     make_record,
     read_record,
@@ -154,7 +153,7 @@ def test_evaluations_that_do_not_divide_the_run(make_run) -> None:
     config = {"total_frames": 10_001, "eval_every_frames": 2500}
     for frames, whole in (((0, 3000, 8000), False), ((0, 3000, 8000, 10_000), True)):
         with open_run(make_run(f"{len(frames)}.h5", frames=frames, config=config)) as run:
-            assert is_finished(run) == whole
+            assert run.finished == whole
 
 
 def test_a_missing_record_is_said_to_be_missing(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import pytest
 from vrlprobe.analyses import cohort
 from vrlprobe.errors import FormatError
 from vrlprobe.runs.reader import open_run
-from vrlprobe.runs.record import is_finished
 from vrlprobe.runs.settings import number, whole
 
 
@@ -42,5 +41,5 @@ def test_a_run_of_another_program_is_counted(make_run) -> None:
     log = {"action_spread": [0.5] * 2, "grad_norm": [[0.1] * 3] * 2}
     path = make_run("foreign.h5", frames=(0, 1000), config=config, log=log)
     with open_run(path) as run:
-        assert is_finished(run)  # it does not say when it is evaluated
+        assert run.finished  # it does not say when it is evaluated
         assert cohort([run], good=30, bad=10)["seed"].item() == -1

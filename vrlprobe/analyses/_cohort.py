@@ -14,9 +14,8 @@ from vrlprobe.collapse.measurements import Readings
 from vrlprobe.collapse.verdict import Verdict
 from vrlprobe.errors import SampleError, did_you_mean
 from vrlprobe.results.dataset import BOUNDS, Variables, all_frames, blank, run_attributes
-from vrlprobe.runs.collection import Logged, last_digest, logged_list, refuse_twice
-from vrlprobe.runs.reader import Run
-from vrlprobe.runs.record import Record, is_finished
+from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
+from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.runs.settings import number, whole
 from vrlprobe.samples.selection import run_labels
 from vrlprobe.stats.bootstrap import (
@@ -140,7 +139,7 @@ def cohort(
 
 
 def _member(
-    run: "Run | Record", good: float | None, bad: float | None, window: int | None
+    run: "LoggedRun", good: float | None, bad: float | None, window: int | None
 ) -> dict[str, Any]:
     """What a cohort says of one run, see `PER_RUN`."""
     read, verdict = judged(run, window=window)
@@ -155,13 +154,13 @@ def _member(
         "out": _out(verdict),
         "read_from": _read_from(read),
         "attempts": int(read.attempts[-1]),
-        "finished": isinstance(run, Record) or is_finished(run),
-        "last_checkpoint": last_digest(run),
+        "finished": run.finished,
+        "last_checkpoint": run.known_digest(int(run.frames[-1])),
     }
 
 
 def run_class(
-    run: "Run | Record", final: float, good: float | None = None, bad: float | None = None
+    run: "LoggedRun", final: float, good: float | None = None, bad: float | None = None
 ) -> Class:
     """Good, middle or bad by a final return; thresholds that are None are the run's profile's.
 
@@ -277,7 +276,7 @@ PER_GROUP: Variables = {
 }
 
 
-def group_of(run: Run | Record, by: str) -> str:
+def group_of(run: LoggedRun, by: str) -> str:
     """What a run's config has under a name, as text.
 
     Raises:
@@ -291,7 +290,7 @@ def group_of(run: Run | Record, by: str) -> str:
     return str(run.config.get(by, "")) or (SCRATCH if by == "init" else "none")
 
 
-def grouped(result: xr.Dataset, runs: Sequence[Run | Record], by: str) -> xr.Dataset:
+def grouped(result: xr.Dataset, runs: Sequence[LoggedRun], by: str) -> xr.Dataset:
     """A cohort's result with its runs grouped by a setting.
 
     Args:

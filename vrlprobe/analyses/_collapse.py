@@ -1,7 +1,7 @@
 """Verdicts on runs from their logs."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -12,16 +12,14 @@ from vrlprobe.collapse.measurements import Floats, Readings, attempt_begins, rea
 from vrlprobe.collapse.verdict import RECENT, Verdict, judge
 from vrlprobe.errors import SampleError
 from vrlprobe.runs.collection import Logged, Runs, logged_list
-from vrlprobe.runs.record import Record
+from vrlprobe.runs.logged import LoggedRun
+from vrlprobe.runs.reader import Run
 from vrlprobe.runs.settings import whole
 from vrlprobe.samples.sample_set import SampleSet
 from vrlprobe.samples.selection import samples_for, warn_of_samples
 
-if TYPE_CHECKING:
-    from vrlprobe.runs.reader import Run
 
-
-def noise_window(run: "Run | Record", window: int | None) -> int:
+def noise_window(run: "LoggedRun", window: int | None) -> int:
     """The frames of an attempt in which the noise decays, unless given.
 
     Raises:
@@ -33,7 +31,7 @@ def noise_window(run: "Run | Record", window: int | None) -> int:
     return _known(run, window or decay or whole(run, "rule_window"))
 
 
-def rule_window(run: "Run | Record", window: int | None) -> int:
+def rule_window(run: "LoggedRun", window: int | None) -> int:
     """The frames after which the reset rule decides: the noise's, unless set apart or given.
 
     Raises:
@@ -44,7 +42,7 @@ def rule_window(run: "Run | Record", window: int | None) -> int:
     return _known(run, window or whole(run, "rule_window"))
 
 
-def _known(run: "Run | Record", found: Any) -> int:
+def _known(run: "LoggedRun", found: Any) -> int:
     if not found:
         raise SampleError(
             f"{run.path.name} does not record at which frame its exploration noise has decayed: "
@@ -55,7 +53,7 @@ def _known(run: "Run | Record", found: Any) -> int:
 
 @overload
 def collapse(
-    runs: "Run | Record",
+    runs: "LoggedRun",
     samples: SampleSet | Runs | None = None,
     *,
     window: int | None = None,
@@ -63,7 +61,7 @@ def collapse(
 ) -> Verdict: ...
 @overload
 def collapse(
-    runs: "Iterable[Run | Record]",
+    runs: "Iterable[LoggedRun]",
     samples: SampleSet | Runs | None = None,
     *,
     window: int | None = None,
@@ -102,7 +100,7 @@ def collapse(
 
 
 def judged(
-    run: "Run | Record",
+    run: "LoggedRun",
     samples: SampleSet | None = None,
     window: int | None = None,
     signs: Sequence[Sign] = SIGNS,
@@ -113,7 +111,7 @@ def judged(
         raise SampleError(f"{run.path.name} has no checkpoint yet")
     whole = readings(run)
     last = whole.of_attempt(int(whole.attempts[-1]))
-    if samples is not None and not isinstance(run, Record):
+    if samples is not None and isinstance(run, Run):
         last.values.update(_measured(run, samples, last.frames))
     anew = run.config.get("reset_noise") != "continue"  # the noise decays with each attempt
     begun = attempt_begins(whole)[int(whole.attempts[-1])] if anew else 0

@@ -16,7 +16,7 @@ from vrlprobe.errors import SampleError
 from vrlprobe.results.dataset import Variables, all_frames, blank, place_in, run_attributes, shared
 from vrlprobe.results.file import check_kind, last_checkpoint
 from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
-from vrlprobe.runs.record import Record, is_finished
+from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.samples.selection import run_labels
 from vrlprobe.stats.threshold import (
     balanced_accuracy,
@@ -29,7 +29,7 @@ from vrlprobe.stats.threshold import (
 )
 
 if TYPE_CHECKING:
-    from vrlprobe.runs.reader import Run
+    pass
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -166,13 +166,13 @@ def best_metrics(found: xr.Dataset, count: int) -> list[str]:
     return [str(name) for name in named["metric"].values[order[:count]]]
 
 
-def _check_runs(runs: "Sequence[Run | Record]") -> None:
+def _check_runs(runs: "Sequence[LoggedRun]") -> None:
     """Raise SampleError for what teaches nothing: unfinished or reset runs, several tasks."""
     refuse_twice(runs)
     tasks = [str(run.config.get("task", "unknown")) for run in runs]
     shared(tasks, runs, "task", "a forecast")
     for run in runs:
-        if not isinstance(run, Record) and not is_finished(run):
+        if not run.finished:
             raise SampleError(
                 f"{run.path.name} is not finished, so its end is not known: leave it out, or go on "
                 "with it (vrltrain resume)"
@@ -181,7 +181,7 @@ def _check_runs(runs: "Sequence[Run | Record]") -> None:
             raise SampleError(f"{run.path.name} was reset: runs without the rule are needed")
 
 
-def _verdict(run: "Run | Record", window: int | None, outcome: Outcome) -> str:
+def _verdict(run: "LoggedRun", window: int | None, outcome: Outcome) -> str:
     """The verdict in words; empty where the window is not known and nothing depends on it."""
     try:
         return str(judged(run, window=window)[1])
@@ -192,8 +192,8 @@ def _verdict(run: "Run | Record", window: int | None, outcome: Outcome) -> str:
 
 
 def _decided(
-    runs: "Sequence[Run | Record]", words: Sequence[str]
-) -> "tuple[list[Run | Record], list[str]]":
+    runs: "Sequence[LoggedRun]", words: Sequence[str]
+) -> "tuple[list[LoggedRun], list[str]]":
     """The runs whose verdict says whether they are stuck; the others are warned of."""
     pairs = list(zip(runs, words, strict=True))
     if open_ones := [run.path.stem for run, word in pairs if word == "undecided"]:
@@ -206,7 +206,7 @@ def _decided(
 
 def _ends(
     labels: Sequence[str],
-    runs: "Sequence[Run | Record]",
+    runs: "Sequence[LoggedRun]",
     words: Sequence[str],
     outcome: Outcome,
     good: float | None,
@@ -256,7 +256,7 @@ def _logged(labels: Sequence[str], read: Sequence[Readings]) -> xr.DataArray:
 
 
 def _measured(
-    measured: xr.Dataset, runs: "Sequence[Run | Record]", labels: Sequence[str]
+    measured: xr.Dataset, runs: "Sequence[LoggedRun]", labels: Sequence[str]
 ) -> xr.DataArray:
     """The layers' metrics of a result for these runs after the first update, as `_logged`.
 
@@ -276,7 +276,7 @@ def _measured(
     return found.where(trained).dropna("metric", how="all")
 
 
-def _place(measured: xr.Dataset, label: str, run: "Run | Record") -> int:
+def _place(measured: xr.Dataset, label: str, run: "LoggedRun") -> int:
     """Where a result has a run to its last checkpoint."""
     place = place_in(measured, run)
     if place is not None:

@@ -12,8 +12,7 @@ from vrlprobe.errors import SampleError
 from vrlprobe.results.dataset import BOUNDS, Variables, all_frames, blank, run_attributes
 from vrlprobe.results.file import check_kind, last_checkpoint
 from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
-from vrlprobe.runs.reader import Run
-from vrlprobe.runs.record import Record
+from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.runs.settings import number
 from vrlprobe.stats.bootstrap import draws_interval
 from vrlprobe.stats.correlation import rank_correlations
@@ -146,7 +145,7 @@ def _varies(parts: Sequence[xr.Dataset], component: str) -> bool:
     return all(np.isfinite(part["test_r2"].sel(component=component)).all() for part in parts)
 
 
-def _outcome(run: "Run | Record", good: float | None, bad: float | None) -> list[float]:
+def _outcome(run: LoggedRun, good: float | None, bad: float | None) -> list[float]:
     """Success, 0 or 1, final return, and gain of a run."""
     final = float(run.returns[-1])
     first = float(run.returns[0]) if run.frames[0] == 0 else np.nan
@@ -154,7 +153,7 @@ def _outcome(run: "Run | Record", good: float | None, bad: float | None) -> list
 
 
 def _speeds(
-    runs: "Sequence[Run | Record]", threshold: float | None
+    runs: Sequence[LoggedRun], threshold: float | None
 ) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
     """Frames to the threshold, area under the curve, and whether it is reached, each (n_runs,).
 

@@ -14,12 +14,12 @@ from vrlprobe.collapse.verdict import Verdict, judge
 from vrlprobe.errors import SampleError
 from vrlprobe.results.dataset import run_attributes, shared
 from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
-from vrlprobe.runs.record import Record
+from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.runs.settings import whole
 from vrlprobe.samples.selection import run_labels
 
 if TYPE_CHECKING:
-    from vrlprobe.runs.reader import Run
+    pass
 from vrlprobe.analyses._collapse import noise_window, rule_window
 
 RULE_VARIABLES: Mapping[str, str] = {
@@ -114,7 +114,7 @@ def _chance(rows: Sequence[Mapping[str, Any]], attempts: int) -> dict[str, float
     }
 
 
-def _check_readings(run: "Run | Record", applied: Rule, first: Readings) -> None:
+def _check_readings(run: "LoggedRun", applied: Rule, first: Readings) -> None:
     """Raise SampleError where a window that is over has too few readings to keep any attempt."""
     inside = first.frames <= applied.window
     count = int(np.isfinite(first.values[applied.sign.name][inside]).sum())

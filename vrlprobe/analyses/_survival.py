@@ -16,14 +16,14 @@ from vrlprobe.collapse.measurements import Readings, attempt_begins, attempt_sta
 from vrlprobe.errors import SampleError
 from vrlprobe.results.dataset import BOUNDS, Variables, blank, run_attributes, shared
 from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
-from vrlprobe.runs.record import Record, last_due
-from vrlprobe.runs.settings import whole
+from vrlprobe.runs.logged import LoggedRun
+from vrlprobe.runs.settings import last_due, whole
 from vrlprobe.samples.selection import run_labels
 from vrlprobe.stats.bootstrap import FEWEST
 from vrlprobe.stats.survival import RESAMPLES, Curve, bounds, resampled
 
 if TYPE_CHECKING:
-    from vrlprobe.runs.reader import Run
+    pass
 
 Floats = npt.NDArray[np.float64]
 
@@ -174,7 +174,7 @@ def _describe(
     found["longer"][:] = [(durations > item.duration).sum() for item, _ in waiting]
 
 
-def _unlike(runs: "Sequence[Run | Record]") -> list[str]:
+def _unlike(runs: "Sequence[LoggedRun]") -> list[str]:
     """Settings in which runs differ, beside seed, length, and what is done to one in collapse."""
     values: dict[str, set[str]] = {}
     for run in runs:
@@ -200,7 +200,7 @@ def _attempts(place: int, whole: Readings) -> Iterator[_Attempt]:
 
 
 def _waiting(
-    runs: "Sequence[Run | Record]", logs: Sequence[Readings], attempts: Sequence[_Attempt]
+    runs: "Sequence[LoggedRun]", logs: Sequence[Readings], attempts: Sequence[_Attempt]
 ) -> Iterator[tuple[_Attempt, int]]:
     """The attempts that runs are at now, in collapse, with the frames until the run's end.
 
@@ -210,7 +210,7 @@ def _waiting(
         run, due = runs[item.place], last_due(runs[item.place])
         if not item.collapsed or item.number != logs[item.place].attempts[-1] or due is None:
             continue
-        if not isinstance(run, Record) and due > run.frames[-1]:
+        if due > run.frames[-1]:
             yield item, due - int(run.frames[-1])
 
 

@@ -96,7 +96,7 @@ def keep(record: Record, folder: Path) -> Path:
     """Write a record under a name that its settings determine."""
     config = record.config
     label = f"{config.get('task')}-{config.get('profile')}-seed{config.get('seed')}"
-    path = folder / f"{label}-{record.digest[:8]}.json"
+    path = folder / f"{label}-{record.key[:8]}.json"
     write_record(record, path)
     return path
 

@@ -16,12 +16,11 @@ from vrlprobe.cli.common import FILE, Session, samples_option
 from vrlprobe.cli.thresholds import parse_thresholds, refuse_unread, with_thresholds
 from vrlprobe.collapse.indicators import LOGGED, SIGNS
 from vrlprobe.collapse.verdict import Verdict
+from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.runs.reader import Run
-from vrlprobe.runs.record import Record
 from vrlprobe.samples.selection import run_labels
 
 FOLLOW_SECONDS = 3.0
-Judged = Run | Record
 
 
 @click.command()
@@ -60,7 +59,7 @@ def collapse(
         refuse_unread(given, signs)
         opened = session.logged(runs)
         samples = session.samples(sample_paths)
-        if samples and (records := [run.path.name for run in opened if isinstance(run, Record)]):
+        if samples and (records := [run.path.name for run in opened if not isinstance(run, Run)]):
             click.echo(f"warning: records have no networks to ask: {', '.join(records)}", err=True)
         while follow and not all(len(run.frames) for run in opened) and _wait(opened):
             pass  # a training that has only begun
@@ -78,7 +77,7 @@ def _refuse_unseen(given: Mapping[str, float]) -> None:
         raise click.UsageError(f"{idle[0]} is read of networks that see --samples: give them, too")
 
 
-def _wait(runs: Sequence[Judged]) -> bool:
+def _wait(runs: Sequence[LoggedRun]) -> bool:
     """Wait until a growing run has another checkpoint or has ended; False once none grows."""
     growing = [run for run in runs if isinstance(run, Run)]
     before = [(len(run.frames), run.state) for run in growing]
@@ -91,7 +90,7 @@ def _wait(runs: Sequence[Judged]) -> bool:
     return False
 
 
-def describe(runs: Sequence[Judged], verdicts: Sequence[Verdict]) -> str:
+def describe(runs: Sequence[LoggedRun], verdicts: Sequence[Verdict]) -> str:
     """A list for one run, a table for several."""
     if len(runs) == 1:
         return _details(runs[0], verdicts[0])
@@ -111,7 +110,7 @@ def describe(runs: Sequence[Judged], verdicts: Sequence[Verdict]) -> str:
     return aligned(rows)
 
 
-def _details(run: Judged, verdict: Verdict) -> str:
+def _details(run: LoggedRun, verdict: Verdict) -> str:
     frame = int(run.frames[-1])
     reason = f" ({verdict.reason})" if verdict.reason else ""
     stages = [
@@ -138,7 +137,7 @@ def _evidence(item: Any) -> str:
     )
 
 
-def to_json(runs: Sequence[Judged], verdicts: Sequence[Verdict]) -> str:
+def to_json(runs: Sequence[LoggedRun], verdicts: Sequence[Verdict]) -> str:
     """One object a run: the verdict, its stages and evidence."""
     found = [
         {

@@ -16,10 +16,10 @@ from threadpoolctl import threadpool_limits
 from vrlprobe._group import as_options
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.runs.collection import open_logged
+from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.runs.output import refuse_to_replace
 from vrlprobe.runs.paths import check_folder
 from vrlprobe.runs.reader import Run, open_run
-from vrlprobe.runs.record import Record
 from vrlprobe.samples.file import is_sample_file, load_samples
 from vrlprobe.samples.sample_set import SampleSet
 
@@ -84,7 +84,7 @@ class Session(ExitStack):
         """Open runs until the command ends."""
         return [self.enter_context(open_run(path)) for path in paths]
 
-    def logged(self, paths: Sequence[Path]) -> list[Run | Record]:
+    def logged(self, paths: Sequence[Path]) -> list[LoggedRun]:
         """Open runs, or read the records of finished ones, until the command ends."""
         found = [open_logged(path) for path in paths]
         for run in found:

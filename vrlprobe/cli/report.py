@@ -20,8 +20,8 @@ from vrlprobe.cli.inputs import result
 from vrlprobe.errors import FormatError, VrlprobeError
 from vrlprobe.report.write import check_page, parts_of, report_page, write_page
 from vrlprobe.results.dataset import part_of
+from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.runs.reader import Run
-from vrlprobe.runs.record import Record
 from vrlprobe.samples.selection import run_labels
 
 
@@ -68,7 +68,7 @@ def report(
     click.echo(f"wrote {output} ({byte_size(len(page.encode()))})", err=True)
 
 
-def _beside(runs: Sequence[Run | Record]) -> list[xr.Dataset | None]:
+def _beside(runs: Sequence[LoggedRun]) -> list[xr.Dataset | None]:
     """Each run's part of the probe result beside it, where there is one."""
     beside = [run.path.with_name(f"{run.path.stem}.probe.nc") for run in runs]
     return [
@@ -77,7 +77,7 @@ def _beside(runs: Sequence[Run | Record]) -> list[xr.Dataset | None]:
     ]
 
 
-def _part(path: Path, label: str, run: Run | Record) -> xr.Dataset | None:
+def _part(path: Path, label: str, run: LoggedRun) -> xr.Dataset | None:
     """The run's part of the result beside it; None, with a word, where that is not of it."""
     try:
         found = result([path], "probe")

@@ -2,7 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +11,9 @@ import xarray as xr
 from vrlprobe import metrics as measure
 from vrlprobe.collapse.indicators import GRADIENT, SPREAD
 from vrlprobe.collapse.phases import Stage, stages
-from vrlprobe.runs.record import Record
-
-if TYPE_CHECKING:
-    from vrlprobe.runs.reader import Run
 from vrlprobe.metrics.gradients import gradient_norms
+from vrlprobe.runs.logged import LoggedRun
+from vrlprobe.runs.reader import Run
 
 Floats = npt.NDArray[np.float64]
 
@@ -42,7 +40,7 @@ class Readings:
         return Readings(self.frames[rows], values, self.attempts[rows])
 
 
-def readings(run: "Run | Record") -> Readings:
+def readings(run: "LoggedRun") -> Readings:
     """Every logged column of a run or record by name, `grad_norm[mlp1]` for one with a dimension.
 
     One with several has names such as `attention[mlp1,head0]`.
@@ -55,7 +53,7 @@ def readings(run: "Run | Record") -> Readings:
     attempts = _carried_on(values.get("attempt", np.ones(count)))
     for name, compute in ((SPREAD.name, _rollout_spread), (GRADIENT.name, _gradient)):
         if name not in values:
-            found = [] if isinstance(run, Record) else [compute(run, f) for f in run.frames]
+            found = [compute(run, f) for f in run.frames] if isinstance(run, Run) else []
             values[name] = np.array(found or [np.nan] * count)
     if "updates" in values:
         untrained = values["updates"] == 0

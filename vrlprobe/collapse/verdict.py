@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from vrlprobe._text import html_table
 from vrlprobe.collapse.indicators import LOGGED, Sign
 from vrlprobe.collapse.phases import Stage, stages
 
@@ -51,6 +52,11 @@ class Verdict:
         """`stuck since 8,000`."""
         joint = {"escaped": " at ", "stuck": " since "}.get(self.word)
         return self.word if joint is None else f"{self.word}{joint}{self.frame:,}"
+
+    def _repr_html_(self) -> str:
+        shown = {item.sign.name: f"{item.value:.2g}" for item in self.evidence}
+        reason = {"reason": self.reason} if self.reason else {}
+        return html_table(str(self), {**shown, **reason})
 
 
 def judge(

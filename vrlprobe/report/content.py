@@ -18,9 +18,8 @@ from vrlprobe.collapse.verdict import Verdict
 from vrlprobe.report.curves import BOTTOM, LEFT, RIGHT, TOP, Axis, Chart, chart, rounded
 from vrlprobe.report.summary import summary
 from vrlprobe.results.file import PROBES, package_versions, probe_kind
-from vrlprobe.runs.provenance import stated_versions
-from vrlprobe.runs.reader import Run
-from vrlprobe.runs.record import Record, config_digest
+from vrlprobe.runs.logged import LoggedRun
+from vrlprobe.runs.record import config_digest
 
 LARGEST, QUALITY = 96, 80
 """Pixels across an image of a strip, at most, and the quality of its JPEG."""
@@ -41,7 +40,7 @@ class Strip:
 
 
 def page_content(
-    runs: Sequence[Run | Record],
+    runs: Sequence[LoggedRun],
     found: xr.Dataset,
     verdicts: Sequence[Verdict],
     strips: Sequence[Sequence[Strip]],
@@ -90,7 +89,7 @@ def _classes(found: xr.Dataset) -> str:
 
 
 def _card(
-    place: int, run: Run | Record, row: xr.Dataset, verdict: Verdict, ends: tuple[int, float]
+    place: int, run: LoggedRun, row: xr.Dataset, verdict: Verdict, ends: tuple[int, float]
 ) -> dict[str, Any]:
     """One run's row of the table, charts and provenance."""
     read = readings(run)
@@ -115,7 +114,7 @@ def _card(
 
 
 def _charts(
-    run: Run | Record, read: Readings, stages: Sequence[Staged], last: int, top: float
+    run: LoggedRun, read: Readings, stages: Sequence[Staged], last: int, top: float
 ) -> list[Chart]:
     common: dict[str, Any] = {
         "x": Axis(0, last, LEFT, RIGHT),
@@ -181,13 +180,11 @@ def _heat(result: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def _provenance(run: Run | Record) -> dict[str, Any]:
-    versions = run.versions if isinstance(run, Record) else stated_versions(run.provenance)
-    checkpoint = run.checkpoint if isinstance(run, Record) else run.digest(int(run.frames[-1]))
+def _provenance(run: LoggedRun) -> dict[str, Any]:
     return {
         "file": run.path.name,
         "config": config_digest(run.config),
-        "checkpoint": checkpoint,
+        "checkpoint": run.known_digest(int(run.frames[-1])),
         "settings": {key: value for key, value in run.config.items() if value is not None},
-        "versions": dict(versions),
+        "versions": dict(run.versions),
     }

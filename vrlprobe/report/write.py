@@ -13,10 +13,10 @@ from vrlprobe.report.page import render
 from vrlprobe.results.dataset import Track, part_of
 from vrlprobe.results.file import check_kind
 from vrlprobe.runs.collection import Logged, logged_list
+from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.runs.output import written_at_once
 from vrlprobe.runs.paths import as_path
 from vrlprobe.runs.reader import Run
-from vrlprobe.runs.record import Record
 from vrlprobe.samples.selection import run_labels
 
 
@@ -62,7 +62,7 @@ def check_page(path: str | Path) -> None:
         raise FormatError(f"cannot write {path}: the name of a page must end in .html")
 
 
-def parts_of(probed: xr.Dataset, runs: Sequence[Run | Record]) -> list[xr.Dataset | None]:
+def parts_of(probed: xr.Dataset, runs: Sequence[LoggedRun]) -> list[xr.Dataset | None]:
     """Each run's part of a probe result, None where it has none.
 
     Raises:
@@ -78,7 +78,7 @@ def parts_of(probed: xr.Dataset, runs: Sequence[Run | Record]) -> list[xr.Datase
 
 
 def report_page(
-    runs: Sequence[Run | Record],
+    runs: Sequence[LoggedRun],
     parts: Sequence[xr.Dataset | None],
     *,
     good: float | None = None,
@@ -93,9 +93,9 @@ def report_page(
     return render(page_content(runs, found, verdicts, strips, parts))
 
 
-def _strips(run: Run | Record) -> list[Strip]:
+def _strips(run: LoggedRun) -> list[Strip]:
     """Film strips of the first, middle and last checkpoint; none of a record."""
-    if isinstance(run, Record):
+    if not isinstance(run, Run):
         return []
     places = {"start": 0, "middle": len(run.frames) // 2, "end": len(run.frames) - 1}
     chosen = {place: when for when, place in places.items()}  # fewer where there are few

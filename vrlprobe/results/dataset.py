@@ -3,19 +3,17 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.results.file import last_checkpoint, provenance
-from vrlprobe.runs.record import Record
+from vrlprobe.runs.logged import LoggedRun
+from vrlprobe.runs.reader import Run
 from vrlprobe.samples.sample_set import SampleSet
 from vrlprobe.samples.selection import run_labels
-
-if TYPE_CHECKING:
-    from vrlprobe.runs.reader import Run
 
 CONFIG_KEYS = (
     *("task", "seed", "profile", "architecture", "precision", "render"),
@@ -46,7 +44,7 @@ def blank(coords: Mapping[str, Sequence[Any]], variables: Variables) -> xr.Datas
 
 
 def run_attributes(
-    kind: str, runs: "Sequence[Run | Record]", arguments: Mapping[str, Any]
+    kind: str, runs: "Sequence[LoggedRun]", arguments: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Provenance of a result: its kind, the arguments, what the runs' configs say."""
     configs = {
@@ -57,7 +55,7 @@ def run_attributes(
 
 
 def shared(
-    values: Sequence[Any], runs: "Sequence[Run | Record]", what: str, where: str, hint: str = ""
+    values: Sequence[Any], runs: "Sequence[LoggedRun]", what: str, where: str, hint: str = ""
 ) -> Any:
     """The value that all runs have.
 
@@ -73,19 +71,19 @@ def shared(
     return values[0]
 
 
-def place_in(result: xr.Dataset, run: "Run | Record") -> int | None:
+def place_in(result: xr.Dataset, run: "LoggedRun") -> int | None:
     """Where a result has a run, whatever it is called there; None where it has not.
 
     It is told by the digest of the last checkpoint that the result has of it.
     """
     for place, name in enumerate(result["run"].values.tolist()):
         last = last_checkpoint(result, name)
-        if _digest(run, int(last["frame"].item())) == last["checkpoint"].item():
+        if run.known_digest(int(last["frame"].item())) == last["checkpoint"].item():
             return place
     return None
 
 
-def part_of(result: xr.Dataset, run: "Run | Record", label: str) -> xr.Dataset | None:
+def part_of(result: xr.Dataset, run: "LoggedRun", label: str) -> xr.Dataset | None:
     """A run's part of a result, see `place_in`.
 
     A record keeps the digest of its last checkpoint only: where the result ends before that, the
@@ -100,19 +98,12 @@ def part_of(result: xr.Dataset, run: "Run | Record", label: str) -> xr.Dataset |
     if label not in result["run"].values:
         return None
     frame = int(last_checkpoint(result, label)["frame"].item())
-    if isinstance(run, Record) and frame < run.frames[-1]:
+    if not isinstance(run, Run) and frame < run.frames[-1]:
         return result.sel(run=label)
     raise FormatError(
         f"the result has another {label}: its checkpoint at frame {frame} is not this run's; make "
         "it again"
     )
-
-
-def _digest(run: "Run | Record", frame: int) -> str | None:
-    """Of a run's checkpoint at a frame; None where it has none, or does not keep its digest."""
-    if isinstance(run, Record):
-        return run.checkpoint if frame == run.frames[-1] else None
-    return run.digest(frame) if frame in run.frames else None
 
 
 def sample_attributes(samples: SampleSet) -> dict[str, Any]:

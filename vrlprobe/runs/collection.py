@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from vrlprobe.errors import FormatError, SampleError
+from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.runs.reader import Run, open_run
 from vrlprobe.runs.record import Record, config_digest, read_record
 
 Runs = Run | Iterable[Run]
 """Open runs, or one."""
-Logged = Run | Record | Iterable[Run | Record]
+Logged = LoggedRun | Iterable[LoggedRun]
 """Open runs, or records of finished ones, or one of them."""
 
 
@@ -71,7 +72,7 @@ def _matching(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     return found
 
 
-def open_logged(path: Path) -> Run | Record:
+def open_logged(path: Path) -> LoggedRun:
     """A run file, or the record of one (`.json`): both have frames, config, log and returns."""
     return read_record(path) if path.suffix == ".json" else open_run(path)
 
@@ -84,7 +85,7 @@ def run_list(runs: Runs) -> list[Run]:
     """
     found = []
     for run in logged_list(runs):
-        if isinstance(run, Record):
+        if not isinstance(run, Run):
             raise SampleError(
                 f"{run.path.name} is a record, which has no networks: the run's file is needed"
             )
@@ -104,7 +105,7 @@ def one_run(run: Run) -> Run:
     return run
 
 
-def logged_list(runs: Logged) -> list[Run | Record]:
+def logged_list(runs: Logged) -> list[LoggedRun]:
     """Open runs and records as a list.
 
     Raises:
@@ -124,21 +125,16 @@ def logged_list(runs: Logged) -> list[Run | Record]:
     return found
 
 
-def last_digest(run: Run | Record) -> str:
-    """The digest of a run's last checkpoint, of which it has one at least."""
-    return run.checkpoint if isinstance(run, Record) else run.digest(int(run.frames[-1]))
-
-
-def refuse_twice(runs: Sequence[Run | Record]) -> None:
+def refuse_twice(runs: Sequence[LoggedRun]) -> None:
     """Raise SampleError where a run is there twice, under another name or as its record, too.
 
     It would count double in an average, and in a sample set its episodes would be in several sets.
     """
-    seen: dict[tuple[str, str], Path] = {}
+    seen: dict[tuple[str | None, str], Path] = {}
     for run in runs:
         if not len(run.frames):
             continue
-        key = last_digest(run), config_digest(run.config)
+        key = run.known_digest(int(run.frames[-1])), config_digest(run.config)
         if key in seen:
             raise SampleError(f"{seen[key]} and {run.path} are one run: give it once")
         seen[key] = run.path

@@ -12,13 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vrlprobe._checks import as_number
+from vrlprobe._text import html_table
 from vrlprobe.errors import FormatError, IntegrityError, UnknownFrameError, VrlprobeError
 from vrlprobe.runs import guard
 from vrlprobe.runs.architectures import architecture
 from vrlprobe.runs.contents import READERS, Contents, first_rows, growing
+from vrlprobe.runs.logged import describe
 from vrlprobe.runs.paths import as_path
+from vrlprobe.runs.provenance import stated_versions
 from vrlprobe.runs.rollout import Rollout as Rollout
 from vrlprobe.runs.schema import DIGEST, STRETCH, from_json, parameters_digest
+from vrlprobe.runs.settings import last_due
 from vrlprobe.runs.state import State, run_state
 
 if TYPE_CHECKING:
@@ -66,6 +70,10 @@ class Run:
         state = self.state if self._file else "closed"
         return f"<Run {self.path.name}: {len(self.frames)} checkpoints, {state}>"
 
+    def _repr_html_(self) -> str:
+        shown = describe(self) if self._file else {"state": "closed"}
+        return html_table(f"Run {self.path.name}", shown)
+
     def __reduce__(self) -> Any:
         """An open file cannot be copied, nor sent to another process."""
         raise TypeError(
@@ -105,6 +113,31 @@ class Run:
             raise
         self._file.close()
         self._show(contents)
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self.path.stem
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of the software that trained it; empty where the file does not say."""
+        return stated_versions(self.provenance)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last evaluation that was due is there, or none is known to be due."""
+        due = last_due(self)
+        return bool(len(self.frames)) and (due is None or int(self.frames[-1]) >= due)
+
+    @property
+    def final_returns(self) -> NDArray[np.float64]:
+        """Returns of the last checkpoint's episodes, float64 (n_episodes,)."""
+        return self.rollout(int(self.frames[-1])).returns
+
+    def known_digest(self, frame: int) -> str | None:
+        """Digest of the checkpoint at a frame; None where there is none."""
+        return self.digest(frame) if frame in self.frames else None
 
     @property
     def components(self) -> tuple[str, ...]:

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vrlprobe._text import html_table
 from vrlprobe.errors import FormatError
 from vrlprobe.runs.atomic import replaced_whole
+from vrlprobe.runs.logged import describe
 from vrlprobe.runs.paths import as_path, no_such_file
 from vrlprobe.runs.provenance import stated_versions
 from vrlprobe.runs.reader import Run
-from vrlprobe.runs.settings import whole
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -75,30 +76,27 @@ class Record:
     def __repr__(self) -> str:
         return f"<Record {self.name}: {len(self.frames)} checkpoints, {self.state}>"
 
+    def _repr_html_(self) -> str:
+        return html_table(f"Record {self.name}", describe(self))
+
     @property
     def state(self) -> str:
         """`finished`: a record is made of a whole run."""
         return "finished"
 
     @property
-    def digest(self) -> str:
-        """The key: `config_digest` of the settings."""
+    def finished(self) -> bool:
+        """True: only finished runs have records."""
+        return True
+
+    @property
+    def key(self) -> str:
+        """`config_digest` of the settings."""
         return config_digest(self.config)
 
-
-def is_finished(run: Run) -> bool:
-    """Whether a run has its last checkpoint; one that does not say how long it is has."""
-    if not len(run.frames):
-        return False
-    due = last_due(run)
-    return due is None or int(run.frames[-1]) >= due
-
-
-def last_due(run: "Run | Record") -> int | None:
-    """The frame at which a run's last evaluation is due; None where its config does not say."""
-    total = whole(run, "total_frames")
-    due = range(0, total, whole(run, "eval_every_frames") or total or 1)
-    return due[-1] if due else None
+    def known_digest(self, frame: int) -> str | None:
+        """Digest of the checkpoint at a frame; None but for the last one."""
+        return self.checkpoint if frame == self.frames[-1] else None
 
 
 def make_record(run: Run) -> Record:
@@ -110,7 +108,7 @@ def make_record(run: Run) -> Record:
     if not len(run.frames):
         raise FormatError(f"{run.path} has no checkpoint: there is nothing to record")
     last = int(run.frames[-1])
-    if not is_finished(run):
+    if not run.finished:
         raise FormatError(
             f"{run.path} stopped at frame {last} of {run.config['total_frames']}: finish it first "
             "(vrltrain resume)"
@@ -163,7 +161,7 @@ def write_record(record: Record, path: str | os.PathLike[str]) -> None:
     content = {
         "vrlprobe_record": VERSION,
         "name": record.name,
-        "digest": record.digest,
+        "digest": record.key,
         "config": dict(record.config),
         "versions": dict(record.versions),
         "stretches": [dict(stretch) for stretch in record.stretches],
@@ -210,7 +208,7 @@ def read_record(path: str | os.PathLike[str]) -> Record:
     ) as error:  # fmt: skip
         text = ascii(str(error))[1:-1][:200]
         raise FormatError(f"{path} is not the record of a run ({text})") from error
-    if record.digest != digest:
+    if record.key != digest:
         raise FormatError(f"{path}: its settings are not those that it was written with")
     return record
 

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 from vrlprobe.errors import FormatError
 
 if TYPE_CHECKING:
-    from vrlprobe.runs.reader import Run
-    from vrlprobe.runs.record import Record
+    from vrlprobe.runs.logged import LoggedRun
 
 
-def number(run: "Run | Record", name: str) -> float | None:
+def number(run: "LoggedRun", name: str) -> float | None:
     """A setting that is a number; None where it is missing or null.
 
     Raises:
@@ -24,7 +23,7 @@ def number(run: "Run | Record", name: str) -> float | None:
     return float(value)
 
 
-def whole(run: "Run | Record", name: str, default: int = 0) -> int:
+def whole(run: "LoggedRun", name: str, default: int = 0) -> int:
     """A setting that is a whole number of 0 or more; the default where it is missing or null.
 
     Raises:
@@ -38,3 +37,10 @@ def whole(run: "Run | Record", name: str, default: int = 0) -> int:
             f"{run.path}: its config has {name} {run.config[name]!r}, a whole number is needed"
         )
     return int(run.config[name])
+
+
+def last_due(run: "LoggedRun") -> int | None:
+    """The frame at which a run's last evaluation is due; None where its config does not say."""
+    total = whole(run, "total_frames")
+    due = range(0, total, whole(run, "eval_every_frames") or total or 1)
+    return due[-1] if due else None

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from vrlprobe.runs.provenance import stated_steps, stated_versions
+from vrlprobe.runs.provenance import stated_steps
 from vrlprobe.runs.reader import Run
-from vrlprobe.runs.record import is_finished, last_due
+from vrlprobe.runs.settings import last_due
 
 
 def summarise(run: Run) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def summarise(run: Run) -> dict[str, Any]:
     return {
         "path": str(run.path),
         "state": run.state,
-        "finished": is_finished(run),
+        "finished": run.finished,
         "last_due": None if "transplant" in run.provenance else last_due(run),  # not trained
         **{key: run.config.get(key) for key in ("task", "seed", "profile", "architecture")},
         "checkpoints": len(run.frames),
@@ -38,7 +38,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "best_frame": None if best is None else int(run.frames[best]),
         "parameters": sum(int(np.prod(s)) for s in run.layout.parameters.values()),
         "components": list(run.components),
-        "versions": stated_versions(run.provenance),
+        "versions": run.versions,
         "stretches": run.stretches,
         "made_of": _made_of(run.provenance),
         "origin": stated_steps(run.provenance),

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vrlprobe._checks import as_list
+from vrlprobe._text import html_table
 from vrlprobe.errors import SampleError, did_you_mean
 from vrlprobe.runs.provenance import stated_donors
 
@@ -81,6 +82,15 @@ class SampleSet:
             f"<SampleSet of {self.task}: {len(self)} samples, {len(self.split)} episodes "
             f"from {names}>"
         )
+
+    def _repr_html_(self) -> str:
+        shown: dict[str, object] = {f"{name} samples": len(self.rows(name)) for name in SPLITS}
+        for source in self.sources:
+            shown[source.name] = (
+                f"frame {source.frame:,}, return {source.episode_return:.1f}, "
+                f"{source.n_episodes} episodes"
+            )
+        return html_table(f"Sample set of {self.task}", shown)
 
     @property
     def task(self) -> str:

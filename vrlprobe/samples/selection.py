@@ -9,8 +9,8 @@ import numpy as np
 from vrlprobe._checks import as_list
 from vrlprobe.errors import FormatError, SampleError, UnknownFrameError, did_you_mean
 from vrlprobe.runs.collection import Runs, run_list
+from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.runs.reader import Run
-from vrlprobe.runs.record import Record
 from vrlprobe.samples.make import make_samples, weak_runs
 from vrlprobe.samples.sample_set import SampleSet
 
@@ -87,7 +87,7 @@ def choose(
     return names or known
 
 
-def run_labels(runs: Sequence[Run | Record]) -> list[str]:
+def run_labels(runs: Sequence[LoggedRun]) -> list[str]:
     """A name for each run: its file's, with its folder's or a number where several are called so.
 
     `seed3`; `plain/seed3` and `ruled/seed3`; `seed3#1` and `seed3#2` where that is not enough.

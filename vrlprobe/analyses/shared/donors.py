@@ -18,7 +18,6 @@ from vrlprobe.analyses.shared.names import frame_at, parse_at, split_name
 from vrlprobe.errors import TransplantError, UnknownFrameError, VrlprobeError, did_you_mean
 from vrlprobe.runs.paths import no_such_file
 from vrlprobe.runs.reader import Run, open_run
-from vrlprobe.runs.record import is_finished
 from vrlprobe.stats.classes import CLASSES, Class
 
 Pair = Literal["same", "different"]
@@ -199,7 +198,7 @@ class Pool:
             return None
         if "transplant" in run.provenance:  # no training yet
             return None
-        if is_finished(run):
+        if run.finished:
             return run
         warnings.warn(f"left out: {path.name} is not finished", UserWarning, stacklevel=4)
         return None
