@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from tests.figures.probed import probed
-from vrlprobe.analyses._order import OVERALL, THESE, holm, order, runs_needed
+from vrlprobe.analyses._order import OVERALL, THESE, order, runs_needed
 from vrlprobe.errors import FormatError, SampleError, UnknownLayerError
 from vrlprobe.stats.comparison import rank_sum_p, signed_rank_p
 
@@ -34,11 +34,6 @@ def test_a_layer_that_always_wins_is_significant_and_one_that_is_alike_is_not() 
     found = order(result).sel(component="height")
     assert found["p"].sel(layer="cnn4", other="cnn0").item() == pytest.approx(3 * 2**-9)
     assert found["p"].sel(layer="cnn0", other="cnn1").item() > 0.05
-
-
-def test_holms_correction_by_hand() -> None:
-    np.testing.assert_allclose(holm(np.array([0.01, 0.04, 0.03])), [0.03, 0.06, 0.06])
-    np.testing.assert_allclose(holm(np.array([0.6, 0.9])), [1.0, 1.0])
 
 
 def test_runs_needed_follow_from_the_number_of_pairs() -> None:

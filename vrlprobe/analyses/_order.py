@@ -10,7 +10,7 @@ import xarray as xr
 from vrlprobe.errors import SampleError, UnknownLayerError
 from vrlprobe.results.file import last_checkpoint
 from vrlprobe.samples.selection import Names, choose
-from vrlprobe.stats.comparison import signed_rank_p
+from vrlprobe.stats.comparison import holm, signed_rank_p
 
 OVERALL, THESE = "all components", "these components"
 LEVEL = 0.05
@@ -127,12 +127,3 @@ def _compared(logs: Floats) -> dict[str, Floats]:
     with np.errstate(invalid="ignore"):  # errors of 0 on either side: no ratio
         ratio = np.exp(difference.mean(axis=0))
     return {"wins": wins, "ratio": ratio, "p": p}
-
-
-def holm(p: Floats) -> Floats:
-    """p values (n,) corrected for n tests (Holm, 1979), at most 1."""
-    ranked = np.argsort(p)
-    scaled = p[ranked] * np.arange(len(p), 0, -1)
-    corrected = np.empty_like(p)
-    corrected[ranked] = np.minimum(np.maximum.accumulate(scaled), 1.0)
-    return corrected

@@ -1,5 +1,7 @@
 """A cohort in a few lines of text."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 
@@ -45,6 +47,33 @@ def _why_none(found: xr.Dataset) -> str:
     return f"fewer than {FEWEST} runs" if few else "the runs are alike"
 
 
+def median_text(bounds: Sequence[float]) -> str:
+    """A median of frames with its interval: `45,000 (30,000 to never)`; never beyond the last."""
+    middle, low, high = (f"{value:,.0f}" if np.isfinite(value) else "never" for value in bounds)
+    if low == "never":
+        return low
+    return f"{middle} ({low} to {high})"
+
+
+def _speed(found: xr.Dataset, task: str) -> list[str]:
+    """How fast the runs of one task learn; nothing of results of older versions."""
+    if "task_median_frames" not in found:
+        return []
+    part = found.isel(run=np.flatnonzero(found["task"].values == task))
+    here = found.sel(each_task=task)
+    area, low, high = here["task_area_under_curve"].values
+    interval = f" ({low:.0f} to {high:.0f})" if low == low else ""
+    parts = [f"mean return over training: {area:.0f}{interval}"]
+    ends, reached = np.unique(part["threshold"].values), int(part["reached"].sum())
+    if here["task_median_frames"].notnull().all() and len(ends) == 1:
+        median = median_text(here["task_median_frames"].values.tolist())
+        parts.append(
+            f"frames to a return of {ends[0]:g}: median {median}, reached by {reached} of "
+            f"{part.sizes['run']}"
+        )
+    return parts
+
+
 def _by_task(found: xr.Dataset) -> list[str]:
     """Percentiles and deviation as the paper has them, of each task by itself."""
     lines = []
@@ -54,6 +83,7 @@ def _by_task(found: xr.Dataset) -> list[str]:
         parts = [f"5th to 95th percentile over runs: {low:.0f} to {high:.0f}"]
         if (deviation := here["task_deviation"].item()) == deviation:
             parts.append(f"standard deviation across runs, last ten evaluations: {deviation:.0f}")
+        parts += _speed(found, task)
         if found.sizes["each_task"] == 1:
             return parts
         head = f"{task}, {here['task_runs'].item()} runs: mean {here['task_mean'].item():.0f}"

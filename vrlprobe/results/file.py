@@ -23,6 +23,7 @@ NEEDED = {
     "probe": ("run", "frame", "layer", "component", "checkpoint"),
     "metrics": ("run", "frame", "layer", "checkpoint"),
     "cohort": ("run", "frame"),
+    "contrast": ("measure", "group", "component", "layer"),
     "foretell": ("run", "metric", "frame"),
     "outlook": ("attempt", "frame"),
     "atoms": ("layer", "component"),
