@@ -258,8 +258,8 @@ class TestProbe:
         ("metrics", "--layers", "cnn44"),
         ("activations", "--layers", "cnn44"),
         ("activations", "--frame", "7"),
-        ("plot atoms", "--layers", "cnn44"),
-        ("plot atoms", "--components", "heigth"),
+        ("plot units", "--layers", "cnn44"),
+        ("plot units", "--components", "heigth"),
     ],
 )
 def test_an_error_stands_alone(call, make_run, command, option, value):
