@@ -73,7 +73,7 @@ def test_how_fast_the_studys_runs_learn() -> None:
     area = found["task_area_under_curve"].sel(bound="estimate").item()
     assert area == pytest.approx(np.mean(areas))
     lines = summary(found).splitlines()
-    assert lines[-2].startswith(f"mean return over training: {area:.0f} (")
+    assert lines[-2].startswith(f"return over training: {area:.0f} (")
     assert lines[-1] == (
         f"frames to a return of 200: median {median:,.0f} ({low:,.0f} to {high:,.0f}), reached by "
         f"{sum(reached)} of 20"

@@ -63,7 +63,7 @@ def _speed(found: xr.Dataset, task: str) -> list[str]:
     here = found.sel(each_task=task)
     area, low, high = here["task_area_under_curve"].values
     interval = f" ({low:.0f} to {high:.0f})" if low == low else ""
-    parts = [f"mean return over training: {area:.0f}{interval}"]
+    parts = [f"return over training: {area:.0f}{interval}"]
     ends, reached = np.unique(part["threshold"].values), int(part["reached"].sum())
     if here["task_median_frames"].notnull().all() and len(ends) == 1:
         median = median_text(here["task_median_frames"].values.tolist())
