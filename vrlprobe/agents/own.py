@@ -33,8 +33,8 @@ class ModuleAgent(PartedAgent):
     """A torch module as an agent.
 
     Args:
-        network: takes images (n, *image_shape) as `prepare` makes them; in order to play, it gives
-            the mean actions (n, n_actions) in [-1, 1].
+        network: takes images `(n, *image_shape)` as `prepare` makes them; in order to play, it
+            gives the mean actions (n, n_actions) in [-1, 1].
         layers: name -> submodule whose output it is, as in `named_modules`; "" is the input. The
             layer `action` is the output, which is not probed unless it is asked for.
         image_shape: of what it sees: channels of the whole stack, height, width.
@@ -78,7 +78,7 @@ class ModuleAgent(PartedAgent):
         return self.network
 
     def forward(self, observations: Tensor) -> Tensor:
-        """The network's output for stacked uint8 observations (n, *image_shape).
+        """The network's output for stacked uint8 observations `(n, *image_shape)`.
 
         Raises:
             SampleError: the network cannot take them.
