@@ -1,5 +1,6 @@
 """Small synthetic runs: a bright bar whose place and height are the state, and blank networks."""
 
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -9,7 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-import vrlprobe.envs.pixels  # noqa: F401  before a test's own dm_control, see there
+from tests.system_packages import is_missing, reason
+
+if is_missing("egl"):  # the suite's tasks can be listed and simulated nevertheless
+    os.environ["MUJOCO_GL"] = "disable"
+
+import vrlprobe.envs.rendering  # noqa: F401  before a test's own dm_control, see there
 from vrlprobe.agents.drqv2 import DrQV2Agent
 from vrlprobe.runs.episode import Episode
 from vrlprobe.runs.writer import RunWriter
@@ -127,6 +133,14 @@ def pytest_addoption(parser):
     parser.addoption("--kills", type=int, default=5, help="times to kill a writer")
     parser.addoption("--flips", type=int, default=15, help="bits to flip in a run file")
     parser.addoption("--cut-points", choices=["some", "all"], default="some", help="of a writer")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Skip a test whose library or program is not installed, and say which."""
+    for mark in item.iter_markers("needs"):
+        for need in filter(is_missing, mark.args):
+            pytest.skip(reason(need))
 
 
 @pytest.fixture

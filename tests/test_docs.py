@@ -70,6 +70,7 @@ def code(name: str) -> str:
     return block
 
 
+@pytest.mark.needs("egl")
 @pytest.mark.filterwarnings("ignore:no sample set")
 def test_your_own_network(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

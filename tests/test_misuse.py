@@ -91,6 +91,7 @@ def test_a_folder_of_records_is_read_as_such(tmp_path):
 SEEDED = [
     lambda seed: analyses.cohort([], seed=seed),
     lambda seed: analyses.compare({}, seed=seed),
+    lambda seed: analyses.contrast(None, seed=seed),
     lambda seed: analyses.forecast([], seed=seed),
     lambda seed: analyses.survival([], seed=seed),
     lambda seed: analyses.predict(None, [], seed=seed),

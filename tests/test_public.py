@@ -23,6 +23,7 @@ def test_every_public_name_is_what_it_says():
         ("vrlprobe.analyses._metrics.metrics", ("LAYERED", "AGENT")),
         ("vrlprobe.analyses._cohort.cohort", ("PER_RUN",)),
         ("vrlprobe.analyses._compare.compare", ("VARIABLES", "MEASURES")),
+        ("vrlprobe.analyses._contrast.contrast", ("VARIABLES", "PLANNED")),
         ("vrlprobe.analyses._reset_rule.reset_rule", ("RULE_VARIABLES",)),
         ("vrlprobe.analyses._forecast.forecast", ("VARIABLES", "PER_RUN")),
         ("vrlprobe.analyses._survival.survival", ("PER_ATTEMPT", "PER_FRAME", "PER_RUN")),
@@ -57,8 +58,8 @@ def test_importing_the_package_imports_nothing_heavy():
 
 def test_commands_of_logs_and_results_do_not_wait_for_torch():
     names = (
-        "info verify salvage samples collapse reset_rule cohort compare predict forecast survival "
-        "plot report"
+        "info verify salvage samples collapse reset_rule cohort compare contrast predict "
+        "forecast survival plot report"
     )
     code = f"import sys, {', '.join(f'vrlprobe.cli.{name}' for name in names.split())}"
     done = subprocess.run(

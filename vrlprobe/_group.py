@@ -12,7 +12,7 @@ from vrlprobe.errors import VrlprobeError
 
 ALLOCATOR = "DefaultCPUAllocator"
 """How torch's errors call the processor's memory."""
-ARGUMENT = re.compile(r'`([a-z_]+)(?:="?(\w+)"?)?`')
+ARGUMENT = re.compile(r'`([a-z_]+)(?:="?([\w ]+)"?)?`')
 """How a message of the library spells an argument: `window`, `frames="all"`."""
 
 
@@ -79,7 +79,9 @@ def as_options(message: str, command: click.Command | None) -> str:
             names = option.secondary_opts if value == "False" else option.opts
             return max(names, key=len, default=found[0])
         flag = max(option.opts, key=len)
-        return flag if value is None else f"{flag} {value}"
+        if value is None:
+            return flag
+        return f'{flag} "{value}"' if " " in value else f"{flag} {value}"
 
     return ARGUMENT.sub(spelled, message)
 

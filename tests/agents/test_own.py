@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from vrlprobe.agents.activations import extract_activations
+from vrlprobe.agents.activations import extract_activations, feature_major_activations
 from vrlprobe.agents.own import ModuleAgent, register_agent
 from vrlprobe.analyses import (
     activations,
@@ -284,3 +285,98 @@ def test_mistakes(tmp_path, net):
         import_checkpoints(
             tmp_path / "b.pt", tmp_path / "b.h5", architecture="small", task="walker_walk"
         )
+
+
+class Functional(nn.Module):
+    """Activations as functions; `parts` decides what lies between `fc` and `head`."""
+
+    def __init__(self, between=F.relu):
+        super().__init__()
+        self.fc, self.head = nn.Linear(144, 6), nn.Linear(6, 2)
+        self.value = nn.Linear(144, 3)
+        self.between = between
+
+    def forward(self, images):
+        self.value(images.flatten(1))
+        return self.head(self.between(self.fc(images.flatten(1))))
+
+
+class Stateful(Functional):
+    """A recurrent cell that goes on from the last batch's end."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.cell, self.state, self.kind = nn.GRUCell(144, 6), torch.zeros(1, 6), kind
+
+    def forward(self, images):
+        flat = images.flatten(1)
+        hidden = self.cell(flat, self.state.expand(len(flat), 6))
+        if self.kind == "state":
+            self.state = hidden[-1:].detach()
+        elif self.kind == "drawn":
+            hidden = F.dropout(hidden)
+        elif self.kind == "batch":
+            hidden = hidden - hidden.mean(0)
+        return self.head(hidden)
+
+
+@pytest.fixture
+def seen():
+    return np.random.default_rng(0).integers(0, 256, (9, 4, 6, 6), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["state", "drawn", "batch"])
+@pytest.mark.parametrize("extract", [extract_activations, feature_major_activations])
+def test_a_layer_that_is_no_function_of_the_observation_is_refused(kind, extract, seen):
+    torch.manual_seed(0)
+    agent = ModuleAgent(Stateful(kind), {"pixels": "", "out": "in:head"}, (4, 6, 6))
+    with pytest.raises(UnknownLayerError, match="layer 'out' has other values when the same"):
+        extract(agent, seen)
+    assert extract(agent, seen, "pixels")
+    assert extract(ModuleAgent(Stateful("none"), {"out": "in:head"}, (4, 6, 6)), seen)
+
+
+def test_what_a_module_takes_is_a_layer(seen):
+    torch.manual_seed(0)
+    net = Functional()
+    agent = ModuleAgent(net, {"hidden": "in:head", "action": "head"}, (4, 6, 6))
+    expected = F.relu(net.fc(torch.from_numpy(seen).flatten(1) / 255)).detach()
+    assert (expected == 0).any()
+    np.testing.assert_allclose(extract_activations(agent, seen)["hidden"], expected, atol=1e-6)
+    with pytest.raises(UnknownLayerError, match="no submodule 'haed'"):
+        ModuleAgent(net, {"hidden": "in:haed"}, (4, 6, 6))
+
+
+@pytest.mark.parametrize("between", [F.relu, torch.tanh, lambda h: F.relu(h, inplace=True)])
+def test_a_function_behind_a_layer_is_warned_of(between, seen):
+    agent = ModuleAgent(Functional(between), {"hidden": "fc", "action": "head"}, (4, 6, 6))
+    with pytest.warns(UserWarning, match=r"'hidden' is what 'fc' gives, but 'head' takes.*'in:hea"):
+        extract_activations(agent, seen)
+
+
+@pytest.mark.parametrize(
+    "between", [lambda h: h, lambda h: h.view(-1, 2, 3).flatten(1), lambda h: h.flip(1)]
+)
+def test_a_layer_that_is_taken_as_it_is_is_not_warned_of(between, seen, recwarn):
+    layers = {"hidden": "fc", "value": "value", "action": "head"}
+    extract_activations(ModuleAgent(Functional(between), layers, (4, 6, 6)), seen)
+    assert not recwarn.list
+
+
+class Fourier(nn.Module):
+    """A layer of complex numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.spectrum = nn.Identity()
+
+    def forward(self, images):
+        return self.spectrum(torch.fft.rfft(images.flatten(1)))
+
+
+def test_complex_numbers_are_refused(seen):
+    agent = ModuleAgent(Fourier(), {"spectrum": "spectrum"}, (4, 6, 6))
+    with pytest.raises(UnknownLayerError, match=r"'spectrum'.* complex numbers.*view_as_real"):
+        extract_activations(agent, seen)
+    with pytest.raises(SampleError, match="complex numbers, needed real actions"):
+        agent.act(seen)

@@ -53,6 +53,49 @@ def test_a_run_reset_late_ends_in_collapse_and_is_not_stuck() -> None:
     assert text.count("in collapse at the end") == 2
 
 
+def test_how_fast_the_studys_runs_learn() -> None:
+    records = read_records("docs/study/desk/*.json")
+    found = cohort(records, threshold=200)
+    needed, reached, areas = [], [], []
+    for run in records:
+        over = [f for f, value in zip(run.frames, run.returns, strict=True) if value >= 200]
+        needed.append(over[0] if over else run.frames[-1])
+        reached.append(bool(over))
+        steps = (run.returns[1:] + run.returns[:-1]) / 2 * np.diff(run.frames)
+        areas.append(steps.sum() / (run.frames[-1] - run.frames[0]))
+    assert found["frames_to_threshold"].values.tolist() == needed
+    assert found["reached"].values.tolist() == reached
+    np.testing.assert_allclose(found["area_under_curve"], areas)
+    ordered = np.sort(np.where(reached, needed, np.inf))  # all are censored at the last frame
+    median, low, high = found["task_median_frames"].values[0]
+    assert median == ordered[9]  # at most ten of twenty remain
+    assert low < median < high
+    area = found["task_area_under_curve"].sel(bound="estimate").item()
+    assert area == pytest.approx(np.mean(areas))
+    lines = summary(found).splitlines()
+    assert lines[-2].startswith(f"mean return over training: {area:.0f} (")
+    assert lines[-1] == (
+        f"frames to a return of 200: median {median:,.0f} ({low:,.0f} to {high:,.0f}), reached by "
+        f"{sum(reached)} of 20"
+    )
+    default = cohort(records)
+    assert set(default["threshold"].values) == {250.0}
+    with pytest.raises(ValueError, match="threshold must be a finite number, not nan"):
+        cohort(records, threshold=np.nan)
+
+
+def test_how_fast_the_inits_of_a_grid_learn() -> None:
+    """The good agent whole is over 150 at frame 0 in seven of eight runs, the others hardly are."""
+    found = cohort(read_records("docs/study/grid/*.json"), by="init", threshold=150)
+    whole = found.sel(group=["good-good", "blank-blank"])
+    assert whole["median_frames"].sel(bound="estimate").values.tolist() == [0, np.inf]
+    part = found.isel(run=found["of_group"].values == "good-good")
+    assert int((part["frames_to_threshold"] == 0).sum()) == 7
+    area = part["area_under_curve"].mean().item()
+    assert whole["mean_area_under_curve"].values[0] == pytest.approx(area)
+    assert "median frames to threshold" in describe(found)
+
+
 def test_logged_returns_are_those_of_every_study(make_run, good) -> None:
     path = make_run("log.h5", seed=7, episodes=0, log={"episode_return": [5.0, 30.0, 70.0]})
     with open_run(path) as run:

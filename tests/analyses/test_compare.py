@@ -1,5 +1,6 @@
 """Cohorts side by side: which runs, frames and measures are compared, and how."""
 
+import itertools
 import json
 
 import numpy as np
@@ -55,6 +56,42 @@ def test_the_same_seeds_are_pairs_in_whatever_order() -> None:
     assert row["p"].item() == share_p(*goods, paired=True)
 
 
+def by_hand(curve, frames, threshold):
+    """Frames until a curve is over the threshold, at most the last one."""
+    over = [frame for frame, value in zip(frames, curve, strict=True) if value >= threshold]
+    return over[0] if over else frames[-1]
+
+
+def test_frames_to_a_threshold_are_restricted_to_the_frame_and_tested_by_permutation() -> None:
+    other = cohort(range(8), FINAL)
+    found = compare({"plain": BASE, "new": other}, threshold=150).squeeze(["task", "cohort"])
+    curves = [one["episode_return"].values for one in (BASE, other)]
+    needed = [np.array([by_hand(curve, FRAMES, 150) for curve in part]) for part in curves]
+    row = found.sel(measure="threshold_frames")
+    assert row["base"][0].item() == needed[0].mean()
+    assert row["other"][0].item() == needed[1].mean()
+    moved = needed[1] - needed[0]
+    ways = np.array(list(itertools.product([1, -1], repeat=8))) @ moved
+    assert row["p"].item() == (np.abs(ways) >= abs(moved.sum())).mean()
+    assert found["threshold"].item() == 150
+    # of the eight of the first, 260, 300, 400 and 270 are over 150 at 2,000, and 200 at 3,000
+    assert found["base_median_frames"][0].item() == 2000
+    area = found.sel(measure="area_under_curve", bound="estimate")
+    final = BASE["episode_return"].values[:, -1]
+    assert area["base"].item() == pytest.approx(final.mean() / 2)  # of straight lines from 0
+
+
+def test_the_chance_of_improvement_and_the_interquartile_mean() -> None:
+    found = compare({"plain": BASE, "new": cohort(range(8), FINAL)}).squeeze(["task", "cohort"])
+    final = BASE["episode_return"].values[:, -1]
+    wins = np.mean([(y > x) + 0.5 * (y == x) for x in final for y in FINAL])
+    assert found["improvement"][0].item() == pytest.approx(wins)
+    row = found.sel(measure="interquartile_return", bound="estimate")
+    middle = [np.sort(values)[2:6].mean() for values in (final, FINAL)]
+    np.testing.assert_allclose([row["base"], row["other"]], middle)
+    assert row["difference"].item() == pytest.approx(middle[1] - middle[0])
+
+
 def test_other_seeds_are_independent_runs() -> None:
     other = cohort(range(6, 11), FINAL[:5])
     found = compare({"plain": BASE, "new": other}).squeeze(["task", "cohort"])
@@ -76,7 +113,7 @@ def test_time_in_collapse_is_counted_to_the_frame(frame, collapsed, frames) -> N
     assert found["frame"].item() == frame
     assert found["base"].sel(measure="in_collapse", bound="estimate").item() == collapsed
     assert found["base"].sel(measure="collapse_frames", bound="estimate").item() == frames
-    assert (found["p"] == 1).all()
+    assert (found["p"].dropna("measure") == 1).all()
     assert (found["difference"].sel(bound="estimate") == 0).all()
 
 
@@ -92,7 +129,9 @@ def test_returns_are_averaged_over_the_last_evaluations_that_all_have() -> None:
 def test_runs_without_readings_have_no_time_in_collapse() -> None:
     other = cohort(range(8), FINAL, [np.nan] + [0.0] * 7)
     found = compare({"plain": BASE, "new": other}).squeeze(["task", "cohort"])
-    assert found["p"].isnull().values.tolist() == [False, False, True, True]
+    unknown = found["measure"].values[found["p"].isnull()].tolist()
+    assert unknown == ["interquartile_return", "in_collapse", "collapse_frames"]
+    assert found["base"].sel(measure="interquartile_return").notnull().all()
 
 
 def test_tasks_are_compared_one_by_one() -> None:

@@ -49,6 +49,7 @@ def test_what_shapes_do_not_say_comes_back(tmp_path, make_run, suffix):
         read_checkpoint(tmp_path / f"x{suffix}", activation="tanh")
 
 
+@pytest.mark.needs("egl")
 def test_it_plays_on_images_as_it_was_trained_on(tmp_path):
     with open_run("fixtures/cartpole_balance.h5") as run:
         assert run.config["render"] == "fast"

@@ -36,6 +36,7 @@ def test_runs_are_aligned_and_rows_are_in_order() -> None:
     assert abs(still[0] - still[1]).mean() < 2
 
 
+@pytest.mark.needs("egl")
 def test_rendering_the_physics_gives_the_recorded_image() -> None:
     with open_run(LEARNED) as run, Renderer() as render:
         episode = run.rollout(100_000)[0]
@@ -45,6 +46,7 @@ def test_rendering_the_physics_gives_the_recorded_image() -> None:
         np.testing.assert_array_equal(render(run, episode.physics[[10]])[0], again)
 
 
+@pytest.mark.needs("egl")
 def test_episodes_without_images_are_rendered() -> None:
     with open_run(LEARNED) as run:
         strip = film(run, frame=8000, count=2, size=None)
@@ -59,6 +61,7 @@ def test_numbers_that_cannot_be(option) -> None:
         film(run, **option)
 
 
+@pytest.mark.needs("egl")
 def test_what_cannot_be_shown(make_run) -> None:
     with open_run(make_run("a.h5", frames=(0, 1000))) as run:
         with pytest.raises(SampleError, match=r"no episode 9 at frame 1000: it recorded 4"):

@@ -42,6 +42,7 @@ def observations(tmp_path):
     return write
 
 
+@pytest.mark.needs("egl")
 def test_snapshots_of_one_training_in_one_run(tmp_path, snapshots):
     done = import_checkpoints(snapshots, tmp_path / "run.h5", episodes=3, **QUICK)
     assert [one.frame for one in done] == [50_000, 100_000, 150_000]
@@ -163,6 +164,7 @@ def test_a_single_array_is_no_set_of_observations(tmp_path, snapshots):
         )
 
 
+@pytest.mark.needs("egl")
 def test_an_agent_whose_actions_are_no_numbers(tmp_path):
     agent = DrQV2Agent(actions=1)
     first, second, last = agent.actor.policy[::2]
@@ -175,6 +177,7 @@ def test_an_agent_whose_actions_are_no_numbers(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.pt"]
 
 
+@pytest.mark.needs("egl")
 def test_what_is_refused_before_anything_is_written(tmp_path, snapshots):
     other = save(tmp_path / "other.pt", DrQV2Agent(actions=1, hidden=17), step=5)
     again = save(tmp_path / "again.pt", DrQV2Agent(actions=1), step=1000)

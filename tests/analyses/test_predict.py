@@ -99,6 +99,41 @@ def test_six_inits_have_an_interval(trained):
     assert f"{estimate:+.2f} (95% {low:+.2f} to" in describe(found, "mean")
 
 
+def test_speed_and_gain_of_trainings(make_run):
+    """Returns by frame, 0 to 2,000: what a run gains is over its own evaluation at frame 0."""
+    curves = {
+        "a": ([30, 30, 90], [10, 80, 80]),
+        "b": ([20, 50, 60], [0, 0, 90]),
+        "c": ([0, 0, 10], [0, 0, 20]),
+    }
+    runs = []
+    for digest, pair in curves.items():
+        for seed, returns in enumerate(pair):
+            log = {"action_spread": [0.5] * 3, "grad_norm": [[0.1] * 3] * 3}
+            log["episode_return"] = [float(value) for value in returns]
+            config = {"init": digest, "init_digest": digest, "rule_window": 1000}
+            path = make_run(f"{digest}{seed}.h5", seed=seed, episodes=0, config=config, log=log)
+            runs.append(open_run(path))
+    frames = runs[0].frames.tolist()
+    found = predict(probed({"a": (0.1, 0.9), "b": (0.1, 0.5), "c": (0.1, 0.1)}), runs, threshold=50)
+    outcome = found["outcome"].to_pandas()
+    assert outcome["gain"].tolist() == [(60 + 70) / 2, (40 + 90) / 2, (10 + 20) / 2]
+    one, two = frames[1:]
+    assert outcome["threshold_frames"].tolist() == [(two + one) / 2, (one + two) / 2, two]
+    trapezoids = [[0.25, 0.5, 0.25] @ np.array(pair).T for pair in curves.values()]
+    np.testing.assert_allclose(outcome["area_under_curve"], np.mean(trapezoids, axis=1))
+    assert found["median_frames"].sel(init="init2").values.tolist() == [np.inf] * 3
+    assert found["median_frames"].sel(init="init0", bound="estimate").item() == one
+    at = {"component": "mean", "layer": "mlp1", "bound": "estimate"}
+    ranks = found["correlation"].sel(measure="area_under_curve", **at).item()
+    assert ranks == pytest.approx(-1)
+    text = describe(found, "mean")
+    assert "+65" in text
+    assert "with frames to threshold" in text
+    for run in runs:
+        run.close()
+
+
 def test_equal_outcomes_have_no_correlation(trained):
     runs = trained(("a", 1.0), ("b", 1.0), ("c", 1.0))
     found = predict(probed({name: (0.1 * n, 0.2 * n) for n, name in enumerate("abc")}), runs)

@@ -202,8 +202,15 @@ def test_an_empty_class_lists_the_runs(folder):
     with pytest.raises(TransplantError) as error:
         transplant("good", "middle", runs=folder, good=0.5, bad=0.1)
     assert str(error.value) == (
-        "no middle run among the finished ones: a 40 (good), b 4 (good), c 12 (good)"
+        f"no middle run among the finished ones in {folder} (`runs`): "
+        "a 40 (good), b 4 (good), c 12 (good); middle is a return between 0.1 and 0.5"
     )
+    empty = folder / "none"
+    empty.mkdir()
+    with pytest.raises(TransplantError, match=r"in .*none \(`runs`\): there is none; a return of"):
+        transplant("good", "bad", runs=empty)
+    with pytest.raises(TransplantError, match=r"a return of at least 300 is good \(`good`\)"):
+        transplant("good", "bad", runs=empty, good=300)
 
 
 def test_checkpoints_of_a_donor(make_run, tmp_path):

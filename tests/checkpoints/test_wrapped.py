@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from tests.checkpoints import baselines
 from vrlprobe.checkpoints.reading import read_checkpoint
+from vrlprobe.errors import FormatError
 
 POLICY = baselines.cleanrl()[0].state_dict()
 
@@ -88,3 +89,23 @@ def test_what_is_kept_beside_the_tensors_is_passed_over(tmp_path, beside, protoc
     path = tmp_path / "a.pt"
     torch.save({"state_dict": POLICY, "beside": beside}, path, pickle_protocol=protocol)
     assert read_checkpoint(path).kind == "CleanRL DQN"
+
+
+def test_the_step_beside_the_state_dicts_of_the_parts_is_theirs(tmp_path):
+    """As `torch.save({"encoder": agent.encoder.state_dict(), …, "_global_step": step})`."""
+    parts = {}
+    for name, tensor in drqv2().items():
+        part, _, rest = name.partition(".")
+        parts.setdefault(part, {})[rest] = tensor
+    for step in (1500, np.int64(1500)):
+        torch.save({**parts, "_global_step": step}, tmp_path / "a.pt")
+        found = read_checkpoint(tmp_path / "a.pt")
+        assert (found.steps, found.action_repeat) == (1500, 2)
+    torch.save(parts, tmp_path / "a.pt")
+    assert read_checkpoint(tmp_path / "a.pt").steps is None
+
+
+def test_complex_tensors_are_refused(tmp_path):
+    save_file({"encoder.weight": torch.zeros(3, dtype=torch.complex64)}, tmp_path / "a.safetensors")
+    with pytest.raises(FormatError, match=r"encoder\.weight holds complex numbers"):
+        read_checkpoint(tmp_path / "a.safetensors")

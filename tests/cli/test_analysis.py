@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 
 from tests.cli.outcome import failed
+from vrlprobe import figures
 from vrlprobe.results.file import load_result
 from vrlprobe.samples.file import load_samples
 
@@ -122,10 +123,11 @@ class TestProbe:
         result = call(*base, *options)
         assert result.exit_code == 0, result.output
         lines = [line.split() for line in result.stdout.splitlines()]
-        names = [line[0] for line in lines if line]
-        assert names[names.index("still") + 1 :][:3] == ["median", "shuffled", "blank"]
+        names = [" ".join(line[:-2]) for line in lines if line]
+        told = names[names.index("still") + 1 :][:3]
+        assert told == ["median of all", "median, shuffled", "median, blank"]
         stored = load_result("seed1.probe.nc")
-        shown = next(line for line in lines if line and line[0] == "blank")[1:]
+        shown = next(line for line in lines if line[:2] == ["median,", "blank"])[2:]
         medians = stored["control_test_r2"].sel(control="blank").median("component").values.ravel()
         assert [float(text) for text in shown] == pytest.approx(medians, abs=0.0051)
         found = json.loads(call(*base, *options, "--json").stdout)["records"][0]
@@ -133,6 +135,26 @@ class TestProbe:
         difference = found["test_r2"] - max(control["control_test_r2"], 0)
         assert control["selectivity"] == pytest.approx(difference)
         assert call(*base, "--control", "random").exit_code == 2
+
+    def test_a_control_above_the_trained_network_is_warned_of_and_drawn(self, call, sample_set):
+        """The networks of these runs are as they were drawn: no better than the control."""
+        base = ("probe", "seed1.h5", "--samples", sample_set, "--layers", "cnn1,mlp0")
+        done = call(*base, "--max-atoms", 3, "--control", "blank", "--plot", "a.svg")
+        stored = load_result("seed1.probe.nc")
+        own = stored["test_r2"].median("component").squeeze()
+        blank = stored["control_test_r2"].median("component").squeeze()
+        above = [
+            str(name)
+            for name in stored["layer"].values
+            if blank.sel(layer=name) > own.sel(layer=name)
+        ]
+        assert above
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith("warning")]
+        assert "seed1 holds no more than its control (median, blank) in" in line
+        assert [name for name in ("cnn1", "mlp0") if name in line] == above
+        drawn = figures.layers(stored).figure
+        labels = [label.get_text() for label in drawn.axes[0].get_yticklabels()]
+        assert labels[-2:] == ["median of all", "median, blank"]
 
     def test_an_interrupt_says_how_to_go_on(self, call, sample_set, monkeypatch):
         def interrupted(*_, **__):
@@ -236,8 +258,8 @@ class TestProbe:
         ("metrics", "--layers", "cnn44"),
         ("activations", "--layers", "cnn44"),
         ("activations", "--frame", "7"),
-        ("plot atoms", "--layers", "cnn44"),
-        ("plot atoms", "--components", "heigth"),
+        ("plot units", "--layers", "cnn44"),
+        ("plot units", "--components", "heigth"),
     ],
 )
 def test_an_error_stands_alone(call, make_run, command, option, value):

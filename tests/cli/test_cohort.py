@@ -47,7 +47,8 @@ def test_a_run_that_is_not_finished_is_named(call, runs, make_run) -> None:
     found = call("cohort", *runs, "young.h5")
     assert "not finished" in found.stdout.splitlines()[4]
     assert "the last checkpoint that there is: young" in found.stderr
-    assert found.stdout.count("not finished") == 1
+    assert found.stdout.count("not finished") == 2
+    assert "1 of them not finished, counted by the last checkpoint" in found.stdout
 
 
 def test_thresholds_override_the_profiles(call, runs) -> None:
@@ -90,3 +91,22 @@ def test_errors_are_one_line(call, runs, make_run) -> None:
     failed(call("cohort", "a.h5", "--samples", "b.h5"), "--record", code=2)
     make_run("bare.h5", frames=(0, 1000, 2000), config={**WINDOW, "good_return": None})
     failed(call("cohort", "bare.h5"), "--good, --bad")
+
+
+def test_returns_of_several_tasks_are_not_averaged(call, runs, make_run) -> None:
+    kinds = {"frames": FRAMES, "episodes": 3, "log": log_of(ESCAPES)}
+    make_run("other.h5", seed=9, reward=20.0, config=CONFIG | {"task": "cartpole_balance"}, **kinds)
+    found = call("cohort", *runs, "other.h5").stdout
+    assert "final return" not in found
+    assert "walker_walk, 3 runs: mean 21" in found
+    assert "cartpole_balance, 1 runs: mean 800" in found
+    grouped = call("cohort", *runs, "other.h5", "--by", "task").stdout
+    assert "mean return" not in grouped
+    assert "mean return" in call("cohort", *runs, "--by", "task").stdout
+
+
+def test_why_there_is_no_interval_is_said_once_and_what_healthy_means(call, runs) -> None:
+    found = call("cohort", *runs).stdout
+    assert found.count("95% interval") == 1
+    assert "no 95% interval: fewer than 6 runs" in found
+    assert "healthy: never in action collapse, which says nothing of the return" in found

@@ -101,6 +101,7 @@ def _has_checkpoint(path: Path) -> bool:
         return False
 
 
+@pytest.mark.needs("egl")
 def test_a_growing_run_is_followed_to_its_end(tmp_path) -> None:
     """A training in another process, judged from its first checkpoint until it is sealed.
 

@@ -32,6 +32,10 @@ def test_a_table_by_measure(call, cohorts, tmp_path) -> None:
     good = next(row for row in rows if row.startswith("good"))
     assert good.split()[1] == "40%"
     assert good.split()[-1] == "0.25"  # three of three changes for the better: 2 / 2^3
+    # of 25 pairs 15 against the three stuck ones, 1.5 against 0.93, 0.5 against 0.94
+    assert "probability that a run of new returns more than one of plain: 0.68" in rows
+    median = next(row for row in rows if row.startswith("median frames to a return of 30"))
+    assert median.endswith("new 0 (0 to never)")  # all have it at frame 0: no upper end is known
     until = next(row for row in rows if row.startswith("frames until out"))
     assert until.split()[3] == "8,600"
     saved = load_result(tmp_path / "found.nc")

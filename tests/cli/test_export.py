@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import minari
+import pytest
 import torch
 
 from tests.cli.outcome import failed
@@ -22,6 +23,7 @@ def test_a_checkpoint_is_written(make_run, call, tmp_path):
     assert "frame 2,000" in call("export", "a.h5", "-o", "y.safetensors").stderr
 
 
+@pytest.mark.needs("egl")
 def test_episodes_of_all_checkpoints_become_a_dataset(call, monkeypatch, tmp_path):
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
     done = call("export", f"{FIXTURE}@all", FIXTURE, "--minari", "cartpole/all-v0")

@@ -28,6 +28,7 @@ def test_a_strip(call, runs, tmp_path) -> None:
     assert load_result(tmp_path / "strip.nc")["image"].shape == (4, 3, 20, 20, 3)
 
 
+@pytest.mark.needs("ffmpeg")
 def test_a_video_has_every_step_of_all_runs_side_by_side(call, runs, tmp_path) -> None:
     result = call("film", *runs, "--video", "out.mp4")
     assert result.exit_code == 0, result.output

@@ -41,6 +41,7 @@ def test_one_metric_and_its_figure(call, runs) -> None:
 
 def test_mistakes_are_one_line(call, runs) -> None:
     failed(call("forecast", *runs[1:]), "3 of 7 runs end stuck: at least 4 of either end")
+    failed(call("forecast", *runs[1:]), '(--outcome "not good")')
     failed(call("forecast", *runs, "--show", "grad_norm[mpl1]"), "did you mean grad_norm[mlp1]?")
     failed(call("forecast", *runs, "--metrics", runs[0]), "is a run, a result is needed")
     failed(call("forecast", *runs, "-o", runs[0]), "it is a run, choose another name")

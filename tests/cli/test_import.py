@@ -4,6 +4,7 @@ import json
 import os
 
 import numpy as np
+import pytest
 import torch
 
 from tests.checkpoints.strangers import DrQV2Agent, save
@@ -15,6 +16,7 @@ from vrlprobe.runs.reader import open_run
 QUICK = ("--task", "cartpole_balance", "--action-repeat", 50, "-o", "run.h5")
 
 
+@pytest.mark.needs("egl")
 def test_a_snapshot_is_imported_and_probed(tmp_path, call):
     save(tmp_path / "snapshot.pt", DrQV2Agent(actions=1))
     done = call("import", "snapshot.pt", *QUICK, "--episodes", 3)

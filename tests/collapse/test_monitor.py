@@ -127,6 +127,21 @@ def test_a_layer_that_diverged_has_no_metrics() -> None:
     assert row["action_spread"] == numbers.action_spread(np.eye(2)) == 0.5
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_training_that_diverged_is_told_so(bad: float) -> None:
+    monitor = CollapseMonitor(2000)
+    for frame in (100, 200, 300):
+        read(monitor, frame, 0.5, 1e-2)
+    assert monitor.verdict.word == "healthy"
+    with pytest.warns(UserWarning, match="diverged: its actions are NaN or infinite at frame 400"):
+        row = monitor.read(400, actions=np.array([[0.5, bad], [0.0, 1.0]]))
+    assert np.isnan([row["action_spread"], row["saturated_share"]]).all()
+    assert monitor.verdict.word == "undecided"
+    assert "diverged" in monitor.verdict.reason
+    read(monitor, 500, 0.5, 1e-2)
+    assert monitor.verdict.word == "healthy"
+
+
 def test_what_cannot_be_read() -> None:
     with pytest.raises(ValueError, match="window must be at least 1, not 0"):
         CollapseMonitor(0)

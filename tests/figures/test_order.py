@@ -10,9 +10,9 @@ from vrlprobe.figures._order import draw
 def test_the_cells_hold_shares_and_stars() -> None:
     result = probed(runs=[f"seed{i}" for i in range(12)], frames=(1000,))
     result["test_mse"].loc[{"layer": "mlp2"}] *= 100  # loses in every run
-    found = order(result, ["height"])
+    found = order(result, ["height", "torso_velocity"])
     axes = draw(found).axes[:2]
-    assert [ax.get_title("left") for ax in axes] == ["all components", "height"]
+    assert [ax.get_title("left") for ax in axes] == ["these components", "height"]
     part = found.sel(component="height")
     expected = [
         f"{100 * part['wins'].values[a, b]:.0f}{'*' if part['p'].values[a, b] < 0.05 else ''}"

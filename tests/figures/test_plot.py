@@ -1,5 +1,6 @@
 """Figures of results from Python: which one suits, what it shows, what is refused."""
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 import xarray as xr
@@ -177,3 +178,22 @@ def test_the_wrong_result_is_told() -> None:
         figures.transplant(cohort_of(0))
     with pytest.raises(SampleError, match="no run is good; they return: seed1 123"):
         figures.order(probed(), only="good")
+
+
+@pytest.mark.parametrize("given", ["", "text.usetex", "axes.formatter.use_mathtext"])
+def test_no_text_is_parsed_whatever_the_settings(given, tmp_path) -> None:
+    """LaTeX is not installed here, and `$\\frac{$` is no formula."""
+    names = ("a$\\frac{$b", "c$")
+    result = probed(runs=names, returns=[950.0, 10.0])
+    with mpl.rc_context({given: True} if given else {}):
+        for at, draw in enumerate((figures.layers, figures.probe, figures.order)):
+            drawn = draw(result)
+            drawn.save(tmp_path / f"{at}.svg")
+            assert drawn._repr_png_().startswith(b"\x89PNG")
+        result = measured().assign_attrs(METRICS).assign_coords(run=list(names))
+        result["grad_norm"] *= 1e-2
+        drawn = figures.metrics(result)
+        drawn.save(tmp_path / "metrics.svg")
+    texts = [label.get_text() for ax in drawn.figure.axes for label in ax.get_yticklabels()]
+    assert "10⁻³" in texts
+    assert not any("$" in text for text in texts)

@@ -26,6 +26,7 @@ def strip(step_seconds: float, steps: int = 1) -> xr.Dataset:
     )
 
 
+@pytest.mark.needs("ffmpeg")
 @pytest.mark.parametrize(("step", "rate"), [(0.05, "20/1"), (float("nan"), "25/1")])
 def test_it_runs_as_fast_as_the_task(tmp_path, step: float, rate: str) -> None:
     write_video(strip(step), tmp_path / "a.mp4")
@@ -36,6 +37,7 @@ def test_it_runs_as_fast_as_the_task(tmp_path, step: float, rate: str) -> None:
     assert (stream["width"], stream["height"]) == (462, 230)  # even; 11 times 42 and 21
 
 
+@pytest.mark.needs("ffmpeg")
 @pytest.mark.parametrize(
     ("film", "rate"),
     [

@@ -156,3 +156,11 @@ def test_rounding_does_not_make_constant_units_move() -> None:
     values = np.tile(rng.uniform(1, 2, 30), (50, 1)).astype(np.float32)
     values *= 1 + np.finfo(np.float32).eps * rng.integers(2, size=values.shape)
     assert np.isnan(metrics.correlation_neurons(values))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_diverged_has_no_metrics(bad):
+    values = np.array([[1.0, bad], [0.0, 0.5], [0.2, 0.3]])
+    for name in ("action_spread", "saturated_share", "action_entropy"):
+        assert np.isnan(getattr(metrics, name)(values))
+    assert np.isnan(list(metrics.layer_metrics(values).values())).all()

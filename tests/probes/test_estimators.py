@@ -96,6 +96,17 @@ def test_a_network_finds_what_no_linear_probe_does():
     np.testing.assert_array_equal(again.predict(X), network.predict(X))
 
 
+@pytest.mark.parametrize("kind", [np.int64, np.uint64, np.int32, np.longdouble, list])
+@pytest.mark.parametrize("probe", [SparseProbe, RidgeProbe])
+def test_large_whole_numbers_keep_their_digits(probe, kind):
+    """Unix times, a second apart, have 31 bits: float32 keeps 24."""
+    times = 1_700_000_000 + np.arange(200)[:, None]
+    rising = np.arange(200.0)
+    X = times.tolist() if kind is list else times.astype(kind)
+    assert probe().fit(X, rising).score(X, rising) > 0.999999
+    assert r2_score(rising, LinearRegression().fit(times, rising).predict(times)) > 0.999999
+
+
 @pytest.mark.parametrize("probe", PROBES)
 def test_a_notebook_shows_it(probe):
     """scikit-learn reads the docstring for this page; a warning is an error in the tests."""

@@ -13,6 +13,7 @@ from probe_data import relu_features, unit_columns
 from sklearn.linear_model import orthogonal_mp
 
 from vrlprobe.agents.activations import extract_activations
+from vrlprobe.probes.arrays import numbers
 from vrlprobe.probes.omp import OmpPath, Options, omp_path
 from vrlprobe.runs.reader import open_run
 from vrlprobe.samples.make import make_samples
@@ -262,3 +263,24 @@ def test_any_small_integer_data_gives_a_valid_path(n_samples, n_features, n_targ
     X = rng.integers(-2, 3, (n_samples, n_features)).astype(np.float32)
     Y = rng.integers(-3, 4, (n_samples, n_targets)).astype(np.float64)
     check_path(omp_path(X, Y, atoms), X, Y)
+
+
+@pytest.mark.parametrize("kind", ["int64", "uint32", "longdouble", "torch.int64"])
+def test_large_whole_numbers_keep_their_digits(kind):
+    """Unix times, a second apart, have 31 bits: float32 keeps 24."""
+    times = 1_700_000_000 + np.arange(200)[:, None]
+    X = torch.from_numpy(times) if kind == "torch.int64" else times.astype(kind)
+    path = omp_path(X, np.arange(200.0), 1, heldout={"val": (X[:50], np.arange(50.0))})
+    assert path.mse["val"][0, 1] < 1e-6
+    np.testing.assert_allclose(path.predict(X, 1)[:, 0], np.arange(200.0), atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.float16, bool])
+def test_small_types_are_read_as_float32(kind):
+    """Images take a quarter of the memory that they would in float64."""
+    X = np.random.default_rng(0).integers(0, 200, (40, 6)).astype(kind)
+    y = X[:, 2] + np.random.default_rng(1).random(40)
+    assert numbers(X).dtype == torch.float32
+    np.testing.assert_array_equal(
+        omp_path(X, y, 2).mse["train"], omp_path(X.astype(np.float32), y, 2).mse["train"]
+    )

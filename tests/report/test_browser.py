@@ -12,6 +12,8 @@ from selenium.webdriver.common.keys import Keys
 from tests.conftest import write_run
 from tests.report.pages import ESCAPED, FRAMES, STUCK, WINDOW, page
 
+pytestmark = pytest.mark.needs("chromium")
+
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),

@@ -15,7 +15,7 @@ import vrlprobe
 from tests.report.pages import ESCAPED, FRAMES, STUCK, WINDOW, contents, page
 from vrlprobe.errors import FormatError
 from vrlprobe.report.content import Strip, _strip
-from vrlprobe.report.curves import BOTTOM, LEFT, RIGHT, TOP, Axis, path
+from vrlprobe.report.curves import BOTTOM, LEFT, RIGHT, TOP, Axis, path, rounded
 from vrlprobe.report.page import render
 from vrlprobe.runs.reader import open_run
 
@@ -205,3 +205,33 @@ def test_classes_and_shading_are_explained(paths, make_run):
     told = contents([other])["classes"]
     assert told == "good: a return of 500 or more at the end; bad: of 20 or less"
     assert "by each run's own" in contents([*paths, other])["classes"]
+
+
+def test_a_run_that_is_not_finished_says_so(make_run) -> None:
+    config = WINDOW | {"total_frames": 8001, "eval_every_frames": 1000}
+    young = make_run("young.h5", frames=FRAMES, reward=0.1, log=STUCK, config=config)
+    done = make_run("done.h5", seed=1, frames=FRAMES, reward=0.1, log=STUCK, config=WINDOW)
+    with pytest.warns(UserWarning, match="not finished, and counted by the last checkpoint"):
+        text = page([young, done])
+    first, second = re.findall(r'<tr data-run="\d">.*?</tr>', text)
+    assert "bad so far" in first
+    assert 'class="mark bad"' not in first
+    assert "at 4,000 of 8,000 frames" in first
+    assert 'class="mark bad">bad<' in second
+    assert "frame 4,000 of 8,000, not finished" in text
+    assert "1 of them not finished, counted by the last checkpoint that there is" in text
+
+
+def test_healthy_is_explained(paths) -> None:
+    assert "Healthy: never in action collapse, which says nothing of the return." in page(paths)
+
+
+def test_a_value_is_rounded_once(make_run) -> None:
+    """24.47 was 24 in the table and, by way of 24.5, 25 beside it."""
+    run = make_run("a.h5", frames=FRAMES, reward=24.47 / 40, log=STUCK, config=WINDOW)
+    (card,) = contents([run])["runs"]
+    assert card["returns"] == ["24"] * 5
+    assert card["final"] == "24"
+    (data,) = script_data(page([run]))["runs"]
+    assert data["returns"] == ["24"] * 5
+    assert rounded([24.47, 0.02447, np.nan, 0.124951]) == [24.47, 0.02447, None, 0.124951]

@@ -10,6 +10,8 @@ import system_calls
 from vrlprobe.errors import FormatError, VrlprobeError
 from vrlprobe.runs.reader import open_run
 
+pytestmark = pytest.mark.needs("strace")
+
 
 @dataclass
 class Tally:

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from vrlprobe.stats.bootstrap import interquartile_mean
 from vrlprobe.stats.comparison import (
+    holm,
+    improvement,
     mean_difference,
     mean_p,
+    permutation_p,
     share_difference,
     share_p,
     signed_rank_p,
@@ -150,3 +154,71 @@ def test_pairs_that_are_none() -> None:
         mean_difference(np.zeros(3), np.zeros(4), paired=True)
     with pytest.raises(ValueError, match="without runs"):
         share_p([], [True], paired=False)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_a_permutation_test_of_the_mean_is_scipys(paired: bool) -> None:
+    rng = np.random.default_rng(3)
+    base, other = rng.integers(0, 6, (7, 3)).astype(float), rng.integers(1, 8, (7, 3)).astype(float)
+    kind = "samples" if paired else "independent"
+    expected = stats.permutation_test(
+        (base, other),
+        lambda a, b, axis: np.abs(b.mean(axis=axis) - a.mean(axis=axis)),
+        vectorized=True, permutation_type=kind, n_resamples=np.inf, alternative="greater",
+    ).pvalue  # fmt: skip
+    np.testing.assert_allclose(permutation_p(base, other, paired), expected)
+
+
+def test_a_permutation_test_counted_by_hand() -> None:
+    """Of the ten triples of 1 to 5 two have the sums 12 and 6, as far from 9 as can be."""
+    assert permutation_p([1, 2], [3, 4, 5], paired=False) == pytest.approx(2 / 10)
+    assert permutation_p([1, 2], [9, 10], paired=False) == pytest.approx(2 / 6)
+    assert permutation_p([0, 0, 0], [1, 2, 3], paired=True) == 2 / 8
+    assert permutation_p([5, 5], [5, 5], paired=False) == 1
+    with pytest.raises(ValueError, match="make no pairs"):
+        permutation_p([1, 2], [1], paired=True)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_beyond_all_permutations_p_is_drawn_and_never_0(paired: bool) -> None:
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=40)
+    far = permutation_p(base, base + 100 + rng.normal(size=40), paired)
+    assert far == 1 / 10_000
+    near = base + rng.normal(0.3, 1, 40)
+    test = stats.ttest_rel if paired else stats.ttest_ind
+    assert permutation_p(base, near, paired) == pytest.approx(test(base, near).pvalue, abs=0.02)
+    assert permutation_p(base, near, paired) == permutation_p(base, near, paired, seed=0)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_the_chance_of_improvement_is_mann_whitneys_share_of_pairs(paired: bool) -> None:
+    """As rliable has it: U of the two samples divided by the product of their sizes."""
+    rng = np.random.default_rng(1)
+    base, other = rng.integers(0, 9, 14).astype(float), rng.integers(2, 11, 14).astype(float)
+    estimate, low, high = improvement(base, other, paired)
+    assert estimate == pytest.approx(stats.mannwhitneyu(other, base).statistic / 14**2)
+    rows = np.random.default_rng(0).integers(14, size=(10_000, 14))
+    if paired:
+        drawn = [
+            np.mean(np.sign(other[row][None] - base[row][:, None]) / 2 + 0.5) for row in rows[:500]
+        ]
+        np.testing.assert_allclose([low, high], np.quantile(drawn, [0.02, 0.98]), atol=0.03)
+    assert 0 <= low < estimate < high <= 1
+    assert improvement([1.0] * 6, [2.0] * 6, paired)[0] == 1
+    assert np.isnan(improvement([1, 2], [2, 3], paired)[1:]).all()
+
+
+def test_the_interquartile_means_difference_is_that_of_the_middle_halves() -> None:
+    rng = np.random.default_rng(2)
+    base, other = rng.normal(size=12), rng.normal(1, 1, 12)
+    found = mean_difference(base, other, paired=False, statistic=interquartile_mean)
+    middle = [np.sort(values)[3:9].mean() for values in (base, other)]
+    assert found[0] == pytest.approx(middle[1] - middle[0])
+    assert found[1] < found[0] < found[2]
+
+
+def test_holms_correction_by_hand() -> None:
+    np.testing.assert_allclose(holm(np.array([0.04, 0.01, 0.03])), [0.06, 0.03, 0.06])
+    np.testing.assert_allclose(holm(np.array([0.6, 0.7])), [1.0, 1.0])
+    assert holm(np.array([])).shape == (0,)

@@ -111,3 +111,9 @@ def test_bounds_are_quantiles_of_what_is_a_number() -> None:
     low, high = bounds(mixed, 20)
     np.testing.assert_array_equal(low, [1, np.nan, 1])
     np.testing.assert_array_equal(high, [1, np.nan, np.inf])
+
+
+def test_the_median_of_a_textbook_with_its_interval() -> None:
+    """R's survfit of the same patients (conf.type log-log): median 23, 95% 13 to none."""
+    assert Curve(WEEKS, RELAPSED).median() == (23, 13, np.inf)
+    assert Curve([5, 6], [False, False]).median() == (np.inf, np.inf, np.inf)

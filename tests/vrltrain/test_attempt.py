@@ -15,6 +15,8 @@ from vrltrain.config.settings import TrainConfig
 from vrltrain.run import begin, resume
 from vrltrain.train import Training, quiet
 
+pytestmark = pytest.mark.needs("egl")
+
 ALWAYS = replace(
     TINY,
     reset_rule=True,

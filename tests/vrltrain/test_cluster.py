@@ -18,6 +18,8 @@ from vrltrain.jobs import Job, jobs_of
 from vrltrain.run import begin
 from vrltrain.train import quiet
 
+pytestmark = pytest.mark.needs("egl")
+
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:

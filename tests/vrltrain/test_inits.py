@@ -25,6 +25,8 @@ from vrltrain.run import begin, resume
 from vrltrain.train import quiet
 from vrltrain.work import work
 
+pytestmark = pytest.mark.needs("egl")
+
 CONFIG = replace(TINY, total_frames=3001, seed=1)
 
 

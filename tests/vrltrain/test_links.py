@@ -10,6 +10,8 @@ from vrltrain.cli import main
 from vrltrain.run import begin
 from vrltrain.train import quiet
 
+pytestmark = pytest.mark.needs("egl")
+
 
 @pytest.mark.parametrize("scratch", [False, True])
 def test_a_run_goes_on_through_a_link(unbroken: Path, tmp_path: Path, scratch: bool) -> None:

@@ -15,6 +15,8 @@ from vrltrain.drqv2 import weights_of
 from vrltrain.run import begin
 from vrltrain.train import Q_ACTIONS, Training, quiet
 
+pytestmark = pytest.mark.needs("egl")
+
 EARLY = replace(TINY, total_frames=2001)
 
 

@@ -17,6 +17,8 @@ from vrltrain.perturb import dormant_share, perturb, perturb_factor
 from vrltrain.run import begin, resume
 from vrltrain.train import quiet
 
+pytestmark = pytest.mark.needs("egl")
+
 EVERY = replace(TINY, perturb_steps=40, total_frames=3001)
 
 

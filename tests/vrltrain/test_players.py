@@ -25,6 +25,8 @@ from vrltrain.players import Players, make_players
 from vrltrain.run import begin
 from vrltrain.train import quiet
 
+pytestmark = pytest.mark.needs("egl")
+
 
 def make_agent(env: PixelEnv) -> DrQV2Agent:
     torch.manual_seed(5)

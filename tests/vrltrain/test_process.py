@@ -26,6 +26,7 @@ main()
 """
 
 
+@pytest.mark.needs("egl")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_in_a_destructor_is_not_lost(number: signal.Signals, tmp_path: Path) -> None:
     path = tmp_path / "run.h5"
@@ -61,6 +62,7 @@ main()
 """
 
 
+@pytest.mark.needs("egl")
 def test_a_second_signal_does_not_disturb_the_end_that_the_first_began(tmp_path: Path) -> None:
     """A terminal's Ctrl-C reaches a sweep's children, which then are told to end as well."""
     path = tmp_path / "run.h5"

@@ -15,6 +15,8 @@ from vrltrain.cli import main
 from vrltrain.phases import PHASES, Stopwatch
 from vrltrain.profile import profile
 
+pytestmark = pytest.mark.needs("egl")
+
 ORIGINALS = [(owner, name, getattr(owner, name)) for of in PHASES.values() for owner, name in of]
 EXPECTED = set(PHASES) - {"perturbation"}
 

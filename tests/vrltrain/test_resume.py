@@ -30,6 +30,8 @@ from vrltrain.paths import resume_folder
 from vrltrain.run import begin, create_writer, resume
 from vrltrain.train import Training, quiet
 
+pytestmark = pytest.mark.needs("egl")
+
 
 def test_a_second_training_of_one_path_touches_nothing(tmp_path: Path, unbroken: Path) -> None:
     """It begins after the first has made its replay, and before the first makes its file."""
@@ -359,3 +361,31 @@ def test_half_a_state_that_a_kill_left_is_removed(tmp_path: Path) -> None:
     with pytest.raises(Stop):
         resume(path, stop_at(3500))
     assert not left.exists()
+
+
+@pytest.mark.parametrize("capacity", [120, 1000])
+def test_a_longer_end_gives_the_run_that_was_begun_with_it(tmp_path: Path, capacity: int) -> None:
+    """Stopped, and finished with its state kept; a replay of all transitions grows."""
+    short = replace(TINY, replay_capacity=capacity, final_episodes=1)
+    long = replace(short, total_frames=6001)
+    begin(long, tmp_path / "long.h5", quiet, quiet)
+    with pytest.raises(Stop):
+        begin(short, tmp_path / "stopped.h5", stop_at(2500), quiet)
+    begin(short, tmp_path / "kept.h5", quiet, quiet, keep=True)
+    for name in ("stopped.h5", "kept.h5"):
+        assert resume(tmp_path / name, quiet, total_frames=6001)
+        same_runs(tmp_path / name, tmp_path / "long.h5")
+        with open_run(tmp_path / name) as run:
+            assert run.config == long.stored()
+        assert not resume_folder(tmp_path / name).exists()
+
+
+def test_what_cannot_be_lengthened_says_why(tmp_path: Path, unbroken: Path) -> None:
+    path = Path(shutil.copy(unbroken, tmp_path / "run.h5"))
+    done = CliRunner().invoke(main, ["resume", str(path), "--total-frames", "9001"])
+    assert done.exit_code == 1
+    assert "its replay went with its resume state" in done.stderr
+    assert "--keep-resume" in done.stderr
+    done = CliRunner().invoke(main, ["resume", str(path), "--total-frames", "4001"])
+    assert "is of 4,001 frames already: a later end is needed" in done.stderr
+    assert "(--total-frames)" in done.stderr

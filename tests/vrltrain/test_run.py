@@ -18,6 +18,8 @@ from vrltrain.paths import record_path, resume_folder
 from vrltrain.run import begin, images_kept, resume
 from vrltrain.train import Training, quiet
 
+pytestmark = pytest.mark.needs("egl")
+
 
 def test_a_finished_run_leaves_its_record(unbroken: Path) -> None:
     record = read_record(record_path(unbroken))

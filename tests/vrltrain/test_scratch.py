@@ -17,6 +17,8 @@ from vrltrain.sweep import standings
 from vrltrain.train import Training, quiet
 from vrltrain.work import work
 
+pytestmark = pytest.mark.needs("egl")
+
 SHORT = [*OPTIONS, "--total-frames", "2001", "--seed", "3"]
 
 

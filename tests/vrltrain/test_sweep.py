@@ -23,6 +23,8 @@ from vrltrain.sweep import standings, sweep
 from vrltrain.train import quiet
 from vrltrain.work import work
 
+pytestmark = pytest.mark.needs("egl")
+
 COMMAND = [sys.executable, "-m", "vrltrain.cli", "sweep", "-o", "runs", *OPTIONS]
 SHORT = ("--total-frames", "1001")
 LIMIT = 240

@@ -15,6 +15,7 @@ from vrlprobe._text import byte_size
 from vrlprobe.errors import VrlprobeError
 from vrltrain.config.options import (
     given_config,
+    keep_option,
     override_options,
     profile_option,
     scratch_option,
@@ -36,7 +37,7 @@ def main() -> None:
 )
 @profile_option
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
+    "-o", "--output", type=click.Path(path_type=Path),
     help="The run file to write.  [default: runs/TASK-seedSEED.h5]",
 )  # fmt: skip
 @click.option(
@@ -44,6 +45,7 @@ def main() -> None:
     help="Start from the networks of a transplant, or of a run's last checkpoint.",
 )  # fmt: skip
 @scratch_option
+@keep_option
 @override_options
 def run(
     task: str | None,
@@ -52,6 +54,7 @@ def run(
     output: Path | None,
     init_path: Path | None,
     scratch: Path | None,
+    keep_resume: bool,
     **overrides: Any,
 ) -> None:
     """Train one agent into a run file.
@@ -74,12 +77,23 @@ def run(
     config = given_config(profile, task, seed, overrides, init)
     name = init_path.stem if init_path else config.task
     path = output or Path("runs") / f"{name}-seed{seed}.h5"
+    if path.is_dir():
+        raise click.UsageError(
+            f"{path} is a folder: name the run file in it, -o {path / f'{name}-seed{seed}.h5'}"
+        )
     if path.suffix != ".h5":
         raise click.UsageError(f"a run file ends in .h5, {path} does not")
     place = place_to_begin(path, scratch)
     keep_freed_memory()
     with progress_of(config, path, scratch, place) as progress:
-        begin(config, place, progress, lambda size: _announce(config, path, size), init)
+        begin(
+            config,
+            place,
+            progress,
+            lambda size: _announce(config, path, size),
+            init,
+            keep=keep_resume,
+        )
     deliver(place, path)
     click.echo(f"{path}: {last_result(path)}")
 
@@ -90,13 +104,28 @@ def run(
     "--device",
     help="Continue on another device: no longer the same bit for bit.  [default: the run's]",
 )
+@click.option(
+    "--total-frames", type=click.IntRange(1),
+    help="Train longer than the run was begun for.  [default: the run's]",
+)  # fmt: skip
 @scratch_option
-def resume(path: Path, device: str | None, scratch: Path | None) -> None:
-    """Continue a stopped or killed run from its last checkpoint, as if never interrupted."""
+@keep_option
+def resume(
+    path: Path,
+    device: str | None,
+    total_frames: int | None,
+    scratch: Path | None,
+    keep_resume: bool,
+) -> None:
+    """Continue a stopped or killed run from its last checkpoint, as if never interrupted.
+
+    With --total-frames, a run goes on beyond the end that it was begun with, as one that was begun
+    with the later end. A finished run can do so if it was made with --keep-resume.
+    """
     from vrlprobe.runs.reader import open_run
     from vrltrain.paths import followed, record_path
     from vrltrain.process import keep_freed_memory
-    from vrltrain.progress import last_result, progress_of
+    from vrltrain.progress import Begun, last_result, progress_of
     from vrltrain.run import config_of
     from vrltrain.run import resume as go_on
     from vrltrain.scratch import deliver, place_to_resume
@@ -105,9 +134,12 @@ def resume(path: Path, device: str | None, scratch: Path | None) -> None:
     place = place_to_resume(path, scratch)
     with open_run(place) as opened:
         config = config_of(opened)
+        frames, returns = opened.frames, opened.returns
+    config = replace(config, total_frames=total_frames or config.total_frames)
+    begun = Begun(int(frames[-1]), float(returns[-1])) if len(frames) else None
     keep_freed_memory()
-    with progress_of(config, path, scratch, place) as progress:
-        worked = go_on(place, progress, device)
+    with progress_of(config, path, scratch, place, begun) as progress:
+        worked = go_on(place, progress, device, total_frames=total_frames, keep=keep_resume)
     deliver(place, path)
     note = "" if worked else f" (was complete already; its record is {record_path(path)})"
     click.echo(f"{path}: {last_result(path)}{note}")

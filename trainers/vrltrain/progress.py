@@ -3,8 +3,10 @@
 import math
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,60 +19,100 @@ if TYPE_CHECKING:
     from vrltrain.sweep import Standing
 
 
+EVERY = 60.0
+"""Seconds between the lines of a log, where no checkpoint comes sooner."""
+
+
+@dataclass
+class Begun:
+    """Where a training goes on: its last checkpoint's frame and return."""
+
+    frame: int = 0
+    returned: float = math.nan
+
+
 @contextmanager
 def progress_of(
-    config: TrainConfig, path: Path, scratch: Path | None, place: Path
+    config: TrainConfig, path: Path, scratch: Path | None, place: Path, begun: Begun | None = None
 ) -> Iterator[Callable[[Any], None]]:
-    """Progress on stderr; an interrupt ends with how to go on and exit status 130.
+    """Progress on stderr; an interrupt ends with what is kept, how to go on, and exit status 130.
 
     Args:
         config: the run's settings.
         path, scratch: as they were given, to be given again.
         place: where the run is written until it is finished.
+        begun: where a run goes on that was stopped.
     """
     from rich.console import Console
 
     console = Console(stderr=True)
-    total = config.evaluation_frames[-1]
+    total, at = config.evaluation_frames[-1], begun or Begun()
+    if begun:
+        click.echo(f"resuming at {begun.frame:,} of {total:,} frames", err=True)
+    shown = _live_line(console, total, at) if console.is_terminal else _log_lines(total, at)
+    kept = Kept(begun.frame if begun else None)
     try:
-        with _live_line(console, total) if console.is_terminal else _log_lines(total) as show:
-            yield show
+        with shown as show:
+
+            def told(training: Any) -> None:
+                kept.note(training)
+                show(training)
+
+            yield told
     except KeyboardInterrupt:
         option = "" if scratch is None else f" --scratch {scratch}"
         hint = "; it has no checkpoint yet, nothing was kept"
         if place.exists():
-            hint = f"; continue with: vrltrain resume {path}{option}"
+            upto = "" if kept.frame is None else f"; kept up to frame {kept.frame:,}"
+            hint = f"{kept.reached}{upto}; continue with: vrltrain resume {path}{option}"
         click.echo(f"stopped{hint}", err=True)
         sys.exit(130)
 
 
+class Kept:
+    """The frame of the last checkpoint that was committed, and the one that was reached."""
+
+    def __init__(self, frame: int | None) -> None:
+        self.frame, self.reached, self._seen = frame, "", 0
+
+    def note(self, training: Any) -> None:
+        """Look at a training where it tells its progress."""
+        self.reached = f" at frame {training.frame:,}"
+        if training.checkpoints > self._seen:
+            self._seen, self.frame = training.checkpoints, training.frame
+
+
 @contextmanager
-def _live_line(console: Any, total: int) -> Iterator[Callable[[Any], None]]:
+def _live_line(console: Any, total: int, begun: Begun) -> Iterator[Callable[[Any], None]]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
         TextColumn("{task.completed:,.0f}/{task.total:,.0f} frames"),
         BarColumn(),
-        TextColumn("return {task.fields[returned]:.0f}{task.fields[told]}"),
-        TextColumn("{task.fields[rate]:.0f} frames/s  left"),
+        TextColumn("{task.fields[told]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, speed_estimate_period=600) as bar:
-        nan = float("nan")
-        line = bar.add_task("", total=total, returned=nan, rate=nan, told="")
+        line = bar.add_task("", total=total, completed=begun.frame, told=_return(begun.returned))
 
         def show(training: Any) -> None:
-            speed = bar.tasks[0].speed or float("nan")
+            speed = bar.tasks[0].speed
             returned = training.last_return
-            bar.update(
-                line,
-                completed=training.frame,
-                returned=returned,
-                rate=speed,
-                told=_attempt(training.attempt.number) + _evaluated(training),
-            )
+            parts = [
+                _return(begun.returned if math.isnan(returned) else returned),
+                _attempt(training.attempt.number).removeprefix(", "),
+                _evaluated(training).removeprefix(", "),
+                f"{speed:.0f} frames/s" if speed else "",
+            ]
+            told = ", ".join(filter(None, parts))
+            bar.update(line, completed=training.frame, told=f"{told}  left" if told else "")
 
         yield show
+
+
+def _return(value: float) -> str:
+    """A return, where there is one."""
+    return "" if math.isnan(value) else f"return {value:.0f}"
 
 
 def _attempt(number: int) -> str:
@@ -85,18 +127,22 @@ def _evaluated(training: Any) -> str:
 
 
 @contextmanager
-def _log_lines(total: int) -> Iterator[Callable[[Any], None]]:
-    """One line a checkpoint, for log files."""
-    seen = 0
+def _log_lines(total: int, begun: Begun) -> Iterator[Callable[[Any], None]]:
+    """One line a checkpoint, for log files, and one a minute between them."""
+    seen, last = 0, time.monotonic()
 
     def show(training: Any) -> None:
-        nonlocal seen
+        nonlocal seen, last
+        at = f"{training.frame:,}/{total:,} frames"
         if training.checkpoints > seen:
-            seen = training.checkpoints
+            seen, last = training.checkpoints, time.monotonic()
             rate = "" if math.isnan(training.rate) else f", {training.rate:.0f} frames/s"
             returned = f"return {training.last_return:.0f}"
             attempt = _attempt(training.attempt.number)
-            click.echo(f"{training.frame:,}/{total:,} frames, {returned}{rate}{attempt}", err=True)
+            click.echo(f"{at}, {returned}{rate}{attempt}", err=True)
+        elif time.monotonic() - last >= EVERY:
+            last = time.monotonic()
+            click.echo(f"{at}{_evaluated(training)}", err=True)
 
     yield show
 

@@ -119,7 +119,8 @@ class Replay:
         frame_stack: images in an observation.
 
     Raises:
-        ResumeError: the file is there and has another size.
+        ResumeError: the file is there and too short; a longer one (`vrltrain.run.lengthen`, stopped
+            half-way) is cut.
     """
 
     def __init__(
@@ -149,7 +150,7 @@ class Replay:
         self.head = 0
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            if (found := os.fstat(self._fd).st_size) not in (0, self.nbytes):
+            if 0 < (found := os.fstat(self._fd).st_size) < self.nbytes:
                 raise ResumeError(
                     f"{path} has {found} bytes, needed {self.nbytes}: it is not whole"
                 )

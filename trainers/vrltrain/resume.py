@@ -114,3 +114,10 @@ def _apply(training: Training, arrays: Mapping[str, np.ndarray]) -> None:
     training.replay.restore(counters["head"], episodes)
     training.rng.bit_generator.state = counters["rng"]
     training.env.random_state.set_state(counters["env"])
+
+
+def has_gone_round(folder: Path, frame: int) -> bool:
+    """Whether the replay's ring has overwritten its begin by the checkpoint at `frame`."""
+    with np.load(folder / f"{frame:012d}.npz", allow_pickle=False) as archive:
+        episodes = json.loads(str(archive["counters"]))["episodes"]
+    return bool(episodes) and episodes[0][0] != 0

@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -31,12 +32,19 @@ from vrlprobe.runs.record import (
     refuse_to_replace_by_record,
     write_record,
 )
-from vrlprobe.runs.salvage import salvage_run
+from vrlprobe.runs.salvage import change_config, salvage_run
 from vrlprobe.runs.writer import RunWriter
 from vrltrain.config.settings import TrainConfig
 from vrltrain.inits import Init, check_fit
 from vrltrain.paths import is_begun, record_path, resume_folder
-from vrltrain.resume import REPLAY, prune_states, remove_folder, restore_state, save_state
+from vrltrain.resume import (
+    REPLAY,
+    has_gone_round,
+    prune_states,
+    remove_folder,
+    restore_state,
+    save_state,
+)
 from vrltrain.train import LOG, Progress, Training, quiet
 
 STRETCH_BYTES = 512
@@ -147,6 +155,8 @@ def begin(
     progress: Progress,
     announce: Callable[[int], None],
     init: Init | None = None,
+    *,
+    keep: bool = False,
 ) -> None:
     """Train into a new run file, to the end or until interrupted.
 
@@ -156,6 +166,7 @@ def begin(
         progress: called after every episode and evaluation.
         announce: called once with the bytes that the run will take.
         init: the networks to begin with; from scratch if None.
+        keep: leave the resume state of the complete run, so that it can be lengthened.
 
     Raises:
         FormatError: the path is taken or a link, or something else is where its record or its
@@ -182,7 +193,7 @@ def begin(
             if training is None or not training.checkpoints:
                 _discard_unbegun(path, folder)
             raise
-        _finish(path, folder)
+        _finish(path, folder, keep)
 
 
 def _check_place(path: Path, folder: Path) -> None:
@@ -235,37 +246,85 @@ def _discard_unbegun(path: Path, folder: Path) -> None:
         remove_folder(folder)
 
 
-def resume(path: Path, progress: Progress, device: str | None = None) -> bool:
+def resume(
+    path: Path,
+    progress: Progress,
+    device: str | None = None,
+    *,
+    total_frames: int | None = None,
+    keep: bool = False,
+) -> bool:
     """Continue a run from its last checkpoint; False when it was complete already.
 
     Args:
         path: the run file.
         progress: called after every episode and evaluation.
         device: another one than the run was begun on, whose products are rounded otherwise.
+        total_frames: a later end than the run was begun with.
+        keep: leave the resume state of a complete run, so that it can be lengthened.
 
     Raises:
-        ResumeError: the run is being written, has no checkpoint, or its state is missing.
+        ResumeError: the run is being written, has no checkpoint, or its state is missing; or the
+            end is no later one.
     """
     folder = resume_folder(path)
     _refuse_growing(path)
     with _alone(path, ResumeError):
+        if total_frames is not None:
+            lengthen(path, folder, total_frames)
         with _stopped_run(path) as run:
             config, frame = config_of(run), int(run.frames[-1])
             config = replace(config, device=device or config.device)
             parameters, digest = run.parameters(frame), run.digest(frame)
         if frame >= config.evaluation_frames[-1]:  # killed after the last commit, perhaps
             RunLock(path).release()
-            _finish(path, folder)
+            _finish(path, folder, keep)
             return False
         if not (folder / REPLAY).exists() or not (folder / REPLAY).stat().st_size:
             raise ResumeError(f"{path} cannot be continued: {folder / REPLAY} is missing")
         with closing(Training(config, folder / REPLAY)) as training:
             training.agent.load_named_tensors(parameters)
             restore_state(training, folder, frame, path, digest)
+            progress(training)
             with RunWriter.append(path) as writer:
                 _train(training, writer, folder, progress)
-        _finish(path, folder)
+        _finish(path, folder, keep)
     return True
+
+
+def lengthen(path: Path, folder: Path, total_frames: int) -> None:
+    """Have a run that was stopped, or whose resume state was kept, end later.
+
+    The replay comes first: one that is longer than the config says is cut again.
+
+    Raises:
+        ResumeError: no later end; the resume state is gone; or the replay is a ring that has gone
+            round, whose records would lie elsewhere in a longer one.
+    """
+    with _stopped_run(path) as run:
+        config, frame = config_of(run), int(run.frames[-1])
+    if total_frames <= config.total_frames:
+        raise ResumeError(
+            f"{path} is of {config.total_frames:,} frames already: a later end is needed to go on "
+            "(`total_frames`)"
+        )
+    if not (folder / REPLAY).exists():
+        raise ResumeError(
+            f"{path} cannot be lengthened: its replay went with its resume state when it was "
+            "finished; vrltrain run --keep-resume leaves them. A new run can begin with its "
+            "networks (vrltrain run --init)"
+        )
+    longer = replace(config, total_frames=total_frames)
+    with tempfile.TemporaryDirectory(dir=folder) as blank:
+        with closing(Training(config, Path(blank) / "old")) as before:
+            old = before.replay.nbytes
+        with closing(Training(longer, Path(blank) / "new")) as after:
+            new = after.replay.nbytes
+    if new > old:
+        if has_gone_round(folder, frame):
+            raise ResumeError(f"{path} cannot be lengthened: its replay was full before its end")
+        os.truncate(folder / REPLAY, new)
+    change_config(path, longer.stored())
 
 
 def config_of(run: Run) -> TrainConfig:
@@ -283,14 +342,15 @@ def config_of(run: Run) -> TrainConfig:
     return TrainConfig.restored(run.config, run.path)
 
 
-def _finish(path: Path, folder: Path) -> None:
-    """Leave the record of a complete run beside it, and nothing to resume from.
+def _finish(path: Path, folder: Path, keep: bool = False) -> None:
+    """Leave the record of a complete run beside it, and nothing to resume from unless it is kept.
 
     The record comes last: a sweep does not look again at a run that has one.
     """
     with open_run(path) as run:
         record, kept = make_record(run), record_path(path)
-        remove_folder(folder)
+        if not keep:
+            remove_folder(folder)
         remove_parts(kept)
         if not is_record(kept) or read_record(kept).checkpoint != record.checkpoint:
             write_record(record, kept)  # a run's own record may have more in it: metrics, probes

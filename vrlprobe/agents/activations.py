@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from vrlprobe._checks import as_list, check_at_least
 from vrlprobe.agents.base import Layered, check_observations
+from vrlprobe.agents.consumers import INPUT, tensor_of, warn_of_functions
+from vrlprobe.agents.own import ModuleAgent
 from vrlprobe.agents.parts import evaluating
 from vrlprobe.device import device_of
 from vrlprobe.errors import UnknownLayerError, did_you_mean
@@ -21,6 +23,10 @@ OUTPUT = "action"
 """Name of the layer that is the agent's output: what is done, not what is represented."""
 BATCH_SIZE = 64
 """Observations in a forward pass: at the published size their activations fit a core's cache."""
+FEW = 8
+"""Observations that are passed again, to see whether a layer depends on them alone."""
+ROUNDING = 0.05
+"""Share of a layer's largest value by which two passes may differ: bfloat16 has three digits."""
 
 
 class _Enough(Exception):
@@ -88,7 +94,8 @@ def extract_activations(
 
     Raises:
         UnknownLayerError: the agent has no layer of that name, or its module gives no tensor, or
-            does not run just once in a forward pass, or gives no row for each observation.
+            complex numbers, does not run just once in a forward pass, gives no row for each
+            observation, or other values when it sees the same observation again.
         SampleError: the observations do not have the shape or type that the agent takes, or
             there are none.
         ValueError: a batch of less than one.
@@ -147,28 +154,82 @@ def _forward(
     check_at_least(1, batch_size=batch_size)
     total = observations.shape[0]
     device = device_of(agent)
+
+    def batch(rows: slice) -> Tensor:
+        return torch.from_numpy(np.array(observations[rows], order="C")).to(device)
+
+    few = batch(slice(0, min(total, FEW)))
+    _check_repeats(agent, few, names)
+    if isinstance(agent, ModuleAgent):
+        with torch.no_grad(), evaluating(agent):
+            warn_of_functions(agent, few[:2], names)
     for start in range(0, total, batch_size):
         rows = slice(start, min(start + batch_size, total))
-        batch = torch.from_numpy(np.ascontiguousarray(observations[rows])).to(device)
-        missing = set(names)
 
-        def pass_on(name: str, value: Any, rows: slice = rows, missing: set[str] = missing) -> None:
-            if name not in missing:
-                raise UnknownLayerError(
-                    f"layer {name!r}: its module runs more than once in a forward pass: give each "
-                    "use a module of its own (torch.nn.Identity behind it will do)"
-                )
-            keep(name, rows, _flat(name, value, rows.stop - rows.start))
-            missing.discard(name)
-            if not missing and rows.start:
-                raise _Enough
+        def keep_rows(name: str, values: Tensor, rows: slice = rows) -> None:
+            keep(name, rows, values)
 
-        with _hooked(agent, names, pass_on), suppress(_Enough):
-            agent(batch)
-        if missing:
+        _pass(agent, batch(rows), names, keep_rows, to_the_end=not start)
+
+
+def _pass(
+    agent: Any,
+    batch: Tensor,
+    names: tuple[str, ...],
+    keep: Callable[[str, Tensor], None],
+    *,
+    to_the_end: bool,
+) -> None:
+    """Hand every layer's float32 (n_batch, n_features) of one forward pass to ``keep``."""
+    missing = set(names)
+
+    def pass_on(name: str, value: Any) -> None:
+        if name not in missing:
             raise UnknownLayerError(
-                f"layer {min(missing)!r}: its module does not run in a forward pass"
+                f"layer {name!r}: its module runs more than once in a forward pass: give each "
+                "use a module of its own (torch.nn.Identity behind it will do)"
             )
+        keep(name, _flat(name, value, len(batch)))
+        missing.discard(name)
+        if not missing and not to_the_end:
+            raise _Enough
+
+    with _hooked(agent, names, pass_on), suppress(_Enough):
+        agent(batch)
+    if missing:
+        raise UnknownLayerError(
+            f"layer {min(missing)!r}: its module does not run in a forward pass"
+        )
+
+
+def _check_repeats(agent: Any, batch: Tensor, names: tuple[str, ...]) -> None:
+    """Raise UnknownLayerError for a layer that is not a function of its observation.
+
+    A few observations are passed twice, and half of them alone: a state that the network keeps,
+    dropout as a function and statistics of the batch each show in one of the three.
+    """
+    first: dict[str, Tensor] = {}
+    for count in (len(batch), len(batch), -(-len(batch) // 2)):
+        found: dict[str, Tensor] = {}
+
+        def keep(name: str, values: Tensor, found: dict[str, Tensor] = found) -> None:
+            found[name] = values.clone()
+
+        _pass(agent, batch[:count], names, keep, to_the_end=False)
+        first = first or found
+        for name in names:
+            if not _alike(first[name][:count], found[name]):
+                raise UnknownLayerError(
+                    f"layer {name!r} has other values when the same observations are passed again "
+                    "or in other batches, and must be a function of the observation: does the "
+                    "network keep a state, or draw (F.dropout without training=self.training)?"
+                )
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    """Whether values are equal but for the rounding of products, which depends on the batch."""
+    scale = float(one.abs().nan_to_num(0, 0, 0).max()) if one.numel() else 0.0
+    return torch.allclose(one, other, rtol=0, atol=ROUNDING * scale, equal_nan=True)
 
 
 def _flat(name: str, value: Any, count: int) -> Tensor:
@@ -180,6 +241,11 @@ def _flat(name: str, value: Any, count: int) -> Tensor:
     if not isinstance(value, Tensor):
         raise UnknownLayerError(
             f"layer {name!r}: its module gives a {type(value).__name__}, needed a tensor"
+        )
+    if value.is_complex():
+        raise UnknownLayerError(
+            f"layer {name!r}: its module gives complex numbers, needed real ones: put a module "
+            "behind it that gives their real and imaginary parts (torch.view_as_real), or moduli"
         )
     if value.shape[:1] != (count,):
         raise UnknownLayerError(
@@ -201,8 +267,10 @@ def _hooked(agent: Any, names: tuple[str, ...], keep: Callable[[str, Any], None]
 def _hook(agent: Any, name: str, keep: Callable[[str, Any], None]) -> Any:
     """A hook that hands the layer's tensor on; the input layer is what enters the encoder."""
     path = agent.layers[name]
-    if not path:
-        encoder: nn.Module = agent.encoder
-        return encoder.register_forward_pre_hook(lambda _, inputs: keep(name, inputs[0]))
+    if not path or path.startswith(INPUT):
+        taker: nn.Module = agent.get_submodule(path.removeprefix(INPUT)) if path else agent.encoder
+        return taker.register_forward_pre_hook(
+            lambda _, inputs, named: keep(name, tensor_of(inputs, named)), with_kwargs=True
+        )
     module: nn.Module = agent.get_submodule(path)
     return module.register_forward_hook(lambda _, __, output: keep(name, output))

@@ -21,7 +21,10 @@ class Layered(Protocol):
 
     @property
     def layers(self) -> Mapping[str, str]:
-        """Layer name to the dotted path of the module whose output it is; "" is the input."""
+        """Layer name to the dotted path of the module whose output it is.
+
+        `in:` before a path is what that module takes; "" is the input.
+        """
 
 
 class Agent(Layered, Protocol):

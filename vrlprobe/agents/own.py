@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vrlprobe.agents.consumers import INPUT
 from vrlprobe.agents.parts import PartedAgent
 from vrlprobe.device import own_defaults
 from vrlprobe.errors import FormatError, SampleError, UnknownLayerError
@@ -29,14 +30,21 @@ def _image_shape(sizes: Sequence[int]) -> tuple[int, ...]:
     return shape
 
 
+def _inside(place: str) -> str:
+    """A place in the network as one in the agent; the input of all of it is the empty one."""
+    path = place.removeprefix(INPUT)
+    return place.removesuffix(path) + f"network.{path}" if path else ""
+
+
 class ModuleAgent(PartedAgent):
     """A torch module as an agent.
 
     Args:
         network: takes images `(n, *image_shape)` as `prepare` makes them; in order to play, it
             gives the mean actions (n, n_actions) in [-1, 1].
-        layers: name -> submodule whose output it is, as in `named_modules`; "" is the input. The
-            layer `action` is the output, which is not probed unless it is asked for.
+        layers: name -> submodule whose output it is, as in `named_modules`; `in:head` is what the
+            submodule `head` takes, and "" the input. The layer `action` is the output, which is
+            not probed unless it is asked for.
         image_shape: of what it sees: channels of the whole stack, height, width.
         prepare: makes uint8 observations what the network takes; divides by 255 if not given.
 
@@ -61,14 +69,14 @@ class ModuleAgent(PartedAgent):
             raise UnknownLayerError(
                 f"layers map a name to a submodule, one at least ({{'conv1': '1'}}), not {layers!r}"
             )
-        for name, path in layers.items():
-            if path not in known:
+        for name, place in layers.items():
+            if (path := str(place).removeprefix(INPUT)) not in known:
                 raise UnknownLayerError(
                     f"layer {name!r}: the network has no submodule {path!r}; there are "
                     f"{', '.join(path for path in known if path)}"
                 )
         self.network = network
-        self.layers = {name: f"network.{path}" if path else "" for name, path in layers.items()}
+        self.layers = {name: _inside(place) for name, place in layers.items()}
         self.image_shape = _image_shape(image_shape)
         self._prepare = prepare
 

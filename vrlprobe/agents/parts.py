@@ -106,6 +106,8 @@ class PartedAgent(nn.Module):
                 f"the agent gives {found} for {len(seen)} observations, needed actions "
                 "(n, n_actions)"
             )
+        if output.is_complex():
+            raise SampleError("the agent gives complex numbers, needed real actions (n, n_actions)")
         actions: np.ndarray = output.float().cpu().numpy()
         return actions
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from vrlprobe.analyses._cohort import cohort as cohort
     from vrlprobe.analyses._collapse import collapse as collapse
     from vrlprobe.analyses._compare import compare as compare
+    from vrlprobe.analyses._contrast import contrast as contrast
     from vrlprobe.analyses._escape import escape as escape
     from vrlprobe.analyses._export import export_checkpoint as export_checkpoint
     from vrlprobe.analyses._export_minari import export_dataset as export_dataset
@@ -34,6 +35,7 @@ _WHERE = {
     "cohort": "_cohort",
     "collapse": "_collapse",
     "compare": "_compare",
+    "contrast": "_contrast",
     "escape": "_escape",
     "export_checkpoint": "_export",
     "export_dataset": "_export_minari",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from vrlprobe._checks import check_at_least
+from vrlprobe._checks import check_at_least, check_finite
 from vrlprobe.analyses._collapse import judged
 from vrlprobe.collapse.indicators import SPREAD
 from vrlprobe.collapse.measurements import Readings
@@ -28,6 +28,7 @@ from vrlprobe.stats.bootstrap import (
     wilson_interval,
 )
 from vrlprobe.stats.classes import Class, classify
+from vrlprobe.stats.speed import area_under_curve, frames_to_threshold, median_frames
 
 PER_RUN: Variables = {
     "task": (("run",), "", "domain and task"),
@@ -42,6 +43,15 @@ PER_RUN: Variables = {
         "never in it; infinite where it ends in collapse, NaN where it has too few readings"
     ),
     "read_from": (("run",), -1, "frame of the first reading after an update"),
+    "threshold": (("run",), np.nan, "return that counts as reached"),
+    "frames_to_threshold": (
+        ("run",), np.nan,
+        "frames until the first evaluation with that return, or to the last evaluation",
+    ),
+    "reached": (("run",), False, "whether the run reaches it"),
+    "area_under_curve": (
+        ("run",), np.nan, "area under the learning curve divided by its frames: mean return"
+    ),
     "attempts": (("run",), 1, "trainings from scratch in the run"),
     "finished": (("run",), True, "whether it has its last checkpoint"),
     "last_checkpoint": (("run",), "", "SHA-256 of its parameters"),
@@ -56,6 +66,7 @@ def cohort(
     bad: float | None = None,
     window: int | None = None,
     by: str | None = None,
+    threshold: float | None = None,
     seed: int = 0,
 ) -> xr.Dataset:
     """Classes by return, verdicts on collapse, and aggregates over several runs.
@@ -66,6 +77,8 @@ def cohort(
             profile's if None.
         window: see `vrlprobe.analyses.collapse`.
         by: a setting by which the runs are grouped, `init` for transplants.
+        threshold: return whose first evaluation is counted; the one from which a run is good if
+            None.
         seed: of the bootstrap.
 
     Returns:
@@ -73,6 +86,9 @@ def cohort(
         on action collapse, `since`, the frame of the escape or since which it is stuck, `out`, the
         frame from which it is out of collapse to its end (infinite where it ends in it, NaN where
         it has too few readings), `read_from`, the frame of the first reading after an update,
+        `threshold`, the return counted as reached, `frames_to_threshold`, frames until the first
+        evaluation with it, or to the last evaluation of a run that never has it, `reached`, whether
+        it has, `area_under_curve`, the area under the learning curve divided by its frames,
         `attempts`, trainings from scratch in the run, `finished`, `last_checkpoint`, its digest.
         Dims (run, frame): `episode_return`. Dims (statistic, bound): `final`,
         the mean and the interquartile mean of the final returns with the ends of their 95%
@@ -80,18 +96,23 @@ def cohort(
         `deviation`, the standard deviation across the runs of a task averaged over the last ten
         evaluations, and over tasks; NaN where a task's runs do not end together. The same of each
         task, dims (each_task,): `task_runs`, `task_mean`, `task_percentile_5`,
-        `task_percentile_95`, `task_deviation`.
+        `task_percentile_95`, `task_deviation`; and dims (each_task, bound): `task_median_frames` to
+        the threshold, Kaplan and Meier's, infinite where too few runs reach it, and
+        `task_area_under_curve`, the mean.
         With `by`, dims (run,): `of_group`; (group,): `runs`, `successes` (of the class good),
         `stuck`, `ends_in_collapse` (whatever the verdict: a run that the reset rule started again
         late is undecided then), `mean_return`; (group, bound): `success`, the share of good runs;
         (group, frame): `curve`, the mean return of the good ones, and `curve_runs`, how many have
-        the frame.
+        the frame; (group, bound): `median_frames` to the threshold, Kaplan and Meier's; (group,):
+        `mean_area_under_curve`.
 
     Raises:
         SampleError: no runs, one without checkpoints or rollouts, or without thresholds.
         ValueError: a window below 1, or a seed below 0.
     """
     check_at_least(0, seed=seed)
+    if threshold is not None:
+        check_finite(threshold=threshold)
     runs = logged_list(runs)
     refuse_twice(runs)
     labels = run_labels(runs)
@@ -101,12 +122,17 @@ def cohort(
         for name, value in _member(run, good, bad, window).items():
             result[name].loc[label] = value
         result["episode_return"].loc[label, run.frames] = run.returns
+        wanted = good if threshold is None else threshold
+        result["threshold"].loc[label] = number(run, "good_return") if wanted is None else wanted
+    _fill_speeds(result)
     if young := result["run"].values[~result["finished"].values].tolist():
         warnings.warn(
             f"not finished, and counted by the last checkpoint that there is: {', '.join(young)}",
             stacklevel=2,
         )
-    arguments = {"good": good, "bad": bad, "window": window, "by": by, "seed": seed}
+    arguments = {
+        "good": good, "bad": bad, "window": window, "by": by, "threshold": threshold, "seed": seed
+    }  # fmt: skip
     attributes = run_attributes("cohort", runs, arguments)
     result = result.assign(_aggregates(result, seed)).assign_attrs(attributes)
     return result if by is None else grouped(result, runs, by)
@@ -167,6 +193,15 @@ def _out(verdict: Verdict) -> float:
     return verdict.stages[-1].first
 
 
+def _fill_speeds(result: xr.Dataset) -> None:
+    """Fill in how fast each run learns."""
+    frames, curves = result["frame"].values, result["episode_return"].values
+    known = np.flatnonzero(np.isfinite(curves).any(axis=1))  # the others have no evaluation
+    reached = frames_to_threshold(frames, curves[known], result["threshold"].values[known])
+    result["frames_to_threshold"][known], result["reached"][known] = reached
+    result["area_under_curve"][:] = area_under_curve(frames, curves)
+
+
 def _aggregates(result: xr.Dataset, seed: int) -> dict[str, Any]:
     final, tasks = result["final_return"].values, result["task"].values.tolist()
     statistics = {"mean": mean, "interquartile_mean": interquartile_mean}
@@ -177,7 +212,8 @@ def _aggregates(result: xr.Dataset, seed: int) -> dict[str, Any]:
     coords = {"statistic": list(statistics), "bound": list(BOUNDS)}
     low, high = percentiles(final)
     names = list(dict.fromkeys(tasks))
-    each = [_of_task(result.isel(run=[one == name for one in tasks])) for name in names]
+    parts = [result.isel(run=[one == name for one in tasks]) for name in names]
+    each, speeds = [_of_task(part) for part in parts], [_speeds(part, seed) for part in parts]
     by_task = {
         key: xr.DataArray([part[key] for part in each], {"each_task": names}, ("each_task",))
         for key in each[0]
@@ -188,6 +224,21 @@ def _aggregates(result: xr.Dataset, seed: int) -> dict[str, Any]:
         "percentile_95": high,
         "deviation": mean(by_task["task_deviation"]),
         **by_task,
+        **{
+            key: (("each_task", "bound"), np.array([one[key] for one in speeds]))
+            for key in speeds[0]
+        },
+    }
+
+
+def _speeds(part: xr.Dataset, seed: int) -> dict[str, tuple[float, float, float]]:
+    """Frames to the threshold, and area under the curve, of the runs of one task."""
+    areas = part["area_under_curve"].values
+    return {
+        "task_median_frames": median_frames(
+            part["frames_to_threshold"].values, part["reached"].values
+        ),
+        "task_area_under_curve": (mean(areas), *bootstrap_interval(areas, mean, seed=seed)),
     }
 
 
@@ -216,6 +267,12 @@ PER_GROUP: Variables = {
     "mean_return": (("group",), np.nan, "mean of the final returns"),
     "curve": (("group", "frame"), np.nan, "mean return of the good runs (paper, Figure 3b)"),
     "curve_runs": (("group", "frame"), 0, "good runs that have this frame"),
+    "median_frames": (
+        ("group", "bound"),
+        np.nan,
+        "Kaplan and Meier's median of the frames to the threshold",
+    ),
+    "mean_area_under_curve": (("group",), np.nan, "mean area under the curve divided by frames"),
 }
 
 
@@ -280,4 +337,8 @@ def _of_group(part: xr.Dataset) -> dict[str, Any]:
         "mean_return": float(part["final_return"].mean()),
         "curve": np.divide(sums, there, out=np.full(len(sums), np.nan), where=there > 0),
         "curve_runs": there,
+        "median_frames": list(
+            median_frames(part["frames_to_threshold"].values, part["reached"].values)
+        ),
+        "mean_area_under_curve": float(part["area_under_curve"].mean()),
     }

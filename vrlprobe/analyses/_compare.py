@@ -7,21 +7,32 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from vrlprobe._checks import as_number, check_at_least
+from vrlprobe._checks import as_number, check_at_least, check_finite
 from vrlprobe.analyses.shared.average import class_ends
 from vrlprobe.errors import SampleError
 from vrlprobe.results.dataset import BOUNDS, Variables, blank
 from vrlprobe.results.file import check_kind, check_named, provenance
-from vrlprobe.stats.bootstrap import bootstrap_interval, mean, wilson_interval
-from vrlprobe.stats.comparison import mean_difference, mean_p, share_difference, share_p
+from vrlprobe.stats.bootstrap import bootstrap_interval, interquartile_mean, mean, wilson_interval
+from vrlprobe.stats.comparison import (
+    improvement,
+    mean_difference,
+    mean_p,
+    permutation_p,
+    share_difference,
+    share_p,
+)
+from vrlprobe.stats.speed import area_under_curve, frames_to_threshold, median_frames
 
 Floats = npt.NDArray[np.float64]
 
 MEASURES: Mapping[str, str] = {
     "return": "return at the frame, mean over its last evaluations",
+    "interquartile_return": "the same; its interquartile mean over runs",
     "good": "whether that is a good one",
     "in_collapse": "whether it comes out of collapse after the frame, or never",
     "collapse_frames": "frames until it is out of collapse, at most the frame",
+    "threshold_frames": "frames until the return is over the threshold, at most the frame",
+    "area_under_curve": "area under the learning curve to the frame, divided by its frames",
 }
 """What is compared, one number a run."""
 SHARES = ("good", "in_collapse")
@@ -30,11 +41,19 @@ VARIABLES: Variables = {
     "other": (("task", "cohort", "measure", "bound"), np.nan, "mean over the cohort's runs"),
     "difference": (("task", "cohort", "measure", "bound"), np.nan, "other minus base"),
     "p": (("task", "cohort", "measure"), np.nan, "two-sided, that there is no difference"),
+    "improvement": (
+        ("task", "cohort", "bound"), np.nan, "probability that other's return is above base's"
+    ),
+    "base_median_frames": (
+        ("task", "cohort", "bound"), np.nan, "median frames to the threshold, of the first"
+    ),
+    "other_median_frames": (("task", "cohort", "bound"), np.nan, "the same of the cohort"),
+    "threshold": (("task", "cohort"), np.nan, "return that counts as reached"),
     "n_base": (("task", "cohort"), 0, "runs of the first cohort"),
     "n_other": (("task", "cohort"), 0, "runs of the cohort"),
     "paired": (("task", "cohort"), False, "whether both have the same seeds, and are compared so"),
     "frame": (("task", "cohort"), -1, "at which they are compared; -1 where a task is not in both"),
-}
+}  # fmt: skip
 
 
 def compare(
@@ -43,6 +62,7 @@ def compare(
     frame: int | None = None,
     evaluations: int = 1,
     good: float | None = None,
+    threshold: float | None = None,
     seed: int = 0,
 ) -> xr.Dataset:
     """Hold cohorts against the first one, task by task.
@@ -55,7 +75,9 @@ def compare(
         frame: at which they are compared; if None the last one at which all runs were evaluated.
         evaluations: how many, up to that frame, are averaged to a run's return.
         good: return from which a run is good; if None the one in all their settings.
-        seed: of the bootstrap.
+        threshold: return whose first evaluation is counted; the one from which a run is good if
+            None.
+        seed: of the bootstrap, and of permutations where not all are taken.
 
     Returns:
         Of every other cohort and the tasks that it shares with the first. Dims (task, cohort,
@@ -64,10 +86,17 @@ def compare(
         none. Dims (task, cohort): `n_base`, `n_other`, their runs; `paired`; `frame`, -1 where the
         task is not in both. Measures: `return` at the frame, `good`, whether that is a good one,
         `in_collapse`, whether the run comes out after the frame or never, `collapse_frames` until
-        it is out, at most the frame. Bounds: estimate, low, high. Intervals are of 95%: of shares
-        Wilson's and Newcombe's, of means from bootstrap samples of runs. p is from Wilcoxon's
-        signed ranks and McNemar's exact test for pairs, Mann and Whitney's and Fisher's exact test
-        otherwise.
+        it is out, at most the frame, `threshold_frames`, frames until the first evaluation with a
+        return from the threshold on, at most the frame (the restricted mean of a censored time, as
+        all runs are seen to the frame), `area_under_curve` up to the frame, divided by its frames,
+        and `interquartile_return`, whose mean is the interquartile one and which has no p. Dims
+        (task, cohort, bound): `improvement`, the probability that a run of the other returns more
+        than one of the base, ties counted half; `base_median_frames`, `other_median_frames`, Kaplan
+        and Meier's median of the frames to the threshold, infinite where too few runs reach it.
+        Dims (task, cohort): `threshold`. Bounds: estimate, low, high. Intervals are of 95%: of
+        shares Wilson's and Newcombe's, of means from bootstrap samples of runs. p is from
+        Wilcoxon's signed ranks and McNemar's exact test for pairs, Mann and Whitney's and Fisher's
+        exact test otherwise; of `threshold_frames` from a permutation test of the means.
 
     Raises:
         FormatError: not cohorts by their names.
@@ -77,6 +106,8 @@ def compare(
     """
     check_at_least(1, evaluations=evaluations)
     check_at_least(0, seed=seed)
+    if threshold is not None:
+        check_finite(threshold=threshold)
     if frame is not None and as_number(frame) is None:
         raise ValueError(f"frame must be a number, not {frame!r}")
     check_named(cohorts)
@@ -95,15 +126,15 @@ def compare(
         },
         VARIABLES,
     )  # fmt: skip
+    settings = _Settings(frame, evaluations, good, threshold, seed)
     for task in tasks:
         for name, found in others:
             if task in _tasks(found):
                 sides = _Side(first, _of_task(base, task)), _Side(name, _of_task(found, task))
                 at = {"task": task, "cohort": name}
-                for key, value in _compared(*sides, frame, evaluations, good, seed).items():
+                for key, value in _compared(*sides, settings).items():
                     result[key].loc[at] = value
-    arguments = {"frame": frame, "evaluations": evaluations, "good": good, "seed": seed}
-    return result.assign_attrs({**provenance("compare", arguments), "first": first})
+    return result.assign_attrs({**provenance("compare", vars(settings)), "first": first})
 
 
 @dataclass(frozen=True)
@@ -133,6 +164,17 @@ class _Side:
         """The returns from which its runs are good: the one given, or those in their settings."""
         return {class_ends(self.runs, run, good, 0.0)[0] for run in self.runs["run"].values}
 
+    def speed(self, frames: list[int], threshold: float) -> dict[str, Floats]:
+        """By a measure's name: (n_runs,), from the evaluations at these frames."""
+        curves = self.runs["episode_return"].sel(frame=frames).transpose("run", "frame").values
+        needed, reached = frames_to_threshold(frames, curves, threshold)
+        area = area_under_curve(frames, curves)
+        return {
+            "threshold_frames": needed,
+            "reached": reached.astype(np.float64),
+            "area_under_curve": area,
+        }
+
     def measured(self, frames: list[int], good: float) -> dict[str, Floats]:
         """By a measure's name: (n_runs,), at the last of `frames`."""
         returns = self.runs["episode_return"].sel(frame=frames).mean("frame").values
@@ -142,6 +184,7 @@ class _Side:
             unknown = unknown | (frames[-1] < self.runs["read_from"].values)
         return {
             "return": returns,
+            "interquartile_return": returns,
             "good": (returns >= good).astype(np.float64),
             "in_collapse": np.where(unknown, np.nan, out > frames[-1]),
             "collapse_frames": np.where(unknown, np.nan, np.minimum(out, frames[-1])),
@@ -156,37 +199,69 @@ def _of_task(found: xr.Dataset, task: str) -> xr.Dataset:
     return found.isel(run=np.flatnonzero(found["task"].values == task)).sortby("seed")
 
 
-def _compared(
-    base: _Side, other: _Side, frame: int | None, evaluations: int, good: float | None, seed: int
-) -> dict[str, object]:
+@dataclass(frozen=True)
+class _Settings:
+    """Arguments of `compare`."""
+
+    frame: int | None
+    evaluations: int
+    good: float | None
+    threshold: float | None
+    seed: int
+
+
+def _compared(base: _Side, other: _Side, settings: _Settings) -> dict[str, object]:
     """The values of `VARIABLES` for one task and cohort."""
     paired = base.seeds == other.seeds and len(set(base.seeds)) == len(base.seeds)
     if not paired:
         _check_independent(base, other)
-    frames = _frames(base, other, frame, evaluations)
-    end = _good(base, other, good)
-    first, second = base.measured(frames, end), other.measured(frames, end)
-    rows = []
-    for name in MEASURES:
-        sides = first[name], second[name]
-        if np.isnan(np.concatenate(sides)).any():
-            rows.append((np.full((3, len(BOUNDS)), np.nan), float("nan")))
-        elif name in SHARES:
-            ends = [*map(_share, sides), share_difference(*sides, paired)]
-            rows.append((np.array(ends), share_p(*sides, paired)))
-        else:
-            ends = [_mean(side, seed) for side in sides]
-            ends.append(mean_difference(*sides, paired, seed=seed))
-            rows.append((np.array(ends), mean_p(*sides, paired)))
+    frames = _frames(base, other, settings.frame, settings.evaluations)
+    good = _good(base, other, settings.good)
+    threshold = good if settings.threshold is None else settings.threshold
+    common = [frame for frame in base.evaluated & other.evaluated if frame <= frames[-1]]
+    first, second = (
+        side.measured(frames, good) | side.speed(sorted(common), threshold)
+        for side in (base, other)
+    )
+    rows = [_row(name, first[name], second[name], paired, settings.seed) for name in MEASURES]
     values = np.stack([row for row, _ in rows], axis=1)
+    returns = first["return"], second["return"]
     return {
         **dict(zip(("base", "other", "difference"), values, strict=True)),
         "p": [p for _, p in rows],
+        "improvement": list(improvement(*returns, paired, seed=settings.seed)),
+        "base_median_frames": list(median_frames(first["threshold_frames"], first["reached"])),
+        "other_median_frames": list(median_frames(second["threshold_frames"], second["reached"])),
+        "threshold": threshold,
         "n_base": len(base.seeds),
         "n_other": len(other.seeds),
         "paired": paired,
         "frame": frames[-1],
     }
+
+
+def _row(name: str, base: Floats, other: Floats, paired: bool, seed: int) -> tuple[Floats, float]:
+    """Base, other and difference of a measure, (3, bound), and p."""
+    if np.isnan(np.concatenate([base, other])).any():
+        return np.full((3, len(BOUNDS)), np.nan), float("nan")
+    if name in SHARES:
+        ends = [_share(base), _share(other), share_difference(base, other, paired)]
+        return np.array(ends), share_p(base, other, paired)
+    statistic = interquartile_mean if name == "interquartile_return" else mean
+    ends = [
+        (statistic(side), *bootstrap_interval(side, statistic, seed=seed)) for side in (base, other)
+    ]
+    ends.append(mean_difference(base, other, paired, statistic=statistic, seed=seed))
+    return np.array(ends), _p(name, base, other, paired, seed)
+
+
+def _p(name: str, base: Floats, other: Floats, paired: bool, seed: int) -> float:
+    """Two-sided p of a measure that is no share; NaN where no test is of its statistic."""
+    if name == "interquartile_return":
+        return float("nan")
+    if name == "threshold_frames":
+        return float(permutation_p(base, other, paired, seed=seed))
+    return mean_p(base, other, paired)
 
 
 def _good(base: _Side, other: _Side, good: float | None) -> float:
@@ -203,10 +278,6 @@ def _good(base: _Side, other: _Side, good: float | None) -> float:
 def _share(values: Floats) -> tuple[float, float, float]:
     count = int(values.sum())
     return count / len(values), *wilson_interval(count, len(values))
-
-
-def _mean(values: Floats, seed: int) -> tuple[float, float, float]:
-    return mean(values), *bootstrap_interval(values, mean, seed=seed)
 
 
 def _frames(base: _Side, other: _Side, frame: int | None, evaluations: int) -> list[int]:

@@ -41,6 +41,7 @@ BLIND = "any"
 FEWEST = 4
 """Runs of either end that are needed. A metric of pure noise separates two of six runs from the
 others in 2 of 15 cases, and the best of 34 metrics nearly always; four of eight in 2 of 70."""
+OTHERWISE = {"stuck": '; more may end below a good return (`outcome="not good"`)'}
 OF_NO_NETWORK = frozenset(
     (
         *("step", "updates", "attempt", "rule_streak", "perturb_factor", "noise_std"),
@@ -234,7 +235,7 @@ def _check_ends(badly: Bools, outcome: str) -> None:
     if min(count, others) < FEWEST:
         raise SampleError(
             f"{count} of {count + others} runs end {outcome}: at least {FEWEST} of either end are "
-            "needed to learn from the others"
+            f"needed to learn from the others{OTHERWISE.get(outcome, '')}"
         )
 
 

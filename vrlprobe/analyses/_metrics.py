@@ -202,7 +202,7 @@ def action_metrics(actions: npt.NDArray[np.float32]) -> dict[str, float]:
 
 def _is_relu(agent: Any, layer: str) -> bool:
     path = agent.layers[layer]
-    return bool(path) and isinstance(agent.get_submodule(path), torch.nn.ReLU)
+    return bool(path) and isinstance(dict(agent.named_modules()).get(path), torch.nn.ReLU)
 
 
 class _Shared:

@@ -1,6 +1,7 @@
 """Which layer beats which: paired comparisons of the probes' errors over runs."""
 
 import itertools
+import warnings
 
 import numpy as np
 import numpy.typing as npt
@@ -9,9 +10,9 @@ import xarray as xr
 from vrlprobe.errors import SampleError, UnknownLayerError
 from vrlprobe.results.file import last_checkpoint
 from vrlprobe.samples.selection import Names, choose
-from vrlprobe.stats.comparison import signed_rank_p
+from vrlprobe.stats.comparison import holm, signed_rank_p
 
-OVERALL = "all components"
+OVERALL, THESE = "all components", "these components"
 LEVEL = 0.05
 Floats = npt.NDArray[np.float64]
 
@@ -20,18 +21,21 @@ def order(result: xr.Dataset, components: Names = None) -> xr.Dataset:
     """Compare the layers of each run's last frame pair by pair (paper, supplement B).
 
     A run is one observation: its log ratio of the two layers' test errors. `OVERALL` takes each
-    run's mean of that over the components.
+    run's mean of that over all components, `THESE` over those asked for, where they are several.
+    A component that is constant in a run's test samples is left out for that run.
 
     Args:
         result: what `probe` returns.
-        components: which, beside `OVERALL`; all if None.
+        components: which, the others are left out altogether; all if None, `OVERALL` alone if
+            empty.
 
     Returns:
-        Dims (component, layer, other): `wins`, the share of runs in which `layer` has the smaller
-        error, ties counted half; `ratio`, the geometric mean over runs of its error divided by
-        that of `other`; `p`, two-sided, of the exact test of Wilcoxon's signed ranks,
-        corrected for the pairs of a component (Holm); NaN on the diagonal. Attributes: `n_runs`,
-        `runs_needed`, the fewest with which any pair of so many can be significant.
+        Dims (component,): `runs`, those in which it moves. Dims (component, layer, other): `wins`,
+        the share of runs in which `layer` has the smaller error, ties counted half; `ratio`, the
+        geometric mean over runs of its error divided by that of `other`; `p`, two-sided, of the
+        exact test of Wilcoxon's signed ranks, corrected for the pairs of a component (Holm); NaN
+        on the diagonal. Attributes: `n_runs`, `runs_needed`, the fewest with which any pair of so
+        many can be significant.
 
     Raises:
         FormatError: a component that is not in the result.
@@ -43,24 +47,26 @@ def order(result: xr.Dataset, components: Names = None) -> xr.Dataset:
         raise SampleError(f"an order over runs needs at least two, found {len(runs)}: {runs[0]}")
     if len(layers) < 2:
         raise UnknownLayerError(f"an order needs at least two layers, found {layers[0]}")
-    moving = result["test_r2"].notnull().any(["run", "frame", "layer"])
-    there = result["component"].values[moving.values].tolist()
+    logs = _log_errors(result, runs)
     known = result["component"].values.tolist()
+    there = [name for name in known if logs.sel(component=name).notnull().any()]
     asked = there if components is None else components
     names = choose(asked, known, "component") if asked else []
     if still := [name for name in names if name not in there]:
         raise SampleError(f"{still[0]} is constant in the test samples: no layer wins at it")
-    last = [last_checkpoint(result, run)["test_mse"].sel(component=there) for run in runs]
-    errors = xr.concat(last, "run", coords="minimal", compat="override").drop_vars("frame")
-    errors = errors.transpose("run", "component", "layer")
-    logs = errors.copy(data=np.log(errors.values))
-    overall = logs.mean("component")
-    tables = [overall, *(logs.sel(component=name) for name in names)]
-    found = [_compared(table.transpose("run", "layer").values) for table in tables]
+    tables = {name: logs.sel(component=name) for name in names}
+    if components is None or not names:
+        tables = {OVERALL: logs.mean("component"), **tables}
+    elif len(names) > 1:
+        tables = {THESE: logs.sel(component=names).mean("component"), **tables}
+    _warn_of_constants(logs.sel(component=names or there))
+    values = [table.transpose("run", "layer").values for table in tables.values()]
+    found = [_compared(table) for table in values]
     dims = ("component", "layer", "other")
     return xr.Dataset(
-        {key: (dims, np.stack([part[key] for part in found])) for key in ("wins", "ratio", "p")},
-        {"component": [OVERALL, *names], "layer": layers, "other": layers},
+        {key: (dims, np.stack([part[key] for part in found])) for key in ("wins", "ratio", "p")}
+        | {"runs": ("component", [int((~np.isnan(table)).any(axis=1).sum()) for table in values])},
+        {"component": list(tables), "layer": layers, "other": layers},
         {
             **result.attrs,
             "vrlprobe": "order",
@@ -70,6 +76,32 @@ def order(result: xr.Dataset, components: Names = None) -> xr.Dataset:
     )
 
 
+def _log_errors(result: xr.Dataset, runs: list[str]) -> xr.DataArray:
+    """Log test errors (run, component, layer) at the last frames; NaN of what is constant."""
+    ends = [last_checkpoint(result, run)[["test_mse", "test_r2"]] for run in runs]
+    last = xr.concat(ends, "run", coords="minimal", compat="override").drop_vars("frame")
+    moves = last["test_r2"].notnull().any("layer")
+    with np.errstate(divide="ignore"):
+        logs = xr.zeros_like(last["test_mse"]) + np.log(last["test_mse"].values)
+    found: xr.DataArray = logs.where(moves).transpose("run", "component", "layer")
+    return found
+
+
+def _warn_of_constants(logs: xr.DataArray) -> None:
+    """Name the components that are constant in the test samples of some runs."""
+    still = logs.isnull().all("layer").sum("run")
+    if named := [
+        f"{name} in {int(still.sel(component=name))}"
+        for name in still["component"].values
+        if still.sel(component=name)
+    ]:
+        warnings.warn(
+            f"constant in the test samples of some of {logs.sizes['run']} runs, and left out "
+            f"there: {', '.join(named)}",
+            stacklevel=3,
+        )
+
+
 def runs_needed(n_layers: int) -> int:
     """Runs from which on a pair of layers can be significant: their signed ranks all agree."""
     pairs = n_layers * (n_layers - 1) // 2
@@ -77,8 +109,14 @@ def runs_needed(n_layers: int) -> int:
 
 
 def _compared(logs: Floats) -> dict[str, Floats]:
-    """All pairs of layers, from (n_runs, n_layers) log errors: three (n_layers, n_layers)."""
-    difference = logs[:, :, None] - logs[:, None, :]
+    """All pairs of layers, from (n_runs, n_layers) log errors: three (n_layers, n_layers).
+
+    Two layers without any error are equal; a run whose errors are unknown is left out.
+    """
+    logs = logs[~np.isnan(logs).any(axis=1)]
+    with np.errstate(invalid="ignore"):
+        difference = logs[:, :, None] - logs[:, None, :]
+    difference[logs[:, :, None] == logs[:, None, :]] = 0
     wins = (difference < 0).mean(axis=0) + 0.5 * (difference == 0).mean(axis=0)
     p = np.full(difference.shape[1:], np.nan)
     upper = np.triu_indices(len(p), 1)
@@ -86,13 +124,6 @@ def _compared(logs: Floats) -> dict[str, Floats]:
     p[upper] = holm(np.array([signed_rank_p(difference[:, a, b]) for a, b in pairs]))
     p.T[upper] = p[upper]
     np.fill_diagonal(wins, np.nan)
-    return {"wins": wins, "ratio": np.exp(difference.mean(axis=0)), "p": p}
-
-
-def holm(p: Floats) -> Floats:
-    """p values (n,) corrected for n tests (Holm, 1979), at most 1."""
-    ranked = np.argsort(p)
-    scaled = p[ranked] * np.arange(len(p), 0, -1)
-    corrected = np.empty_like(p)
-    corrected[ranked] = np.minimum(np.maximum.accumulate(scaled), 1.0)
-    return corrected
+    with np.errstate(invalid="ignore"):  # errors of 0 on either side: no ratio
+        ratio = np.exp(difference.mean(axis=0))
+    return {"wins": wins, "ratio": ratio, "p": p}

@@ -5,19 +5,22 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from scipy import stats
 
-from vrlprobe._checks import check_at_least
+from vrlprobe._checks import check_at_least, check_finite
 from vrlprobe.analyses._cohort import run_class
 from vrlprobe.errors import SampleError
-from vrlprobe.results.dataset import BOUNDS, Variables, blank, run_attributes
+from vrlprobe.results.dataset import BOUNDS, Variables, all_frames, blank, run_attributes
 from vrlprobe.results.file import check_kind, last_checkpoint
 from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
 from vrlprobe.runs.logged import LoggedRun
+from vrlprobe.runs.settings import number
 from vrlprobe.stats.bootstrap import draws_interval
+from vrlprobe.stats.correlation import rank_correlations
+from vrlprobe.stats.speed import area_under_curve, frames_to_threshold, median_frames
 
 Floats = npt.NDArray[np.float64]
-MEASURES = ("success", "return")
+MEASURES = ("success", "return", "gain", "threshold_frames", "area_under_curve")
+"""What a training comes to, one number a run."""
 RESAMPLES = 2000
 BLOCK = 200
 """Draws that are held ranked at a time."""
@@ -28,7 +31,13 @@ FEWEST_INITS = 3
 
 VARIABLES: Variables = {
     "error": (("init", "layer", "component"), np.nan, "test_mse / variance before the training"),
-    "outcome": (("init", "measure"), np.nan, "share of good runs; mean final return"),
+    "outcome": (
+        ("init", "measure"), np.nan,
+        "mean over its runs: share of good ones, final return, gain, frames to the threshold, area",
+    ),
+    "median_frames": (
+        ("init", "bound"), np.nan, "Kaplan and Meier's median of the frames to the threshold"
+    ),
     "runs": (("init",), 0, "trainings from this init"),
     "correlation": (
         ("layer", "component", "measure", "bound"), np.nan,
@@ -47,6 +56,7 @@ def predict(
     *,
     good: float | None = None,
     bad: float | None = None,
+    threshold: float | None = None,
     seed: int = 0,
 ) -> xr.Dataset:
     """Correlate each init's probe error before the training with its success after it.
@@ -55,19 +65,26 @@ def predict(
         probed: result of `vrlprobe.analyses.probe` on the inits.
         runs: trainings from them, or their records; found by the digest of their init.
         good, bad: thresholds of success; each run's own profile's if None.
+        threshold: return whose first evaluation is counted; the one from which a run is good if
+            None.
         seed: of the bootstrap and of the permutations.
 
     Returns:
         Dims (init, layer, component): `error`, the share of the variance that the probe misses; the
-        component `mean` is the mean over all. Dims (init, measure): `outcome`, the share of good
-        runs and the mean final return. Dims (init,): `runs`, their number. Dims (layer, component,
-        measure): `correlation` with bounds, and `p`. Inits, and runs within each, are drawn with
-        replacement for the interval (`vrlprobe.stats.bootstrap.draws_interval`; NaN ends for fewer
-        than `vrlprobe.stats.bootstrap.FEWEST` inits, which make few different resamples), and both
-        take inits as independent, which cells of a grid that share a part are not; `p` is not
-        corrected for the number of layers and components. Where all errors or all outcomes are
-        equal, there is no
-        correlation: NaN.
+        component `mean` is the mean over all. Dims (init, measure): `outcome`, the mean over its
+        runs. Measures: `success`, whether a run is good; `return`, the final one; `gain`, that
+        minus the init's own return, of the run's evaluation at frame 0, NaN where a run has none;
+        `threshold_frames`, frames until the first evaluation with a return from the threshold on,
+        at most the frame to which all runs are evaluated; `area_under_curve` up to that frame,
+        divided by its frames. Dims (init, bound): `median_frames`, Kaplan and Meier's median of the
+        frames to the threshold, infinite where too few runs reach it. Dims (init,): `runs`, their
+        number. Dims (layer, component, measure): `correlation` with bounds, and `p`. Inits, and
+        runs within each, are drawn with replacement for the interval
+        (`vrlprobe.stats.bootstrap.draws_interval`; NaN ends for fewer than
+        `vrlprobe.stats.bootstrap.FEWEST` inits, which make few different resamples), and both take
+        inits as independent, which cells of a grid that share a part are not; `p` is not corrected
+        for the number of layers and components. Where all errors or all outcomes are equal, or an
+        outcome is not known, there is no correlation: NaN.
 
     Raises:
         FormatError: something else than a result of probe.
@@ -75,6 +92,8 @@ def predict(
         ValueError: a seed below 0.
     """
     check_at_least(0, seed=seed)
+    if threshold is not None:
+        check_finite(threshold=threshold)
     check_kind(probed, "probe")
     runs = logged_list(runs)
     refuse_twice(runs)
@@ -105,12 +124,18 @@ def predict(
     )
     errors = np.stack([1 - part["test_r2"].sel(component=components[:-1]).values for part in there])
     result["error"][:] = np.concatenate([errors, errors.mean(axis=2, keepdims=True)], axis=2)
-    ends = [_outcome(run, good, bad) for run in runs]
-    each = [np.array([ends[at] for at in members[label].tolist()]) for label in labels]
+    chosen = [runs[at] for label in labels for at in members[label].tolist()]
+    speeds = _speeds(chosen, good if threshold is None else threshold)
+    ends = np.column_stack([[_outcome(run, good, bad) for run in chosen], *speeds[:2]])
+    owner = np.repeat(np.arange(len(labels)), [len(members[label]) for label in labels])
+    each = [ends[owner == init] for init in range(len(labels))]
     result["outcome"][:] = np.stack([values.mean(axis=0) for values in each])
+    for init in range(len(labels)):
+        rows = owner == init
+        result["median_frames"][init] = list(median_frames(speeds[0][rows], speeds[2][rows]))
     result["runs"][:] = [len(values) for values in each]
     _correlate(result, each, seed)
-    arguments = {"good": good, "bad": bad, "seed": seed}
+    arguments = {"good": good, "bad": bad, "threshold": threshold, "seed": seed}
     samples = {"samples": probed.attrs.get("samples", "")}
     return result.assign_attrs({**run_attributes("predict", runs, arguments), **samples})
 
@@ -120,10 +145,31 @@ def _varies(parts: Sequence[xr.Dataset], component: str) -> bool:
     return all(np.isfinite(part["test_r2"].sel(component=component)).all() for part in parts)
 
 
-def _outcome(run: "LoggedRun", good: float | None, bad: float | None) -> list[float]:
-    """Success, 0 or 1, and final return of a run."""
+def _outcome(run: LoggedRun, good: float | None, bad: float | None) -> list[float]:
+    """Success, 0 or 1, final return, and gain of a run."""
     final = float(run.returns[-1])
-    return [float(run_class(run, final, good, bad) == "good"), final]
+    first = float(run.returns[0]) if run.frames[0] == 0 else np.nan
+    return [float(run_class(run, final, good, bad) == "good"), final, final - first]
+
+
+def _speeds(
+    runs: Sequence[LoggedRun], threshold: float | None
+) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
+    """Frames to the threshold, area under the curve, and whether it is reached, each (n_runs,).
+
+    To the frame to which all runs are evaluated.
+    """
+    until = min(int(run.frames[-1]) for run in runs)
+    frames = all_frames(
+        [[frame for frame in run.frames.tolist() if frame <= until] for run in runs]
+    )
+    curves = np.full((len(runs), len(frames)), np.nan)
+    for row, run in zip(curves, runs, strict=True):
+        seen = run.frames <= until
+        row[np.searchsorted(frames, run.frames[seen])] = run.returns[seen]
+    ends = [number(run, "good_return") if threshold is None else threshold for run in runs]
+    needed, reached = frames_to_threshold(frames, curves, np.array(ends, np.float64))
+    return needed, area_under_curve(frames, curves), reached
 
 
 def _correlate(result: xr.Dataset, each: Sequence[Floats], seed: int) -> None:
@@ -157,26 +203,3 @@ def _correlate(result: xr.Dataset, each: Sequence[Floats], seed: int) -> None:
     bounds = np.stack([estimate, *interval], axis=-1)
     result["correlation"][:] = bounds.reshape(*shape, len(BOUNDS))
     result["p"][:] = np.where(known, p, np.nan).reshape(shape)
-
-
-def rank_correlations(left: Floats, right: Floats) -> Floats:
-    """Spearman's correlation of every column of one with every column of the other.
-
-    Args:
-        left, right: (..., n, k) and (..., n, m).
-
-    Returns:
-        (..., k, m), NaN for constant columns; ties have their mean rank.
-    """
-    a: Floats = _standard(stats.rankdata(left, axis=-2))
-    b: Floats = _standard(stats.rankdata(right, axis=-2))
-    products: Floats = np.swapaxes(a, -1, -2) @ b
-    return products
-
-
-def _standard(ranks: Floats) -> Floats:
-    """Columns centred and of unit norm; NaN for constant ones."""
-    centred = ranks - ranks.mean(axis=-2, keepdims=True)
-    norms = np.linalg.norm(centred, axis=-2, keepdims=True)
-    unit: Floats = np.divide(centred, norms, out=np.full_like(centred, np.nan), where=norms > 0)
-    return unit

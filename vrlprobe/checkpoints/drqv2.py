@@ -39,6 +39,8 @@ REGULARISERS = (
 NUMBER = r"\s*(\d+\.?\d*(?:e[+-]?\d+)?)\s*"
 LINEAR = re.compile(rf"linear\({NUMBER},{NUMBER},{NUMBER}\)")
 """A noise schedule: from, to, over so many agent steps."""
+GLOBAL_STEP = "_global_step"
+"""Under which the reference keeps its agent steps, beside the agent or its state dicts."""
 ACTION_REPEAT = 2
 """Of the reference, in every task."""
 
@@ -77,7 +79,7 @@ def agent_checkpoint(
         raise FormatError(f"{where} does not fit the architecture drqv2: {other}")
     critics, why = _critics(state, config, where)
     notes += [f"left out: critic ({why})"] if why else []
-    steps = whole_number(mapping(root).get("_global_step"))
+    steps = whole_number(mapping(root).get(GLOBAL_STEP))
     return Checkpoint(
         f"DrQ-v2 agent ({agent.path})",
         config,

@@ -1,10 +1,11 @@
 """Tells what a checkpoint's file is, and reads it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from vrlprobe.checkpoints.archive import Archive, is_zip
 from vrlprobe.checkpoints.checkpoint import Checkpoint
-from vrlprobe.checkpoints.drqv2 import agent_checkpoint, find_agent
+from vrlprobe.checkpoints.drqv2 import GLOBAL_STEP, agent_checkpoint, find_agent
 from vrlprobe.checkpoints.sb3 import POLICY, sb3_checkpoint
 from vrlprobe.checkpoints.statedict import (
     EXPORTED,
@@ -13,7 +14,7 @@ from vrlprobe.checkpoints.statedict import (
     state_dict_checkpoint,
     stated,
 )
-from vrlprobe.checkpoints.torchfile import beside, load_torch
+from vrlprobe.checkpoints.torchfile import beside, load_torch, mapping, whole_number
 from vrlprobe.errors import FormatError, VrlprobeError
 from vrlprobe.runs.paths import no_such_file
 
@@ -63,6 +64,7 @@ def _read(
     image_size: int | None,
     activation: str | None,
 ) -> Checkpoint:
+    steps = None
     if path.suffix == ".safetensors":
         arrays, told = load_safetensors(path)
     elif is_zip(path) and POLICY in (archive := Archive(path, where)).names:
@@ -72,4 +74,6 @@ def _read(
         if agent := find_agent(root):
             return agent_checkpoint(root, agent, where, image_size)
         arrays, told = state_dict(root, where), stated(beside(root, EXPORTED))
-    return state_dict_checkpoint(arrays, where, architecture, image_size, activation, told)
+        steps = whole_number(mapping(root).get(GLOBAL_STEP))
+    found = state_dict_checkpoint(arrays, where, architecture, image_size, activation, told)
+    return found if found.steps is not None else replace(found, steps=steps)

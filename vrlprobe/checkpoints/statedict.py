@@ -66,7 +66,12 @@ def load_safetensors(path: Path) -> tuple[Arrays, Mapping[str, Any]]:
     try:
         with safe_open(path, "pt") as file:
             names = file.keys()
-            arrays = {name: file.get_tensor(name).float().numpy() for name in names}
+            tensors = {name: file.get_tensor(name) for name in names}
+            if bad := [name for name, tensor in tensors.items() if tensor.is_complex()]:
+                raise FormatError(
+                    f"{path}: {bad[0]} holds complex numbers, no agent known here does"
+                )
+            arrays = {name: tensor.float().numpy() for name, tensor in tensors.items()}
             return arrays, stated(file.metadata())
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
         line = " ".join(str(error).split())

@@ -16,10 +16,11 @@ from vrlprobe.cli.common import (
     check_writable,
     class_options,
     samples_option,
+    threshold_option,
     window_option,
 )
 from vrlprobe.errors import SampleError
-from vrlprobe.report.summary import summary
+from vrlprobe.report.summary import ON_COLLAPSE, median_text, summary
 from vrlprobe.results.file import save_result
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record, write_record
@@ -33,6 +34,7 @@ from vrlprobe.runs.record import Record, write_record
     "--by", metavar="SETTING",
     help="Count by a setting of the runs: init (the transplant they started from), hidden_dim, …",
 )  # fmt: skip
+@threshold_option
 @click.option("--seed", default=0, show_default=True, help="Random seed of the bootstrap.")
 @click.option("-o", "--output", type=FILE, help="Result file (NetCDF).")
 @click.option(
@@ -47,6 +49,7 @@ def cohort(
     bad: float | None,
     window: int | None,
     by: str | None,
+    threshold: float | None,
     seed: int,
     output: Path | None,
     folder: Path | None,
@@ -68,9 +71,13 @@ def cohort(
             check_writable(output)
         if folder and not folder.is_dir():
             raise SampleError(f"there is no folder {folder} for the records: make it first")
-        found = study(opened, good=good, bad=bad, window=window, by=by, seed=seed)
+        found = study(
+            opened, good=good, bad=bad, window=window, by=by, threshold=threshold, seed=seed
+        )
         if folder:
-            from vrlprobe.analyses._record import full_record  # with networks: takes seconds
+            from vrlprobe.analyses._record import (
+                full_record,  # with networks: takes seconds
+            )
 
             samples = session.samples(sample_paths)
             if given := sum(not isinstance(run, Run) for run in opened):
@@ -109,13 +116,13 @@ def describe(found: xr.Dataset) -> str:
                 "seed": str(row["seed"]) if row["seed"] >= 0 else "-",
                 "return": f"{row['final_return']:.0f}",
                 "class": row["class"],
-                "verdict": f"{row['verdict']}{since}{_where(row)}",
+                "on collapse": f"{row['verdict']}{since}{_where(row)}",
                 "attempts": str(row["attempts"]),
                 "": "" if row["finished"] else "not finished",
             }
         )
     tables = [aligned(rows), *([_groups(found)] if "group" in found.dims else [])]
-    return "\n\n".join([*tables, summary(found)])
+    return "\n\n".join([*tables, f"{summary(found)}\n{ON_COLLAPSE}"])
 
 
 def _where(row: Mapping[Any, Any]) -> str:
@@ -137,7 +144,15 @@ def _groups(found: xr.Dataset) -> str:
                 "95% interval": f"{low:.0%} to {high:.0%}",
                 "stuck": str(int(group["stuck"])),
                 "in collapse at the end": str(int(group["ends_in_collapse"])),
-                "mean return": f"{float(group['mean_return']):.0f}",
             }
+            | (
+                {
+                    "mean return": f"{float(group['mean_return']):.0f}",
+                    "over training": f"{float(group['mean_area_under_curve']):.0f}",
+                }
+                if found.sizes["each_task"] == 1  # the returns of several have no common unit
+                else {}
+            )
+            | {"median frames to threshold": median_text(group["median_frames"].values.tolist())}
         )
     return aligned(rows)

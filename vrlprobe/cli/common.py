@@ -42,6 +42,14 @@ window_option = click.option(
 )
 
 
+threshold_option = click.option(
+    "--threshold",
+    type=float,
+    metavar="R",
+    help="Return to count the frames to.  [default: the one from which a run is good]",
+)
+
+
 def class_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """From which returns a run is good or bad."""
     for name, text in (

@@ -8,16 +8,20 @@ import xarray as xr
 from vrlprobe._text import aligned
 from vrlprobe.analyses._compare import MEASURES, SHARES
 from vrlprobe.analyses._compare import compare as study
-from vrlprobe.cli.common import FILE, check_writable
+from vrlprobe.cli.common import FILE, check_writable, threshold_option
 from vrlprobe.cli.inputs import named, names_option
+from vrlprobe.report.summary import median_text
 from vrlprobe.results.file import save_result
 from vrlprobe.stats.bootstrap import FEWEST
 
 WORDS = {
     "return": "return",
+    "interquartile_return": "interquartile mean",
     "good": "good",
     "in_collapse": "in collapse",
     "collapse_frames": "frames until out",
+    "threshold_frames": "frames to threshold",
+    "area_under_curve": "return over training",
 }
 """The measures as the table calls them."""
 
@@ -36,6 +40,7 @@ WORDS = {
 @click.option(
     "--good", type=float, help="Return from which a run counts as good.  [default: the runs' own]"
 )
+@threshold_option
 @click.option("--seed", default=0, show_default=True, help="Random seed of the bootstrap.")
 @click.option("-o", "--output", type=FILE, help="Result file (NetCDF).")
 def compare(
@@ -44,10 +49,11 @@ def compare(
     frame: int | None,
     evaluations: int,
     good: float | None,
+    threshold: float | None,
     seed: int,
     output: Path | None,
 ) -> None:
-    """Compare cohorts with the first one: returns, good runs, and time in collapse.
+    """Compare cohorts with the first one: returns, good runs, speed, and time in collapse.
 
     INPUTS are results of `vrlprobe cohort RUN… -o NAME.nc`: first the one without the change, then
     those with it. Cohorts with exactly the same seeds are compared in pairs, others as independent
@@ -56,8 +62,9 @@ def compare(
     if output:
         check_writable(output)
     found = study(
-        named(inputs, "cohort", names), frame=frame, evaluations=evaluations, good=good, seed=seed
-    )
+        named(inputs, "cohort", names), frame=frame, evaluations=evaluations, good=good,
+        threshold=threshold, seed=seed,
+    )  # fmt: skip
     if output:
         save_result(found, output)
         click.echo(f"wrote {output}", err=True)
@@ -74,9 +81,10 @@ def describe(found: xr.Dataset) -> str:
     cells = [cell for cell in cells if cell["frame"] >= 0]
     parts = [_table(cell, str(found.attrs["first"])) for cell in cells]
     parts += [
-        f"in brackets 95% intervals, of means from {FEWEST} runs on; frames until out of collapse\n"
-        "are cut off at the frame; p, two-sided: Wilcoxon signed-rank and McNemar's exact test\n"
-        "for pairs, otherwise Mann-Whitney and Fisher's exact test"
+        f"in brackets 95% intervals, of means from {FEWEST} runs on; frames until out of\n"
+        "collapse and to the threshold are cut off at the frame; p, two-sided: Wilcoxon\n"
+        "signed-rank and McNemar's exact test for pairs, otherwise Mann-Whitney and Fisher's\n"
+        "exact test; of frames to the threshold, a permutation test of the mean"
     ]
     if any(cell["base"].sel(bound="estimate").isnull().any() for cell in cells):
         parts.append(
@@ -102,10 +110,19 @@ def _table(cell: xr.Dataset, first: str) -> str:
                 first: _bounds(here["base"], form),
                 name: _bounds(here["other"], form),
                 "difference": _bounds(here["difference"], f"+{form}"),
-                "p": "?" if p != p else f"{p:.2g}",
+                "p": ("" if here["base"][0] == here["base"][0] else "?") if p != p else f"{p:.2g}",
             }
         )
-    return f"{head}\n{aligned(rows)}"
+    chance = _bounds(cell["improvement"], ".2f")
+    medians = [
+        median_text(cell[f"{side}_median_frames"].values.tolist()) for side in ("base", "other")
+    ]
+    return (
+        f"{head}\n{aligned(rows)}\n"
+        f"probability that a run of {name} returns more than one of {first}: {chance}\n"
+        f"median frames to a return of {cell['threshold'].item():g} (Kaplan-Meier): {first} "
+        f"{medians[0]}, {name} {medians[1]}"
+    )
 
 
 def _bounds(values: xr.DataArray, form: str) -> str:

@@ -18,6 +18,7 @@ MAKERS = {
     "probe": "vrlprobe probe {run} --frames all -o {stem}.probe.nc",
     "metrics": "vrlprobe metrics {run} -o {stem}.metrics.nc",
     "cohort": "vrlprobe cohort RUN… -o {stem}.cohort.nc",
+    "contrast": "vrlprobe contrast PROBE.nc -o {stem}.nc",
     "foretell": "vrlprobe forecast RUN… -o {stem}.nc",
     "outlook": "vrlprobe survival RUN… -o {stem}.nc",
     "atoms": "vrlprobe plot units RUN --data {stem}.nc",

@@ -19,6 +19,7 @@ COMMANDS = {
     "reset-rule": "What the paper's reset rule would have done to runs.",
     "cohort": "Count good, bad and stuck runs, with intervals.",
     "compare": "Does a change help? Compare cohorts with a first one.",
+    "contrast": "Are bad runs probed worse in the MLP than in the encoder?",
     "transplant": "Assemble an agent from the parts of others.",
     "grid": "Assemble agents from every CNN and every MLP (Figure 3).",
     "predict": "Does the probe error predict a transplant's success?",

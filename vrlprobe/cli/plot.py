@@ -225,6 +225,23 @@ def transplant(inputs: tuple[Path, ...], output: Path, data: Path | None) -> Non
     finish(figures.transplant(found), output, data)
 
 
+@plot.command(short_help="Where bad runs' probes are worse.")
+@figure_options
+@components_option
+def contrast(
+    inputs: tuple[Path, ...], output: Path, data: Path | None, components: str | None
+) -> None:
+    """Error of good and bad runs by layer, and the difference in differences.
+
+    INPUTS is one result of `vrlprobe contrast PROBE.nc -o contrast.nc`.
+    """
+    check_output(output, data)
+    if len(inputs) > 1:
+        raise click.UsageError("this figure shows one contrast: give one result")
+    (found,) = results(inputs, "contrast").values()
+    finish(figures.contrast(found, components=split_list(components)), output, data)
+
+
 @plot.command(short_help="How early a run's outcome can be predicted.")
 @figure_options
 @click.option("--metrics", "names", help="Comma-separated metrics.  [default: the best four]")

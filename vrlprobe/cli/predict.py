@@ -6,13 +6,28 @@ import click
 import xarray as xr
 
 from vrlprobe._text import aligned
-from vrlprobe.analyses._predict import MEAN, MEASURES
+from vrlprobe.analyses._predict import MEAN
 from vrlprobe.analyses._predict import predict as study
-from vrlprobe.cli.common import FILE, Session, check_writable, class_options
+from vrlprobe.cli.common import (
+    FILE,
+    Session,
+    check_writable,
+    class_options,
+    threshold_option,
+)
 from vrlprobe.cli.inputs import results
 from vrlprobe.errors import FormatError
+from vrlprobe.report.summary import median_text
 from vrlprobe.results.file import save_result
 
+WORDS = {
+    "success": "with success",
+    "return": "with return",
+    "gain": "with gain",
+    "threshold_frames": "with frames to threshold",
+    "area_under_curve": "with return over training",
+}
+"""The measures as the table calls them."""
 CAUTION = (
     "p is of one layer, not corrected for their number; p and interval take inits as\n"
     "independent, and cells of a grid that share a CNN or an MLP are not"
@@ -26,6 +41,7 @@ CAUTION = (
 @click.option(
     "--component", default=MEAN, show_default=True, help="Component of the state, or the mean."
 )
+@threshold_option
 @click.option(
     "--seed", default=0, show_default=True, help="Random seed of bootstrap and permutations."
 )
@@ -36,6 +52,7 @@ def predict(
     good: float | None,
     bad: float | None,
     component: str,
+    threshold: float | None,
     seed: int,
     output: Path | None,
 ) -> None:
@@ -54,7 +71,9 @@ def predict(
     if output:
         check_writable(output)
     with Session() as session:
-        found = study(errors, session.logged(runs), good=good, bad=bad, seed=seed)
+        found = study(
+            errors, session.logged(runs), good=good, bad=bad, threshold=threshold, seed=seed
+        )
     if component not in found["component"].values:
         there = ", ".join(found["component"].values.tolist())
         raise FormatError(f"no component {component!r} in the result: there are {there}")
@@ -78,23 +97,38 @@ def describe(found: xr.Dataset, component: str) -> str:
             "runs": str(int(part["runs"].sel(init=label))),
             "good": f"{float(part['outcome'].sel(init=label, measure='success')):.0%}",
             "return": f"{float(part['outcome'].sel(init=label, measure='return')):.0f}",
+            "gain": _number(part["outcome"].sel(init=label, measure="gain"), "+.0f"),
+            "over training": _number(
+                part["outcome"].sel(init=label, measure="area_under_curve"), ".0f"
+            ),
+            "median frames to threshold": median_text(
+                part["median_frames"].sel(init=label).values.tolist()
+            ),
         }
         for label in part["init"].values.tolist()
     ]
     rows = [
-        {"layer": layer, **{f"with {name}": _correlation(part, layer, name) for name in MEASURES}}
+        {"layer": layer, **{text: _correlation(part, layer, name) for name, text in WORDS.items()}}
         for layer in layers
     ]
-    head = f"error: share of the variance that the probe misses before the training, {component}"
+    head = (
+        f"error: share of the variance that the probe misses before the training, {component};\n"
+        "gain: final return minus that at frame 0"
+    )
     parts = aligned(inits), head, f"rank correlation over inits\n{aligned(rows)}", CAUTION
     return "\n\n".join(parts)
+
+
+def _number(value: xr.DataArray, form: str) -> str:
+    return f"{float(value):{form}}" if value.notnull() else "?"
 
 
 def _correlation(part: xr.Dataset, layer: str, measure: str) -> str:
     at = {"layer": layer, "measure": measure}
     value, low, high = part["correlation"].sel(at).values
     if value != value:
-        return "none: all are equal"
+        unknown = part["outcome"].sel(measure=measure).isnull().any()
+        return "unknown" if unknown else "none: all are equal"
     p = float(part["p"].sel(at))
     interval = f"95% {low:+.2f} to {high:+.2f}, " if low == low else ""
     return f"{value:+.2f} ({interval}p {p:.3f})"

@@ -29,7 +29,7 @@ from vrlprobe.cli.common import (
     warnings_on_stderr,
 )
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
-from vrlprobe.results.file import PROBES, last_checkpoint, save_result
+from vrlprobe.results.file import PROBES, control_medians, last_checkpoint, save_result
 
 LOWEST = -9.99
 EDGES = {
@@ -199,13 +199,29 @@ def describe(result: xr.Dataset) -> str:
     arguments = json.loads(result.attrs["arguments"])
     parts = [_describe_run(last_checkpoint(result, name)) for name in result["run"].values]
     notes = ["R² on the test samples; * marks each component's best layer, - a constant one"]
+    notes += _constants(result)
     if bool(result["at_edge"].any()):
         notes.append(EDGES[arguments["probe"]].format(**arguments))
     if "control" in result.dims:
         notes += [CONTROL_NOTES[name] for name in result["control"].values]
+        notes += _better_controls(result)
     if (result["checkpoint"] != "").sum("frame").max() > 1:
         notes.append(f"the last of {result.sizes['frame']} frames is shown; the file has all")
     return "\n\n".join([*parts, "\n".join(notes)])
+
+
+def _constants(result: xr.Dataset) -> list[str]:
+    """The components that are constant in the test samples, by name."""
+    found: dict[str, list[str]] = {}
+    for run in result["run"].values.tolist():
+        r2 = last_checkpoint(result, run)["test_r2"]
+        for name in r2["component"].values[r2.isnull().all("layer").values].tolist():
+            found.setdefault(name, []).append(run)
+    told = {
+        name: name if len(runs) == result.sizes["run"] else f"{name} ({', '.join(runs)})"
+        for name, runs in found.items()
+    }
+    return [f"constant in the test samples: {', '.join(told.values())}"] if told else []
 
 
 def _describe_run(last: xr.Dataset) -> str:
@@ -242,13 +258,27 @@ def _control_rows(last: xr.Dataset) -> list[list[str]]:
     """The median R² over components for each layer, and that of each control."""
     if "control" not in last.dims:
         return []
-    found = {"median": last["test_r2"]}
-    found |= {str(c): last["control_test_r2"].sel(control=c) for c in last["control"].values}
-    medians = {name: r2.median("component").sel(layer=last["layer"]) for name, r2 in found.items()}
     return [
         [""] * (last.sizes["layer"] + 1),
-        *([name, *(_cell(v, False, False) for v in r2.values)] for name, r2 in medians.items()),
+        *(
+            [name, *(_cell(v, False, False) for v in r2.values)]
+            for name, r2 in control_medians(last).items()
+        ),
     ]
+
+
+def _better_controls(result: xr.Dataset) -> list[str]:
+    """A warning for each run and control that has a higher median in some layer."""
+    lines = []
+    for run in result["run"].values.tolist():
+        own, *controls = control_medians(last_checkpoint(result, run)).items()
+        for name, r2 in controls:
+            above = r2.values > own[1].values
+            layers = r2["layer"].values[above].tolist()
+            pairs = zip(layers, r2.values[above], own[1].values[above], strict=True)
+            if told := ", ".join(f"{layer} ({c:.2f} to {o:.2f})" for layer, c, o in pairs):
+                lines.append(f"warning: {run} holds no more than its control ({name}) in {told}")
+    return lines
 
 
 def _kept_own(result: xr.Dataset) -> bool:

@@ -1,6 +1,8 @@
 """Watches a training of one's own for action collapse, whatever trains it."""
 
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -71,7 +73,8 @@ class CollapseMonitor:
             train_return: mean return of the training episodes since the last reading.
 
         Returns:
-            The numbers by name, `action_spread`, `grad_norm[mlp1]` …, to be logged.
+            The numbers by name, `action_spread`, `grad_norm[mlp1]` …, to be logged; NaN of actions
+            or activations that are NaN or infinite, with a warning where actions are.
 
         Raises:
             ValueError: a frame that is not above the last one, arrays of another shape, or values
@@ -86,24 +89,39 @@ class CollapseMonitor:
         }
         row |= {f"grad_norm[{layer}]": float(norm) for layer, norm in (grad_norm or {}).items()}
         for layer, values in (activations or {}).items():
-            found = _layer(_matrix(f"activations of {layer}", values))
+            found = measure.layer_metrics(_matrix(f"activations of {layer}", values))
             row |= {f"{name}[{layer}]": value for name, value in found.items()}
         if train_return is not None:
             row[TRAIN_RETURN] = float(train_return)
         row = {name: float(value) for name, value in row.items()}
         self._rows.append({"frame": int(frame), **row})
+        if diverged := self._diverged:
+            warnings.warn(diverged, stacklevel=2)
         return row
 
     @property
     def verdict(self) -> Verdict:
-        """On the attempt in progress: healthy, escaped, stuck or undecided, and why."""
+        """On the attempt in progress: healthy, escaped, stuck or undecided, and why.
+
+        Undecided where the last actions were NaN or infinite.
+        """
         frames = np.array([row["frame"] for row in self._rows], np.int64)
         names = {*(name for row in self._rows for name in row), self._signs[0].name} - {"frame"}
         values = {
             name: np.array([row.get(name, np.nan) for row in self._rows], np.float64)
             for name in names
         }
-        return judge(frames, values, self._begun + self._rule.window, self._signs)
+        found = judge(frames, values, self._begun + self._rule.window, self._signs)
+        if diverged := self._diverged:
+            return replace(found, word="undecided", frame=None, reason=diverged)
+        return found
+
+    @property
+    def _diverged(self) -> str:
+        """That the actions of the last reading are no numbers, if so."""
+        if not self._rows or np.isfinite(self._rows[-1][SPREAD.name]):
+            return ""
+        return f"the training diverged: its actions are NaN or infinite at frame {self._last:,}"
 
     @property
     def should_reset(self) -> bool:
@@ -152,12 +170,6 @@ def _check_by_layer(**arguments: Any) -> None:
             raise ValueError(
                 f'{name} is by layer, {{"mlp1": …}}, not a {type(values).__name__} alone'
             )
-
-
-def _layer(values: npt.NDArray[np.floating[Any]]) -> dict[str, float]:
-    """A layer's metrics; NaN throughout where it has diverged."""
-    found = measure.layer_metrics(np.where(np.isfinite(values), values, 0))
-    return found if np.isfinite(values).all() else dict.fromkeys(found, float("nan"))
 
 
 def _matrix(what: str, values: ArrayLike) -> npt.NDArray[np.floating[Any]]:

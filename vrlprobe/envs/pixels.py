@@ -1,47 +1,21 @@
-"""DeepMind Control Suite tasks from pixels, with the environment's state named beside the images.
-
-Rendering is set up when this module is first imported: off screen by EGL where there is no
-display; on the calling thread, as dm_control's own render thread prints tracebacks at exit; and
-without threads in Mesa's software renderer, so that runs side by side do not disturb each other.
-Triton, which torch's CUDA builds bring along, is loaded before Mesa: the other way round its LLVM
-meets Mesa's and the process dies, at torch's first optimizer.
-"""
+"""Control Suite tasks from pixels, with the environment's state named beside the images."""
 
 import difflib
-import os
-import sys
 from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
-from importlib import import_module
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from vrlprobe._checks import check_at_least
+from vrlprobe.envs.rendering import check_rendering, render_error, suite
 from vrlprobe.envs.tasks import ALIASES, REWARD_COMPONENTS, by_task
-from vrlprobe.errors import RenderError, UnknownTaskError, VrlprobeError
-
-if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-    os.environ.setdefault("MUJOCO_GL", "egl")
-
-os.environ.setdefault("DISABLE_RENDER_THREAD_OFFLOADING", "1")
-
-os.environ.setdefault("LP_NUM_THREADS", "0")
-
-if "OpenGL" not in sys.modules:
-    with suppress(ImportError):
-        import_module("triton")
+from vrlprobe.errors import UnknownTaskError, VrlprobeError
 
 RENDER_MODES = ("full", "fast")
 
 CAMERAS = {"quadruped": 2}
 """Camera by domain where it is not 0, as in the reference implementation."""
-
-NO_RENDERER = (
-    "no OpenGL library that MuJoCo can render with: install EGL (Debian, Ubuntu: apt-get install "
-    "libegl1 libgl1-mesa-dri) or set MUJOCO_GL=osmesa with libosmesa6 installed"
-)
 
 
 class Step(NamedTuple):
@@ -58,22 +32,11 @@ def split_task(task: str) -> tuple[str, str]:
     Raises:
         UnknownTaskError: the suite has no such task.
     """
-    suite = _suite()
-    known = {f"{domain}_{name}": (domain, name) for domain, name in suite.ALL_TASKS}
+    known = {f"{domain}_{name}": (domain, name) for domain, name in suite().ALL_TASKS}
     if task not in known:
         near = difflib.get_close_matches(str(task), known, 3) or sorted(known)[:3]
         raise UnknownTaskError(f"no task {task!r} in the Control Suite: try {', '.join(near)}")
     return known[task]
-
-
-def _suite() -> Any:
-    try:
-        from dm_control import suite
-    except (ImportError, AttributeError, RuntimeError) as error:
-        if "GL" in str(error) or "glfw" in str(error).lower():
-            raise RenderError(NO_RENDERER) from error
-        raise
-    return suite
 
 
 def _component_names(observation: Mapping[str, Any]) -> list[str]:
@@ -127,7 +90,8 @@ class PixelEnv:
         self.task, self.image_size = task, image_size
         self.frame_stack, self.action_repeat = frame_stack, action_repeat
         self._domain, name = split_task(task)
-        self._env = _suite().load(self._domain, name, task_kwargs={"random": seed})
+        check_rendering()
+        self._env = suite().load(self._domain, name, task_kwargs={"random": seed})
         from dm_control.rl.control import PhysicsError  # once its package is set up
 
         self._diverged: type[Exception] = PhysicsError
@@ -160,7 +124,7 @@ class PixelEnv:
         try:
             return engine.Camera(physics, size, size, CAMERAS.get(self._domain, 0))
         except Exception as error:  # PyOpenGL and MuJoCo raise a kind of their own for each cause
-            raise RenderError(f"{NO_RENDERER} ({error})") from error
+            raise render_error(error) from None
 
     @property
     def renderer(self) -> str:

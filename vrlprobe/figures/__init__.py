@@ -9,6 +9,7 @@ from vrlprobe._lazy import importer
 
 if TYPE_CHECKING:
     from vrlprobe.figures._cohort import cohort as cohort
+    from vrlprobe.figures._contrast import contrast as contrast
     from vrlprobe.figures._escape import escape as escape
     from vrlprobe.figures._film import film as film
     from vrlprobe.figures._forecast import forecast as forecast
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "Plot": "_result",
     "cohort": "_cohort",
+    "contrast": "_contrast",
     "escape": "_escape",
     "film": "_film",
     "forecast": "_forecast",

@@ -24,6 +24,7 @@ from vrlprobe.results.file import (
     PROBES,
     at_frame,
     check_kind,
+    control_medians,
     last_checkpoint,
     probe_kind,
 )
@@ -146,7 +147,7 @@ def _number(ax: Axes, row: int, col: int, value: float, atoms: float | None) -> 
     """Write a cell's score, and small beside it the number of atoms, if there is one."""
     ink = "w" if 0 <= value < 0.55 else "k"
     text = "-" if np.isnan(value) else "<0" if value < 0 else f"{value:.2f}"
-    numbered = atoms is not None and text != "-"
+    numbered = atoms is not None and np.isfinite(atoms) and text != "-"
     at = -0.13 if numbered else 0.0
     ax.text(col + at, row, text, ha="center", va="center_baseline", fontsize=6.5, color=ink)
     if numbered:
@@ -169,7 +170,21 @@ def _panels(result: xr.Dataset) -> list[tuple[str, xr.Dataset]]:
         classes = [(name, result.sel({"class": name})) for name in result["class"].values]
         return [(_class_title(name, int(cells["n_runs"])), cells) for name, cells in classes]
     ends = [last_checkpoint(result, str(name)) for name in result["run"].values]
-    return [(_title(last), last) for last in ends]
+    return [(_title(last), _with_controls(last)) for last in ends]
+
+
+def _with_controls(last: xr.Dataset) -> xr.Dataset:
+    """A run's scores, with a row for the median of all and of each control, if it has any."""
+    cells = last[["test_r2", "sparsity"]]
+    if "control" not in last.dims:
+        return cells
+    medians = control_medians(last)
+    rows = xr.concat(list(medians.values()), "component", coords="minimal", compat="override")
+    more = xr.Dataset({"test_r2": rows.drop_vars("control", errors="ignore")})
+    more = more.assign_coords(component=list(medians))
+    more["sparsity"] = xr.full_like(more["test_r2"], np.nan)
+    joined: xr.Dataset = xr.concat([cells, more], "component", coords="minimal", compat="override")
+    return joined
 
 
 def _class_title(name: str, count: int) -> str:

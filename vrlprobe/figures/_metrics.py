@@ -8,7 +8,7 @@ import numpy.typing as npt
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator, SymmetricalLogLocator
+from matplotlib.ticker import FuncFormatter, NullLocator, SymmetricalLogLocator
 
 from vrlprobe.collapse.phases import spans
 from vrlprobe.figures._result import Plot
@@ -20,6 +20,7 @@ from vrlprobe.figures.style import (
     frame_axis,
     layer_styles,
     marked,
+    power_of_ten,
     wrapped,
 )
 from vrlprobe.results.file import check_kind
@@ -131,6 +132,7 @@ def _lines(
         locator = SymmetricalLogLocator(base=10, linthresh=floor)
         locator.set_params(numticks=5)
         ax.yaxis.set_major_locator(locator)
+        ax.yaxis.set_major_formatter(FuncFormatter(power_of_ten))
     frame_axis(ax, ticks=3)
 
 

@@ -8,6 +8,7 @@ import xarray as xr
 from vrlprobe.errors import FormatError
 from vrlprobe.figures._choices import is_curve
 from vrlprobe.figures._cohort import cohort
+from vrlprobe.figures._contrast import contrast
 from vrlprobe.figures._film import film
 from vrlprobe.figures._forecast import forecast
 from vrlprobe.figures._layers import layers
@@ -26,7 +27,7 @@ def plot(result: xr.Dataset | Mapping[str, xr.Dataset], **options: Any) -> Plot:
     Args:
         result: what an analysis returned; cohorts by their names make one figure.
         options: of the function that draws it: `probe`, `layers`, `metrics`, `cohort`,
-            `transplant`, `forecast`, `survival`, `units` or `film`.
+            `transplant`, `contrast`, `forecast`, `survival`, `units` or `film`.
 
     Raises:
         FormatError: there is no figure of this.
@@ -42,6 +43,7 @@ def plot(result: xr.Dataset | Mapping[str, xr.Dataset], **options: Any) -> Plot:
         return (transplant if "group" in result.dims else cohort)(result, **options)
     draw = {
         "metrics": metrics, "foretell": forecast, "outlook": survival, "atoms": units, "film": film,
+        "contrast": contrast,
     }.get(kind)  # fmt: skip
     if draw is None:
         raise FormatError(f"there is no figure of a result of {kind}")

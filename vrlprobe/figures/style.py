@@ -1,6 +1,7 @@
 """What all figures share: sizes, colours that a colour-blind reader can tell apart, saving."""
 
 import io
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ FULL_WIDTH, COLUMN_WIDTH = 6.9, 3.35
 INK, FAINT, SHADE = "#222222", "#b0b0b0", "#e9e5dc"
 ROLES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe and Ito's colours, for what is not a layer."""
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 OPTIONS: Any = {
     "font.size": 7.5,
     "axes.titlesize": 8.0,
@@ -37,6 +39,9 @@ OPTIONS: Any = {
     "ytick.color": INK,
     "pdf.fonttype": 42,
     "svg.hashsalt": "vrlprobe",
+    "text.usetex": False,
+    "text.parse_math": False,  # names of runs may have a $
+    "axes.formatter.use_mathtext": False,
 }
 CNN = ("#8ecae6", "#4ba3d3", "#2071b5", "#08306b")
 """cnn1 to cnn4: light to dark blue."""
@@ -74,6 +79,15 @@ def frame_axis(ax: Axes, ticks: int = 4) -> None:
     ax.set_xlabel("frame")
     ax.xaxis.set_major_locator(MaxNLocator(ticks))
     ax.xaxis.set_major_formatter(FuncFormatter(thousands))
+
+
+def power_of_ten(value: float, _: object = None) -> str:
+    """`10⁻³` for 0.001, `-10²` for -100: matplotlib's own ticks need its mathematical notation."""
+    if not value:
+        return "0"
+    sign = "-" if value < 0 else ""
+    digits = f"{round(math.log10(abs(value)))}".translate(RAISED)
+    return f"{sign}10{digits}"
 
 
 def wrapped(name: str, width: int = 16) -> str:

@@ -11,13 +11,21 @@ ACTION_BINS = 20
 
 
 def action_spread(actions: Matrix) -> float:
-    """Standard deviation of an action over the samples, mean over actions: 0 in full collapse."""
-    return float(np.asarray(actions, np.float64).std(axis=0).mean())
+    """Standard deviation of an action over the samples, mean over actions: 0 in full collapse.
+
+    NaN where an action is NaN or infinite.
+    """
+    values = np.asarray(actions, np.float64)
+    return float(values.std(axis=0).mean()) if np.isfinite(values).all() else float("nan")
 
 
 def saturated_share(actions: Matrix, bound: float = SATURATED) -> float:
-    """Share of actions at least `bound` away from 0, out of the range [-1, 1]."""
-    return float((np.abs(actions) >= bound).mean())
+    """Share of actions at least `bound` away from 0, out of the range [-1, 1].
+
+    NaN where an action is NaN or infinite.
+    """
+    values = np.asarray(actions)
+    return float((np.abs(values) >= bound).mean()) if np.isfinite(values).all() else float("nan")
 
 
 def action_entropy(actions: Matrix, bins: int = ACTION_BINS) -> float:
@@ -25,9 +33,11 @@ def action_entropy(actions: Matrix, bins: int = ACTION_BINS) -> float:
 
     Each action's range [-1, 1] is cut into equal bins, so it is a lower bound by resolution: 0 when
     every sample gives the same, log(bins) when all bins are equally full. Actions beyond the range
-    count in its outermost bins.
+    count in its outermost bins. NaN where an action is NaN or infinite.
     """
     values = np.asarray(actions, np.float64)
+    if not np.isfinite(values).all():
+        return float("nan")
     return float(np.mean([_bin_entropy(column, bins) for column in values.T]))
 
 

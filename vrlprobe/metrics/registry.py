@@ -46,7 +46,13 @@ AGENT = {
 def layer_metrics(
     activations: Matrix, *, dormant_threshold: float = DORMANT_DRM
 ) -> dict[str, float]:
-    """Every metric of a layer by its name in a result; the singular values are computed once."""
+    """Every metric of a layer by its name in a result; the singular values are computed once.
+
+    NaN throughout where an activation is NaN or infinite.
+    """
+    if not np.isfinite(activations).all():
+        found = layer_metrics(np.zeros_like(activations), dormant_threshold=dormant_threshold)
+        return dict.fromkeys(found, float("nan"))
     values = singular_values(activations)
     return {
         "numerical_rank": numerical_rank(values),

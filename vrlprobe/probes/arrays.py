@@ -13,24 +13,42 @@ from vrlprobe.device import check_device
 
 ArrayLike = npt.ArrayLike | Tensor
 
+SMALL = (
+    *(torch.bool, torch.uint8, torch.int8, torch.uint16, torch.int16),
+    *(torch.float16, torch.bfloat16),
+)
+"""Types all of whose values are float32's, too."""
+
 BLOCK = {"cpu": 1 << 17, "cuda": 1 << 26}
 """Elements handled at a time: what fits a processor core's cache, what keeps a GPU busy."""
 
 
-def numbers(values: ArrayLike, otherwise: torch.dtype = torch.float32) -> Tensor:
-    """The values as they are when float32 or float64, else converted; memory is shared."""
-    if isinstance(values, Tensor):
-        tensor = values.detach()
-    else:
-        array = np.asarray(values)
-        if array.dtype.kind not in "biuf":
-            raise ValueError(f"needed real numbers, found {array.dtype}")
-        if not array.dtype.isnative or any(step < 0 for step in array.strides):
-            array = array.astype(array.dtype.newbyteorder("="))
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-            tensor = torch.from_numpy(array)  # only ever read
-    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.to(otherwise)
+def numbers(values: ArrayLike, otherwise: torch.dtype | None = None) -> Tensor:
+    """The values as they are when float32 or float64, else converted; memory is shared.
+
+    Other types become ``otherwise``, or float32 where it holds all their values and float64
+    elsewhere: time stamps as int64 lose their last digits in float32.
+
+    Raises ValueError for what is no real numbers.
+    """
+    tensor = values.detach() if isinstance(values, Tensor) else _of_array(np.asarray(values))
+    if tensor.dtype in (torch.float32, torch.float64):
+        return tensor
+    if tensor.dtype.is_complex:
+        raise ValueError(f"needed real numbers, found {tensor.dtype}")
+    return tensor.to(otherwise or (torch.float32 if tensor.dtype in SMALL else torch.float64))
+
+
+def _of_array(array: npt.NDArray[Any]) -> Tensor:
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"needed real numbers, found {array.dtype}")
+    if array.dtype.itemsize > 8:  # a longdouble, which torch has not
+        array = array.astype(np.float64)
+    if not array.dtype.isnative or any(step < 0 for step in array.strides):
+        array = array.astype(array.dtype.newbyteorder("="))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(array)  # only ever read
 
 
 def training_and_heldout(

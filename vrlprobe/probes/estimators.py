@@ -20,7 +20,8 @@ from vrlprobe.probes.ridge import PENALTIES, RidgePath, ridge_path
 
 AnyArray = npt.NDArray[Any]
 Sets = tuple[AnyArray, AnyArray, dict[str, tuple[AnyArray, AnyArray]]]
-TYPES = [np.float32, np.float64]
+TYPES = [np.float64, np.float32]
+"""What X may be; any other type becomes the first: integers lose digits in float32."""
 
 
 class _Probe(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]

@@ -150,9 +150,9 @@ def omp_path(
     Parameters
     ----------
     X : array of shape (n_samples, n_features)
-        The columns to choose from; float32 as it comes from a network (integers and half floats are
-        read as float32, float64 stays). The transpose of a feature-major array, (n_features,
-        n_samples) in C order, is fastest. It is not copied.
+        The columns to choose from; float32 as it comes from a network (half floats and integers of
+        up to 16 bits are read as float32, any other type as float64). The transpose of a
+        feature-major array, (n_features, n_samples) in C order, is fastest. It is not copied.
     Y : array of shape (n_samples, n_targets) or (n_samples,)
         The targets.
     max_atoms : int

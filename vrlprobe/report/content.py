@@ -15,11 +15,22 @@ from vrlprobe.analyses.shared.average import class_ends
 from vrlprobe.collapse.measurements import Readings, Staged, readings, staged
 from vrlprobe.collapse.phases import spans
 from vrlprobe.collapse.verdict import Verdict
-from vrlprobe.report.curves import BOTTOM, LEFT, RIGHT, TOP, Axis, Chart, chart, rounded
-from vrlprobe.report.summary import summary
+from vrlprobe.report.curves import (
+    BOTTOM,
+    LEFT,
+    RIGHT,
+    TOP,
+    Axis,
+    Chart,
+    chart,
+    rounded,
+    whole_text,
+)
+from vrlprobe.report.summary import ON_COLLAPSE, summary
 from vrlprobe.results.file import PROBES, package_versions, probe_kind
 from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.runs.record import config_digest
+from vrlprobe.runs.settings import last_due
 
 LARGEST, QUALITY = 96, 80
 """Pixels across an image of a strip, at most, and the quality of its JPEG."""
@@ -67,6 +78,7 @@ def page_content(
     return {
         "summary": summary(found).replace("\n", "; "),
         "classes": _classes(found),
+        "on_collapse": ON_COLLAPSE,
         "tasks": sorted(set(found["task"].values.tolist())),
         "frames": frames,
         "runs": cards,
@@ -99,7 +111,8 @@ def _card(
         "anchor": f"run-{place}",
         "task": row["task"].item(),
         "seed": row["seed"].item(),
-        "final": float(row["final_return"]),
+        "final": whole_text(float(row["final_return"])),
+        "short_of": None if row["finished"] else last_due(run),
         "kind": row["class"].item(),
         "word": verdict.word,
         "verdict": str(verdict),
@@ -108,6 +121,7 @@ def _card(
         "attempts": row["attempts"].item(),
         "frames": run.frames.tolist(),
         "stages": [stage.word for stage in stages],
+        "returns": [whole_text(value) for value in run.returns.tolist()],
         "charts": _charts(run, read, stages, *ends),
         "provenance": _provenance(run),
     }
@@ -144,7 +158,7 @@ def _strip(strip: Strip) -> dict[str, Any]:
             "picture": _picture(images),
             "count": len(images),
             "until": int(row["frame"][-1]),
-            "returned": float(row["episode_return"]),
+            "returned": whole_text(float(row["episode_return"])),
             "rendered": bool(row["rendered"]),
             "ratio": len(images) * images.shape[2] / images.shape[1],
         }
@@ -172,7 +186,7 @@ def _heat(result: xr.Dataset) -> dict[str, Any]:
         "frames": there["frame"].values.tolist(),
         "layers": there["layer"].values.tolist(),
         "components": there["component"].values.tolist(),
-        "r2": [[rounded(line, 4) for line in frame] for frame in r2],
+        "r2": [[rounded(line) for line in frame] for frame in r2],
         "atoms": sparsity.tolist() if kind == "omp" else None,
         "probe": PROBES[kind],
         "samples": result.attrs["samples"],

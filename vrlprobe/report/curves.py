@@ -123,8 +123,13 @@ def path(x: Floats, y: Floats, attempts: npt.NDArray[np.int64]) -> str:
     return "".join(parts)
 
 
-def rounded(values: npt.ArrayLike, digits: int = 3) -> list[float | None]:
-    """Numbers of so many digits for JSON, None for NaN."""
+def whole_text(value: float) -> str:
+    """A return as the page shows it, `-` where it is unknown."""
+    return f"{value:.0f}" if np.isfinite(value) else "-"
+
+
+def rounded(values: npt.ArrayLike, digits: int = 6) -> list[float | None]:
+    """Numbers of so many digits for JSON, None for NaN; more than are shown, to round but once."""
     return [
         float(f"{value:.{digits}g}") if np.isfinite(value) else None
         for value in np.asarray(values, np.float64).tolist()

@@ -19,7 +19,9 @@
     const x = left + (last ? frame / last : 0) * (right - left);
     section.querySelectorAll(".chart").forEach((figure, at) => {
       figure.querySelector(".cursor").setAttribute("d", `M${x.toFixed(1)} ${top}V${bottom}`);
-      const values = Object.values(run.charts[at]).map((curve) => text(curve[place]));
+      const values = at === 0
+        ? [run.returns[place] ?? "-"]
+        : Object.values(run.charts[at]).map((curve) => text(curve[place]));
       figure.querySelector(".reading").textContent = values.join(" · ");
     });
   }
@@ -60,7 +62,7 @@
       const place = upTo(run.frames, frame);
       const section = document.querySelector(`section.run[data-run="${which}"]`);
       const row = document.querySelector(`tr[data-run="${which}"]`);
-      row.querySelector(".now").textContent = text(Object.values(run.charts[0])[0][place]);
+      row.querySelector(".now").textContent = run.returns[place] ?? "-";
       row.querySelector(".then").textContent = run.stages[place] || "-";
       showCharts(section, run, place);
       if (run.heat) showHeat(section, run.heat, frame);

@@ -30,6 +30,7 @@ def render(content: Mapping[str, Any]) -> str:
             {
                 "frames": run["frames"],
                 "stages": run["stages"],
+                "returns": run["returns"],
                 "charts": [chart.values for chart in run["charts"]],
                 "heat": run["heat"],
             }

@@ -1,5 +1,7 @@
 """A cohort's page, from runs to the file."""
 
+import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -90,7 +92,15 @@ def report_page(
     found = cohort(runs, good=good, bad=bad, window=window)
     verdicts = collapse(runs, window=window)
     strips = [_strips(run) for run in track(runs)]
+    _warn_of_missing([strip for own in strips for strip in own])
     return render(page_content(runs, found, verdicts, strips, parts))
+
+
+def _warn_of_missing(strips: Sequence[Strip]) -> None:
+    """One warning for each reason why film strips are left out."""
+    reasons = Counter(strip.reason for strip in strips if strip.film is None)
+    for reason, count in reasons.items():
+        warnings.warn(f"{count} of {len(strips)} film strips are left out: {reason}", stacklevel=3)
 
 
 def _strips(run: LoggedRun) -> list[Strip]:

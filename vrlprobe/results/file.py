@@ -23,6 +23,7 @@ NEEDED = {
     "probe": ("run", "frame", "layer", "component", "checkpoint"),
     "metrics": ("run", "frame", "layer", "checkpoint"),
     "cohort": ("run", "frame"),
+    "contrast": ("measure", "group", "component", "layer"),
     "foretell": ("run", "metric", "frame"),
     "outlook": ("attempt", "frame"),
     "atoms": ("layer", "component"),
@@ -174,3 +175,15 @@ def _plain(value: Any) -> Any:
 def package_versions() -> dict[str, str]:
     """Name -> version of what results depend on."""
     return installed(PACKAGES)
+
+
+def control_medians(last: xr.Dataset) -> dict[str, xr.DataArray]:
+    """Median R² over components by layer, of the probes and of each control.
+
+    Args:
+        last: a run at one frame, of a result of `probe` with controls.
+    """
+    found = {"median of all": last["test_r2"]}
+    for control in last["control"].values.tolist():
+        found[f"median, {control}"] = last["control_test_r2"].sel(control=control)
+    return {name: r2.median("component").sel(layer=last["layer"]) for name, r2 in found.items()}

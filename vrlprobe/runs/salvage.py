@@ -2,9 +2,9 @@
 
 import dataclasses
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from vrlprobe.errors import FormatError
 from vrlprobe.runs.atomic import fsync_folder
@@ -53,6 +53,29 @@ def salvage_run(path: str | os.PathLike[str]) -> int | None:
         copy.unlink(missing_ok=True)
         lock.release()
     return count
+
+
+def change_config(path: str | os.PathLike[str], config: Mapping[str, Any]) -> None:
+    """Give a sealed run another config; a copy takes its place, as in `salvage_run`.
+
+    Raises:
+        FormatError: the run is not sealed, or is being written.
+        IntegrityError: a checkpoint is damaged; nothing is replaced.
+    """
+    where, real = as_path(path), Path(os.path.realpath(as_path(path)))
+    lock = RunLock(where)
+    copy = real.with_name(real.name + ".salvaging")
+    try:
+        copy.unlink(missing_ok=True)
+        with open_run(where) as run:
+            if run.state != "sealed":
+                raise FormatError(f"{where}: the run is {run.state}, needed a sealed one")
+            _copy(run, copy, run.frames.tolist(), "all", "new config", run.layout, config)
+        os.replace(copy, real)
+        fsync_folder(real)
+    finally:
+        copy.unlink(missing_ok=True)
+        lock.release()
 
 
 def copy_run(
@@ -105,7 +128,13 @@ def _kept(run: Run, batch: bool, parts: Collection[str] | None) -> Layout:
 
 
 def _copy(
-    run: Run, to: Path, frames: list[int], images: Images, operation: str, layout: Layout
+    run: Run,
+    to: Path,
+    frames: list[int],
+    images: Images,
+    operation: str,
+    layout: Layout,
+    config: Mapping[str, Any] | None = None,
 ) -> None:
     step = {
         "operation": operation,
@@ -116,7 +145,9 @@ def _copy(
         "vrlprobe": versions().get("vrlprobe", "unknown"),
     }
     provenance = {**run.provenance, "origin": [*stated_steps(run.provenance), step]}
-    writer = RunWriter.from_layout(to, layout, dict(run.config), provenance)
+    writer = RunWriter.from_layout(
+        to, layout, dict(run.config if config is None else config), provenance
+    )
     try:
         with writer:
             _copy_rows(run, writer, frames, images)

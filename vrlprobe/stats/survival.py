@@ -5,6 +5,7 @@ attempt that ended in collapse, or has not ended, counts for as long as it was s
 right-censored.
 """
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -62,6 +63,19 @@ class Curve:
         inside = (share > 0) & (share < 1)
         low, high = (np.where(inside, end.evaluate(at), np.nan) for end in (ends.low, ends.high))
         return low, high
+
+    def median(self, level: float = 0.95) -> tuple[float, float, float]:
+        """The first time at which at most half remain, with its interval.
+
+        The interval holds the times at which the interval of the share (`interval`) covers one
+        half (Brookmeyer and Crowley, 1982). Infinite where the curve, or its bound, stays above
+        one half.
+        """
+        low, high = self.interval(self._edges, level)
+        curves = self.share(self._edges), low, high
+        found = [self._edges[curve <= 0.5 + 1e-12] for curve in curves]
+        middle, first, last = (float(at[0]) if len(at) else math.inf for at in found)
+        return middle, min(first, middle), last
 
     def spent(self, frames: npt.ArrayLike) -> Floats:
         """Mean frames in collapse of an attempt that is given up after `frames`."""

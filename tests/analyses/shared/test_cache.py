@@ -27,7 +27,7 @@ def test_the_digest_of_sources_is_of_each_named_module_and_of_no_other(tmp_path,
     assert cache.sources_digest(COMPUTED_BY) != first
 
 
-@pytest.mark.parametrize("gone", ["probes/pursuit", "samples/"])
+@pytest.mark.parametrize("gone", ["probes/pursuit", "sample"])
 def test_a_name_of_no_module_is_an_error(gone):
     with pytest.raises(FileNotFoundError, match=f"no module '{gone}'"):
         cache.sources_digest([*COMPUTED_BY, gone])

@@ -61,5 +61,10 @@ def test_messages_of_the_library_name_a_command_s_options(tmp_path: Path) -> Non
     for command in (cli.run, cli.sweep):
         assert as_options(message, command) == options
     assert as_options(message, cli.resume) == message
+    folder = CliRunner().invoke(main, ["run", "--seed", "3", "-o", str(tmp_path)])
+    assert folder.exit_code == 2
+    assert f"is a folder: name the run file in it, -o {tmp_path}/walker_walk-seed3.h5" in " ".join(
+        folder.output.split()
+    )
     told = CliRunner().invoke(main, ["run", "--scratch", str(tmp_path / "none")])
     assert told.stderr.endswith("to write in (--scratch)\n")

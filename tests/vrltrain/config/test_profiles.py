@@ -50,6 +50,7 @@ def test_readings_before_the_first_update_do_not_count(tmp_path: Path) -> None:
     assert replace(full, norm_batch_size=104, reset_metric="action_spread")
 
 
+@pytest.mark.needs("egl")
 def test_readings_count_in_the_windows_of_later_attempts_too(tmp_path: Path) -> None:
     """Evaluated at 2,000, 3,000 and 5,000; then at 8,000 and 9,000, not three times to 10,000."""
     config = replace(
@@ -67,6 +68,7 @@ def test_a_rule_that_could_never_fire_is_refused() -> None:
             replace(config, reset_rule=True, **settings)
 
 
+@pytest.mark.needs("egl")
 def test_readings_of_whole_episodes(tmp_path: Path) -> None:
     short = replace(
         TINY, reset_rule=True, reset_window=4000, eval_every_frames=500, total_frames=6001
@@ -107,6 +109,7 @@ def test_a_setting_that_is_no_number() -> None:
         replace(desk("walker_walk"), learning_rate=float("nan"))
 
 
+@pytest.mark.needs("egl")
 @pytest.mark.parametrize("task", ["walker_walk", "hopper_stand", "finger_spin", "cartpole_balance"])
 def test_the_desk_profile_trains_every_tested_task(task: str, tmp_path: Path) -> None:
     config = replace(

@@ -36,6 +36,12 @@ scratch_option = click.option(
     "network file system.",
 )  # fmt: skip
 
+keep_option = click.option(
+    "--keep-resume", is_flag=True,
+    help="Leave the replay and the resume state beside the finished run, so that `vrltrain resume "
+    "--total-frames` can lengthen it.",
+)  # fmt: skip
+
 SWITCHES = {"reset": "reset_rule", "perturb": "perturb_steps"}
 """Settings that make those with the same first word count."""
 SHORT = {

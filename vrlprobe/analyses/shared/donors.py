@@ -15,9 +15,15 @@ from numpy.typing import NDArray
 from vrlprobe._checks import check_at_least
 from vrlprobe.analyses._cohort import run_class
 from vrlprobe.analyses.shared.names import frame_at, parse_at, split_name
-from vrlprobe.errors import TransplantError, UnknownFrameError, VrlprobeError, did_you_mean
+from vrlprobe.errors import (
+    TransplantError,
+    UnknownFrameError,
+    VrlprobeError,
+    did_you_mean,
+)
 from vrlprobe.runs.paths import no_such_file
 from vrlprobe.runs.reader import Run, open_run
+from vrlprobe.runs.settings import number
 from vrlprobe.stats.classes import CLASSES, Class
 
 Pair = Literal["same", "different"]
@@ -216,7 +222,33 @@ class Pool:
         listed = ", ".join(
             f"{run.path.stem} {run.returns[-1]:.0f} ({its})" for run, its in self._classes
         )
-        raise TransplantError(f"no {word} run among the finished ones: {listed or 'there is none'}")
+        raise TransplantError(
+            f"no {word} run among the finished ones {self._where()}: {listed or 'there is none'}; "
+            f"{self._wanted(word)}"
+        )
+
+    def _where(self) -> str:
+        """Where donors are looked for."""
+        if isinstance(self._runs, str | os.PathLike):
+            return f"in {Path(self._runs)} (`runs`)"
+        return "that were given"
+
+    def _wanted(self, word: Class) -> str:
+        """From which return a run is of a class."""
+        ends = {(number(run, "good_return"), number(run, "bad_return")) for run, _ in self._classes}
+        known = ends.pop() if len(ends) == 1 else (None, None)
+        good, bad = (
+            own if given is None else given
+            for given, own in zip(self._thresholds, known, strict=True)
+        )
+        good_end = "its profile's good_return" if good is None else f"{good:g}"
+        bad_end = "its profile's bad_return" if bad is None else f"{bad:g}"
+        told = {
+            "good": f"a return of at least {good_end} is good (`good`)",
+            "bad": f"a return of at most {bad_end} is bad (`bad`)",
+            "middle": f"middle is a return between {bad_end} and {good_end}",
+        }
+        return told[word]
 
     def _class_of(self, run: Run) -> Class:
         return run_class(run, float(run.returns[-1]), *self._thresholds)
