@@ -63,7 +63,7 @@ class TransplantError(VrlprobeError):
 
 
 def did_you_mean(name: str, known: Iterable[str], form: str = "{} ", most: int = 1) -> str:
-    """What a message of an unknown name adds: `did you mean mlp1? `, or nothing.
+    """What a message of an unknown name adds: "did you mean mlp1? ", or nothing.
 
     Args:
         name: what was given.

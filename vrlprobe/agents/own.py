@@ -40,8 +40,8 @@ class ModuleAgent(PartedAgent):
     """A torch module as an agent.
 
     Args:
-        network: takes images (n, *image_shape) as `prepare` makes them; in order to play, it gives
-            the mean actions (n, n_actions) in [-1, 1].
+        network: takes images `(n, *image_shape)` as `prepare` makes them; in order to play, it
+            gives the mean actions (n, n_actions) in [-1, 1].
         layers: name -> submodule whose output it is, as in `named_modules`; `in:head` is what the
             submodule `head` takes, and "" the input. The layer `action` is the output, which is
             not probed unless it is asked for.
@@ -86,7 +86,7 @@ class ModuleAgent(PartedAgent):
         return self.network
 
     def forward(self, observations: Tensor) -> Tensor:
-        """The network's output for stacked uint8 observations (n, *image_shape).
+        """The network's output for stacked uint8 observations `(n, *image_shape)`.
 
         Raises:
             SampleError: the network cannot take them.

@@ -62,7 +62,7 @@ def units(
 
     Returns:
         Dims (layer, component, atom): `unit`, the activation chosen, flat in channel, row, column,
-        -1 for none, its `channel`, and `weight`, |coefficient| x its deviation / the state's.
+        -1 for none, its `channel`, and `weight`, `|coefficient|` x its deviation / the state's.
         Dims (layer, component, atom, edge): `box`, the pixels that it sees; bottom and right are
         exclusive. Dims (layer, component, y, x): `field`, the weights spread over the pixels that
         the atoms see. Dims (layer, component): `sparsity`, the number of atoms, and `test_r2`.

@@ -62,10 +62,13 @@ def training_and_heldout(
     They are moved to the device; to that of the training set's X if None. The values of the
     training set's X are not looked at.
 
-    Raises:
-        ValueError: shapes that do not fit, an empty set, a set that is called "train", held-out
-            sets without names, or NaN or infinite values.
-        DeviceError: torch cannot compute on the device.
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit, an empty set, a set that is called "train", held-out sets without
+        names, or NaN or infinite values.
+    DeviceError
+        torch cannot compute on the device.
     """
     if device is not None:
         check_device(device)

@@ -32,14 +32,20 @@ SMALL = 1 << 20
 class Columns:
     """Columns of the training rows as candidates, constant and seldom active ones left out.
 
-    Args:
-        train: (n_samples, n_features) float32 or float64, any strides; feature-major (a transposed
-            view of rows of features) is fastest.
-        min_active: training samples on which a column must differ from 0.
-        screening: a name out of `SCREENING`, or "auto".
+    Parameters
+    ----------
+    train : Tensor
+        Float32 (n_samples, n_features) or float64, any strides; feature-major (a transposed view of
+        rows of features) is fastest.
+    min_active : int
+        Training samples on which a column must differ from 0.
+    screening : str
+        A name out of `SCREENING`, or "auto".
 
-    Raises:
-        ValueError: NaN or infinite values.
+    Raises
+    ------
+    ValueError
+        NaN or infinite values.
     """
 
     def __init__(self, train: Tensor, min_active: int, screening: str) -> None:
@@ -69,9 +75,15 @@ class Columns:
     def screen(self, residuals: Tensor) -> tuple[Tensor, Tensor]:
         """Rough scores of unit residuals, and by how much they may be off.
 
-        residuals : (n_targets, n_samples) float64.
-        Returns scores (n_targets, n_live) float32 and, for a score s of column j and target k,
-        the part ``m[k]`` of its bound ``m[k] + error[j] + rounding * s``: (n_targets,) float32.
+        Parameters
+        ----------
+        residuals : float64 array of shape (n_targets, n_samples)
+
+        Returns
+        -------
+        tuple[Tensor, Tensor]
+            Scores (n_targets, n_live) float32 and, for a score s of column j and target k, the part
+            ``m[k]`` of its bound ``m[k] + error[j] + rounding * s``: (n_targets,) float32.
         """
         right = residuals.to(self.unit.dtype)
         lost = torch.linalg.vector_norm(residuals - right.double(), dim=1)
@@ -84,7 +96,10 @@ class Columns:
     def contenders(self, residuals: Tensor, taken: Tensor) -> tuple[Tensor, Tensor]:
         """Pairs (target, row of ``unit``) that may be a target's best; each (n_pairs,).
 
-        taken : (n_targets, k) rows that are no candidates any more.
+        Parameters
+        ----------
+        taken : Tensor
+            (n_targets, k) rows that are no candidates any more.
         """
         scores, margin = self.screen(residuals)
         scores.scatter_(1, taken, -torch.inf)

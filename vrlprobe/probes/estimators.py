@@ -41,13 +41,21 @@ class _Probe(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[m
     ) -> Self:
         """Fit to X (n_samples, n_features) and y (n_samples,) or (n_samples, n_targets).
 
-        X_val, y_val : validation samples, both or neither.
-        groups : (n_samples,), without a validation set: samples that stay together in the split,
-            such as those of one episode.
+        Parameters
+        ----------
+        X_val, y_val : ArrayLike, optional
+            Validation samples, both or neither.
+        groups : array of shape (n_samples,), optional
+            Without a validation set: samples that stay together in the split, such as those of one
+            episode.
 
-        Raises ValueError for shapes that do not fit, fewer than two samples, NaN or infinite
-        values, one of X_val and y_val without the other, and a validation_fraction that is no
-        share; DeviceError where torch cannot compute on the device.
+        Raises
+        ------
+        ValueError
+            Shapes that do not fit, fewer than two samples, NaN or infinite values, one of X_val and
+            y_val without the other, and a validation_fraction that is no share.
+        DeviceError
+            Where torch cannot compute on the device.
         """
         rules = {"multi_output": True, "y_numeric": True, "ensure_min_samples": 2}
         data, targets = validate_data(self, X, y, dtype=TYPES, **rules)
@@ -105,19 +113,33 @@ class SparseProbe(_Probe):
 
     Parameters
     ----------
-    max_atoms : the largest sparsity tried.
-    min_active, patience, device : as for `omp_path`.
-    validation_fraction : share of the samples, or of their groups, that `fit` holds out.
-    random_state : of that split.
+    max_atoms : int, default: 200
+        The largest sparsity tried.
+    min_active : int, default: 1
+        Leave out columns that differ from 0 on fewer training samples; see `omp_path`.
+    patience : int, optional
+        Stop a target after so many atoms without a better validation error; see `omp_path`.
+    device : str, optional
+        Such as "cpu" or "cuda"; where X lies if None.
+    validation_fraction : float, default: 0.2
+        Share of the samples, or of their groups, that `fit` holds out.
+    random_state : int or RandomState, default: 0
+        Seed of that split.
 
     Attributes
     ----------
-    coef_ : (n_features,), 0 but at ``sparsity_`` places.
-    intercept_ : float.
-    sparsity_ : int, number of atoms.
-    support_ : (largest sparsity,), the atoms in the order chosen, -1 beyond a target's own.
-    at_edge_ : bool, a larger ``max_atoms`` may do better.
-    path_ : `OmpPath`, errors and coefficients at every sparsity.
+    coef_ : array of shape (n_features,)
+        0 but at ``sparsity_`` places.
+    intercept_ : float
+        The prediction where all features are 0.
+    sparsity_ : int
+        Number of atoms.
+    support_ : array of shape (largest sparsity,)
+        The atoms in the order chosen, -1 beyond a target's own.
+    at_edge_ : bool
+        A larger ``max_atoms`` may do better.
+    path_ : OmpPath
+        Errors and coefficients at every sparsity.
     """
 
     def __init__(
@@ -170,15 +192,25 @@ class RidgeProbe(_Probe):
 
     Parameters
     ----------
-    penalties, device : as for `ridge_path`.
-    validation_fraction, random_state : as for `SparseProbe`.
+    penalties : sequence of float
+        Positive penalties to choose from; see `ridge_path`.
+    device : str, optional
+        Such as "cpu" or "cuda"; where X lies if None.
+    validation_fraction : float, default: 0.2
+        Share of the samples, or of their groups, that `fit` holds out.
+    random_state : int or RandomState, default: 0
+        Seed of that split.
 
     Attributes
     ----------
-    coef_ : (n_features,).
-    intercept_ : float.
-    penalty_ : float.
-    path_ : `RidgePath`, errors and coefficients at every penalty.
+    coef_ : array of shape (n_features,)
+        Coefficients of the features as they are, not scaled.
+    intercept_ : float
+        The prediction where all features are 0.
+    penalty_ : float
+        The penalty with the least validation error.
+    path_ : RidgePath
+        Errors and coefficients at every penalty.
     """
 
     def __init__(
@@ -212,12 +244,19 @@ class MlpProbe(_Probe):
 
     Parameters
     ----------
-    hidden, epochs, patience, seed, device : as for `mlp_fit`.
-    validation_fraction, random_state : as for `SparseProbe`; the weights' seed is ``seed``.
+    hidden, epochs, patience, seed : int
+        Width, passes at most, epochs without a lower error, and the weights' seed; see `mlp_fit`.
+    device : str, optional
+        Such as "cpu" or "cuda"; where X lies if None.
+    validation_fraction : float, default: 0.2
+        Share of the samples, or of their groups, that `fit` holds out.
+    random_state : int or RandomState, default: 0
+        Seed of that split.
 
     Attributes
     ----------
-    fit_ : `MlpFit`.
+    fit_ : MlpFit
+        The network and its errors by epoch.
     """
 
     def __init__(

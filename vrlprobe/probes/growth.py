@@ -20,13 +20,19 @@ class Growth:
 
     Every target that is still going has the same number of atoms. The others stay as they are.
 
-    Args:
-        columns: candidates on the training rows.
-        heldout: (n_samples, n_features) of each held-out set, on the same device.
-        targets: (n_samples, n_targets) float64 of the training set and each held-out one.
-        max_atoms: the largest sparsity.
-        patience: atoms without a better error on the first held-out set, after which a target
-            stops; None never stops for it.
+    Parameters
+    ----------
+    columns : Columns
+        Candidates on the training rows.
+    heldout : array of shape (n_samples, n_features)
+        Each held-out set, on the same device.
+    targets : float64 array of shape (n_samples, n_targets)
+        The training set and each held-out one.
+    max_atoms : int
+        The largest sparsity.
+    patience : int or None
+        Atoms without a better error on the first held-out set, after which a target stops; None
+        never stops for it.
     """
 
     def __init__(

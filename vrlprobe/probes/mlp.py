@@ -61,20 +61,34 @@ def mlp_fit(
 ) -> MlpFit:
     """Fit all targets by a network with one hidden layer, stopped by the first held-out set.
 
-    X, Y, heldout, device : as for `omp_path`; at least one held-out set.
-    hidden : width of the layer of rectified units.
-    epochs : passes over the training rows, at most.
-    patience : stop after so many without a lower error, of targets of unit variance, averaged.
-    seed : of the weights and of the order of the rows.
+    Parameters
+    ----------
+    X, Y, heldout, device
+        As for `omp_path`; at least one held-out set.
+    hidden : int, optional
+        Width of the layer of rectified units.
+    epochs : int, optional
+        Passes over the training rows, at most.
+    patience : int, optional
+        Stop after so many without a lower error, of targets of unit variance, averaged.
+    seed : int, default: 0
+        Of the weights and of the order of the rows.
 
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit, no samples, no held-out set, options out of range, NaN or infinite
+        values, and a first held-out set so far from the training rows that the error on it is not
+        finite.
+    DeviceError
+        Where torch cannot compute on the device.
+
+    Notes
+    -----
     The network reads principal coordinates of the training rows, a rotation to as few inputs as
     there are rows. One scale for all is part of what is looked for: what is in an axis that
     deviates a thousandth of the others is there, but learnt too slowly to be found; `ridge_path`
     finds it where it is linear. Trained by AdamW.
-
-    Raises ValueError for shapes that do not fit, no samples, no held-out set, options out of range,
-    NaN or infinite values, and a first held-out set so far from the training rows that the error on
-    it is not finite; DeviceError where torch cannot compute on the device.
     """
     if not heldout:
         raise ValueError("a held-out set is needed, whose error says when to stop")
@@ -113,7 +127,10 @@ def _train(
 ) -> int:
     """Train in place and go back to the best epoch, whose number is returned; 0 is the start.
 
-    Raises ValueError where the error on the watched set is finite at no epoch.
+    Raises
+    ------
+    ValueError
+        Where the error on the watched set is finite at no epoch.
     """
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     least, kept = torch.inf, 0

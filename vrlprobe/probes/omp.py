@@ -110,7 +110,10 @@ class OmpPath:
     def predict(self, X: ArrayLike, sparsity: int | npt.ArrayLike) -> Floats:
         """Predictions (n_samples, n_targets) for X (n_samples, n_features) at a sparsity.
 
-        Raises ValueError for another number of features than the path was made with.
+        Raises
+        ------
+        ValueError
+            Another number of features than the path was made with.
         """
         data = numbers(X).cpu().numpy()
         needed = self.options.n_features
@@ -144,22 +147,40 @@ def omp_path(
 ) -> OmpPath:
     """Fit every target by orthogonal matching pursuit with an intercept, at every sparsity.
 
-    X : (n_samples, n_features), the columns to choose from; float32 as it comes from a network
-        (half floats and integers of up to 16 bits are read as float32, any other type as float64).
-        The transpose of a feature-major array, (n_features, n_samples) in C order, is fastest. It
-        is not copied.
-    Y : (n_samples, n_targets) or (n_samples,), the targets.
-    max_atoms : the largest sparsity, at least 1. Centred data hold at most n_samples - 1
-        independent columns; the path stops there, and the result keeps the shape asked for.
-    heldout : name -> (X, Y) with any number of rows; their errors come along in ``mse[name]``.
-    min_active : leave out columns that differ from 0 on fewer training samples. With 1, none but
-        constant ones, as scikit-learn; a few dozen keep out units that fire on single samples.
-    patience : stop a target once the error on the first held-out set has not improved for so many
-        atoms; it saves time and can miss a later, better sparsity.
-    device : "cpu", "cuda" …; where X lies if None.
-    screening : precision of the rough scores, "float32", "bfloat16" or "float16"; "auto" takes what
-        this processor is fastest in. The result is the same.
+    Parameters
+    ----------
+    X : array of shape (n_samples, n_features)
+        The columns to choose from; float32 as it comes from a network (half floats and integers of
+        up to 16 bits are read as float32, any other type as float64). The transpose of a
+        feature-major array, (n_features, n_samples) in C order, is fastest. It is not copied.
+    Y : array of shape (n_samples, n_targets) or (n_samples,)
+        The targets.
+    max_atoms : int
+        The largest sparsity, at least 1. Centred data hold at most n_samples - 1 independent
+        columns; the path stops there, and the result keeps the shape asked for.
+    heldout : dict of name to (X, Y), optional
+        Held-out sets with any number of rows; ``mse[name]`` has their errors.
+    min_active : int
+        Leave out columns that differ from 0 on fewer training samples. With 1, none but constant
+        ones, as scikit-learn; a few dozen keep out units that fire on single samples.
+    patience : int, optional
+        Stop a target once the error on the first held-out set has not improved for so many atoms;
+        this saves time and can miss a later, better sparsity.
+    device : str or torch.device, optional
+        Such as "cpu" or "cuda"; where X lies if None.
+    screening : {"auto", "float32", "bfloat16", "float16"}
+        Precision of the rough scores; "auto" takes the one in which this processor is fastest. The
+        result is the same.
 
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit, no samples, options out of range, and NaN or infinite values.
+    DeviceError
+        torch cannot compute on the device.
+
+    Notes
+    -----
     Columns and targets are centred with the training means and the columns scaled to unit norm on
     the training rows alone. The next atom is the column with the largest absolute correlation with
     the residual; the lower index wins a tie (a relative gap under 1e-12). Never chosen: constant
@@ -169,9 +190,6 @@ def omp_path(
 
     Memory beside X: a copy of the training rows in the precision of the screening, the scores
     (n_targets, n_features) and the bases (n_targets, max_atoms, rows of all sets) in float64.
-
-    Raises ValueError for shapes that do not fit, no samples, options out of range, and NaN or
-    infinite values; DeviceError where torch cannot compute on the device.
     """
     _check_options(max_atoms, min_active, patience, heldout)
     sets = training_and_heldout(X, Y, heldout, device)

@@ -44,8 +44,10 @@ class Principal:
     def of(cls, X: Tensor) -> "Principal":
         """The axes of X (n_samples, n_features).
 
-        Raises:
-            ValueError: NaN or infinite values.
+        Raises
+        ------
+        ValueError
+            NaN or infinite values.
         """
         refuse_not_finite("X", X.T)
         mean = X.mean(dim=0, dtype=torch.float64)

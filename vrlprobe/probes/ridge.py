@@ -65,11 +65,20 @@ def ridge_path(
 ) -> RidgePath:
     """Fit every target by ridge regression with an intercept, at every penalty.
 
-    X, Y, heldout, device : as for `omp_path`. Columns are centred, not scaled.
-    penalties : positive; 1 shrinks an axis of mean variance to a half.
+    Parameters
+    ----------
+    X, Y, heldout, device
+        As for `omp_path`. Columns are centred, not scaled.
+    penalties : Sequence[float], optional
+        Positive; 1 shrinks an axis of mean variance to a half.
 
-    Raises ValueError for shapes that do not fit, no samples, a penalty that is not positive, and
-    NaN or infinite values; DeviceError where torch cannot compute on the device.
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit, no samples, a penalty that is not positive, and NaN or infinite
+        values.
+    DeviceError
+        Where torch cannot compute on the device.
     """
     ordered = np.asarray(penalties, np.float64)
     if ordered.ndim != 1 or not len(ordered) or not (np.isfinite(ordered) & (ordered > 0)).all():
