@@ -18,6 +18,7 @@ from vrlprobe.figures import metrics as metrics_figure
 from vrlprobe.figures import order as order_figure
 from vrlprobe.figures import outlook as outlook_figure
 from vrlprobe.figures import probe as probe_figure
+from vrlprobe.figures import stitch as stitch_figure
 from vrlprobe.figures import transplant as transplant_figure
 from vrlprobe.figures.plot import Plot as Plot
 from vrlprobe.results import at_frame, check_dataset, check_kind, check_named
@@ -41,6 +42,7 @@ __all__ = [
     "outlook",
     "plot",
     "probe",
+    "stitch",
     "transplant",
 ]
 
@@ -58,7 +60,7 @@ def plot(result: xr.Dataset | Mapping[str, xr.Dataset], **options: Any) -> Plot:
     Args:
         result: what a study returned; cohorts by their names make one figure.
         options: of the function that draws it: `probe`, `layers`, `metrics`, `cohort`,
-            `transplant`, `foretell`, `outlook`, `atoms` or `film` of this module.
+            `transplant`, `foretell`, `outlook`, `stitch`, `atoms` or `film` of this module.
 
     Raises:
         FormatError: there is no figure of this.
@@ -73,7 +75,8 @@ def plot(result: xr.Dataset | Mapping[str, xr.Dataset], **options: Any) -> Plot:
     if kind == "cohort":
         return (transplant if "group" in result.dims else cohort)(result, **options)
     draw = {
-        "metrics": metrics, "foretell": foretell, "outlook": outlook, "atoms": atoms, "film": film,
+        "metrics": metrics, "foretell": foretell, "outlook": outlook, "stitch": stitch,
+        "atoms": atoms, "film": film,
     }.get(kind)  # fmt: skip
     if draw is None:
         raise FormatError(f"there is no figure of a result of {kind}")
@@ -256,6 +259,16 @@ def outlook(result: xr.Dataset) -> Plot:
     """
     check_kind(result, "outlook")
     return Plot(outlook_figure.draw(result), result)
+
+
+def stitch(result: xr.Dataset) -> Plot:
+    """Every CNN with every MLP of some checkpoints: return, action std, agreement.
+
+    Args:
+        result: what `vrlprobe.studies.stitch` returned.
+    """
+    check_kind(result, "stitch")
+    return Plot(stitch_figure.draw(result), result)
 
 
 def atoms(result: xr.Dataset, *, components: Names = None) -> Plot:

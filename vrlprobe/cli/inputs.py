@@ -20,6 +20,7 @@ MAKERS = {
     "cohort": "vrlprobe cohort RUN… -o {stem}.cohort.nc",
     "foretell": "vrlprobe foretell RUN… -o {stem}.nc",
     "outlook": "vrlprobe outlook RUN… -o {stem}.nc",
+    "stitch": "vrlprobe stitch RUN[@FRAME]… -o {stem}.nc",
     "atoms": "vrlprobe plot atoms RUN --data {stem}.nc",
 }
 """How each kind of result is made."""

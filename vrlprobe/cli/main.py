@@ -20,6 +20,7 @@ COMMANDS = {
     "compare": "Does a change help? Compare cohorts with a first one.",
     "transplant": "Assemble an agent from the parts of others.",
     "grid": "Assemble agents from every CNN and every MLP (Figure 3).",
+    "stitch": "Which part of a stuck agent is to blame: CNN or MLP.",
     "predict": "Does the probe error predict a transplant's success?",
     "foretell": "How early the outcome of runs can be predicted.",
     "outlook": "How long collapse lasts, and whether to wait.",

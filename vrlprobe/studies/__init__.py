@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vrlprobe.studies.predicting import predict as predict
     from vrlprobe.studies.probing import probe as probe
     from vrlprobe.studies.recording import full_record as full_record
+    from vrlprobe.studies.stitching import stitch as stitch
     from vrlprobe.studies.transplanting import grid as grid
     from vrlprobe.studies.transplanting import transplant as transplant
     from vrlprobe.studies.waiting import outlook as outlook
@@ -45,6 +46,7 @@ _WHERE = {
     "predict": "predicting",
     "probe": "probing",
     "rule": "collapsing",
+    "stitch": "stitching",
     "transplant": "transplanting",
 }
 __all__ = sorted(_WHERE)
