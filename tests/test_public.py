@@ -27,6 +27,7 @@ def test_every_public_name_is_what_it_says():
         ("vrlprobe.studies.foretelling.foretell", ("VARIABLES", "PER_RUN")),
         ("vrlprobe.studies.waiting.outlook", ("PER_ATTEMPT", "PER_FRAME", "PER_RUN")),
         ("vrlprobe.studies.predicting.predict", ("VARIABLES",)),
+        ("vrlprobe.studies.stitching.stitch", ("VARIABLES",)),
         ("vrlprobe.studies.locating.atoms", ("ATOMS",)),
     ],
 )

@@ -22,8 +22,11 @@ from vrlprobe.studies.stitching import ratio
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 COLLAPSED, LEARNED = (FIXTURES / f"walker_walk-{name}.h5" for name in ("collapsed", "learned"))
-CARTPOLE = {"task": "cartpole_balance", "action_dim": 1, "action_repeat": 10}
-"""A hundred steps an episode."""
+CARTPOLE = {
+    **{"task": "cartpole_balance", "action_dim": 1, "action_repeat": 50},
+    **{"render": "fast", "channels": 3},
+}
+"""Twenty steps an episode."""
 
 
 @pytest.fixture
@@ -64,7 +67,7 @@ def test_a_pair_acts_as_its_actor_on_its_encoder(plant, seen):
                     own = donor.actor(donor.encoder(pixels)).numpy()
                     found = pair.sel(part=part)
                     assert found["action_mse"].item() == pytest.approx(
-                        ((actions - own) ** 2).mean(), abs=1e-9
+                        ((actions - own) ** 2).mean(), rel=1e-5, abs=1e-9
                     )
                     assert found["action_r2"].item() == pytest.approx(
                         r2_score(own, actions, multioutput="variance_weighted"), abs=1e-5
@@ -75,7 +78,7 @@ def test_a_pair_acts_as_its_actor_on_its_encoder(plant, seen):
 def test_the_diagonal_is_each_donor_played_by_itself(plant, seen):
     paths = [plant("a.h5", 1), plant("b.h5", 2)]
     result = stitch(paths, seen, episodes=3, seed=4)
-    sizes = {"image_size": 20, "frame_stack": 3, "action_repeat": 10, "render": "full"}
+    sizes = {"image_size": 20, "frame_stack": 3, "action_repeat": 50, "render": "fast"}
     for path in paths:
         label = f"{path.stem}@0"
         with open_run(path) as run, PixelEnv("cartpole_balance", **sizes) as env:
@@ -128,7 +131,8 @@ def test_two_broken_parts_of_one_agent_are_both_named(plant, seen):
 def test_without_a_pair_that_acts_no_part_is_blamed(plant, seen):
     paths = [plant("a.h5", 1, break_mlp), plant("b.h5", 2, break_cnn), plant("c.h5", 3, break_mlp)]
     text = stitch(paths[::2], seen, episodes=0).attrs["answer"]
-    assert text.startswith("no pair acts (action std at most 0), so no part can be blamed")
+    assert text.startswith("no pair acts (action std at most ")
+    assert "no part can be blamed" in text
 
 
 def test_a_part_is_blamed_only_beside_a_partner_that_acts():
@@ -184,15 +188,15 @@ def test_a_linear_map_brings_the_actions_back_where_features_are_in_another_orde
 
 
 def test_widths_that_differ_need_a_map(plant, seen):
-    paths = [plant("a.h5", 1), plant("wide.h5", 2, channels=5)]
-    with pytest.warns(UserWarning, match=r"CNN of a@0 \(36\) with MLP of wide@0 \(45\)"):
+    paths = [plant("a.h5", 1), plant("wide.h5", 2, channels=4)]
+    with pytest.warns(UserWarning, match=r"CNN of a@0 \(27\) with MLP of wide@0 \(36\)"):
         result = stitch(paths, seen, episodes=1, adapter=True)
     off = result.sel(cnn="a@0", mlp="wide@0")
     for name in ("action_spread", "episode_return", "mean_return", "action_r2"):
         assert off[name].sel(adapter="none").isnull().all()
     for name in ("action_spread", "episode_return", "adapter_r2", "adapter_penalty"):
         assert off[name].sel(adapter="ridge").notnull().all()
-    assert result["n_features"].values.tolist() == [36, 45]
+    assert result["n_features"].values.tolist() == [27, 36]
 
 
 def test_the_same_seed_gives_the_same_bytes_for_any_number_of_jobs(plant, seen, tmp_path):
@@ -269,7 +273,7 @@ def test_mistakes(plant, make_run, seen):
         ("large.h5", {"image_size": 24}, "large.h5 cannot be .* a.h5: image_size is 24, there 20"),
         ("deep.h5", {"frame_stack": 1}, "deep.h5 cannot be .*: frame_stack is 1, there 3"),
         ("walk.h5", {"task": "walker_walk", "action_dim": 6}, "task is walker_walk"),
-        ("quick.h5", {"render": "fast"}, r"render differently \(fast, full\)"),
+        ("plain.h5", {"render": "full"}, r"render differently \(fast, full\)"),
     ):
         other = plant(name, 2, **config)
         with pytest.raises(TransplantError, match=message):
