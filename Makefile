@@ -16,7 +16,7 @@ lint: .venv/ready
 	$(BIN)/mypy
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv build dist
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.data import observations, trained_agent
 from benchmarks.draw import draw
 from benchmarks.measure import Row, measure
-from vrlprobe.activations import feature_major_activations
+from vrlprobe.agents.activations import feature_major_activations
 
 LAYERS = ("mlp1", "cnn4", "cnn0")
 SAMPLES, TARGETS, SPARSITIES = (1000, 2000, 5000), (1, 24), (20, 50, 100)

@@ -15,11 +15,11 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from trainers.process import keep_freed_memory
-from trainers.profiles import TrainConfig
-from trainers.resume import REPLAY
-from trainers.train import Training
-from vrlprobe.format.episode import Episode
+from vrlprobe.runs.episode import Episode
+from vrltrain.config.settings import TrainConfig
+from vrltrain.process import keep_freed_memory
+from vrltrain.resume import REPLAY
+from vrltrain.train import Training
 
 LOADER_WORKERS = 4
 """Processes that load the reference's replay, as it ships; each needs an episode to begin."""

@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from vrlprobe.agents.drqv2 import DrQV2Agent
-from vrlprobe.envs import PixelEnv, record_episode
-from vrlprobe.format.episode import Episode
+from vrlprobe.envs.pixels import PixelEnv
+from vrlprobe.envs.record import record_episode
+from vrlprobe.runs.episode import Episode
 
 TASK = "walker_walk"
 SIZES = {"image_size": 84, "channels": 32, "feature_dim": 50, "hidden_dim": 1024}

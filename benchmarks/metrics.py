@@ -16,12 +16,12 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.run import write_run
 from vrlprobe import metrics as measure
-from vrlprobe.activations import extract_activations
-from vrlprobe.format.reader import open_run
-from vrlprobe.sampling import make_samples
-from vrlprobe.studies.measuring import MLP_LAYERS, action_metrics
-from vrlprobe.studies.readings import gradient_norms
-from vrlprobe.text import aligned
+from vrlprobe._text import aligned
+from vrlprobe.agents.activations import extract_activations
+from vrlprobe.analyses._metrics import MLP_LAYERS, action_metrics
+from vrlprobe.metrics.gradients import gradient_norms
+from vrlprobe.runs.reader import open_run
+from vrlprobe.samples.make import make_samples
 
 LAYERS = [*MLP_LAYERS, "action"]
 PARTS = ("reading", "forward pass", "gradient norm", "metrics")

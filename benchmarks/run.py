@@ -16,8 +16,8 @@ import torch
 
 from benchmarks.data import SIZES, TASK, episodes, observations, trained_agent
 from benchmarks.processes import family
-from vrlprobe.envs import PixelEnv
-from vrlprobe.format.writer import RunWriter
+from vrlprobe.envs.pixels import PixelEnv
+from vrlprobe.runs.writer import RunWriter
 
 BATCH = 256
 """Observations of the stored batch, as `vrltrain` keeps them."""

@@ -14,7 +14,8 @@ import numpy as np
 from benchmarks.contestants import LOADER_WORKERS
 from benchmarks.data import episodes
 from benchmarks.worker import TUNED, Spec, Spent, Worker
-from trainers.profiles import PROFILES, TrainConfig
+from vrltrain.config.profiles import PROFILES
+from vrltrain.config.settings import TrainConfig
 
 GET = "git clone https://github.com/facebookresearch/drqv2"
 WARM = {"update": 6, "step": 10, "act": 10, "loop": 2}

@@ -23,7 +23,7 @@ TUNED = {
     "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
     "MALLOC_TOP_PAD_": str(2**28),
 }
-"""glibc's allocator told to keep what is freed, as `trainers.process` does for ours."""
+"""glibc's allocator told to keep what is freed, as `vrltrain.process` does for ours."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ def serve(spec: Spec) -> None:
     import torch
 
     from benchmarks.contestants import Ours, Reference
-    from trainers.profiles import TrainConfig
-    from vrlprobe.format.episode import Episode
+    from vrlprobe.runs.episode import Episode
+    from vrltrain.config.settings import TrainConfig
 
     config = TrainConfig(**spec.config)  # type: ignore[arg-type]
     with np.load(spec.episodes) as stored:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-import vrlprobe.envs  # noqa: F401  before a test's own dm_control, see there
+import vrlprobe.envs.pixels  # noqa: F401  before a test's own dm_control, see there
 from vrlprobe.agents.drqv2 import DrQV2Agent
-from vrlprobe.format.episode import Episode
-from vrlprobe.format.writer import RunWriter
+from vrlprobe.runs.episode import Episode
+from vrlprobe.runs.writer import RunWriter
 
 torch.set_num_threads(1)  # a second thread on a busy machine makes small operations far slower
 

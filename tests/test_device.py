@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from vrlprobe.agents.receptive import receptive_fields
+from vrlprobe.analyses import metrics, probe
 from vrlprobe.device import drawn_from, full_products
-from vrlprobe.format.reader import open_run
 from vrlprobe.probes.mlp import mlp_fit
-from vrlprobe.receptive import receptive_fields
-from vrlprobe.sampling import make_samples
-from vrlprobe.studies import metrics, probe
+from vrlprobe.runs.reader import open_run
+from vrlprobe.samples.make import make_samples
 
 
 @contextmanager

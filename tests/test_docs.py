@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import vrlprobe as vrlprobe_package
-from trainers.cli import main as vrltrain
 from vrlprobe.cli.main import main as vrlprobe
+from vrltrain.cli import main as vrltrain
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("fixtures/*.md")])

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from vrlprobe.format.reader import open_run
-from vrlprobe.format.verify import verify_run
-from vrlprobe.sampling import make_samples
-from vrlprobe.studies import probe
+from vrlprobe.analyses import probe
+from vrlprobe.runs.reader import open_run
+from vrlprobe.runs.verify import verify_run
+from vrlprobe.samples.make import make_samples
 
 FOLDER = Path(__file__).parent.parent / "fixtures"
 LEARNED = FOLDER / "walker_walk-learned.h5"

@@ -9,13 +9,13 @@ CODE = """
 import resource, sys
 import numpy as np, xarray as xr
 from matplotlib.figure import Figure
-from vrlprobe.cli.group import CleanGroup
+from vrlprobe._group import CleanGroup
 from vrlprobe.figures.style import save_figure
-from vrlprobe.results import save_result
-from vrlprobe.samplefile import save_samples
-from vrlprobe.samples import SampleSet
-from vrlprobe.studies.transplanting import Transplant
-from vrlprobe.format import build
+from vrlprobe.results.file import save_result
+from vrlprobe.samples.file import save_samples
+from vrlprobe.samples.sample_set import SampleSet
+from vrlprobe.analyses._transplant import Transplant
+from vrlprobe.runs import build
 import click
 
 abandon = build.abandon

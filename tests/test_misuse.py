@@ -5,8 +5,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import vrlprobe
-from vrlprobe import plotting, studies
-from vrlprobe.collapse import Rule
+from vrlprobe import analyses, figures
+from vrlprobe.collapse.rule import Rule
 from vrlprobe.errors import DeviceError, FormatError, SampleError, UnknownTaskError
 
 
@@ -36,15 +36,15 @@ def test_an_open_run_is_no_path(function, make_run):
         lambda run, path: vrlprobe.write_report(path, run),
         lambda run, path: vrlprobe.save_samples(vrlprobe.make_samples(run, 60), run),
         lambda run, path: vrlprobe.save_result(xr.Dataset(attrs={"vrlprobe": "probe"}), run),
-        lambda run, path: plotting.Plot(Figure(), xr.Dataset()).save(run),
+        lambda run, path: figures.Plot(Figure(), xr.Dataset()).save(run),
         lambda run, path: vrlprobe.write_video(xr.Dataset(), run),
-        lambda run, path: studies.export_checkpoint(run, 0, run),
+        lambda run, path: analyses.export_checkpoint(run, 0, run),
         lambda run, path: vrlprobe.import_checkpoints(path, run, task="walker_walk"),
         lambda run, path: vrlprobe.RunWriter.append(run),
     ],
 )
 def test_an_open_run_is_no_output(writes, make_run, tmp_path, monkeypatch):
-    monkeypatch.setattr("vrlprobe.figures.video.check_kind", lambda *_: None)
+    monkeypatch.setattr("vrlprobe.figures._video.check_kind", lambda *_: None)
     path = tmp_path / "x.html"
     with (
         vrlprobe.open_run(make_run("a.h5")) as run,
@@ -70,7 +70,7 @@ def test_a_dataset_is_of_runs_and_frames(make_run):
     with vrlprobe.open_run(make_run("a.h5")) as run:
         for given in (run, [run], "a.h5", [("a.h5", 0)]):
             with pytest.raises(SampleError, match="pairs of an open run and a frame"):
-                studies.export_dataset(given, "x-v0")
+                analyses.export_dataset(given, "x-v0")
 
 
 def test_a_folder_is_no_file(tmp_path):
@@ -89,11 +89,11 @@ def test_a_folder_of_records_is_read_as_such(tmp_path):
 
 
 SEEDED = [
-    lambda seed: studies.cohort([], seed=seed),
-    lambda seed: studies.compare({}, seed=seed),
-    lambda seed: studies.foretell([], seed=seed),
-    lambda seed: studies.outlook([], seed=seed),
-    lambda seed: studies.predict(None, [], seed=seed),
+    lambda seed: analyses.cohort([], seed=seed),
+    lambda seed: analyses.compare({}, seed=seed),
+    lambda seed: analyses.forecast([], seed=seed),
+    lambda seed: analyses.survival([], seed=seed),
+    lambda seed: analyses.predict(None, [], seed=seed),
 ]
 
 
@@ -134,7 +134,7 @@ def test_a_device_has_a_name(make_run, device):
 
 def test_a_frame_to_compare_at_is_a_number():
     with pytest.raises(ValueError, match="frame must be a number, not 'last'"):
-        studies.compare({}, frame="last")
+        analyses.compare({}, frame="last")
 
 
 @pytest.mark.parametrize("episodes", ["all", 1.5, [0, "1"]])
@@ -143,7 +143,7 @@ def test_an_episode_is_a_number(make_run, episodes):
         vrlprobe.open_run(make_run("a.h5")) as run,
         pytest.raises(ValueError, match="episodes are whole numbers, from 0 on, not "),
     ):
-        studies.film(run, episodes=episodes)
+        analyses.film(run, episodes=episodes)
 
 
 @pytest.mark.parametrize("name", ["image_size", "frame_stack", "action_repeat"])

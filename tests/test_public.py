@@ -19,16 +19,16 @@ def test_every_public_name_is_what_it_says():
 @pytest.mark.parametrize(
     ("study", "tables"),
     [
-        ("vrlprobe.studies.probing.probe", ("VARIABLES", "CONTROL_VARIABLES")),
-        ("vrlprobe.studies.measuring.metrics", ("LAYERED", "AGENT")),
-        ("vrlprobe.studies.gathering.cohort", ("PER_RUN",)),
-        ("vrlprobe.studies.comparing.compare", ("VARIABLES", "MEASURES")),
-        ("vrlprobe.studies.collapsing.rule", ("RULE_VARIABLES",)),
-        ("vrlprobe.studies.foretelling.foretell", ("VARIABLES", "PER_RUN")),
-        ("vrlprobe.studies.waiting.outlook", ("PER_ATTEMPT", "PER_FRAME", "PER_RUN")),
-        ("vrlprobe.studies.predicting.predict", ("VARIABLES",)),
-        ("vrlprobe.studies.stitching.stitch", ("VARIABLES",)),
-        ("vrlprobe.studies.locating.atoms", ("ATOMS",)),
+        ("vrlprobe.analyses._probe.probe", ("VARIABLES", "CONTROL_VARIABLES")),
+        ("vrlprobe.analyses._metrics.metrics", ("LAYERED", "AGENT")),
+        ("vrlprobe.analyses._cohort.cohort", ("PER_RUN",)),
+        ("vrlprobe.analyses._compare.compare", ("VARIABLES", "MEASURES")),
+        ("vrlprobe.analyses._reset_rule.reset_rule", ("RULE_VARIABLES",)),
+        ("vrlprobe.analyses._forecast.forecast", ("VARIABLES", "PER_RUN")),
+        ("vrlprobe.analyses._survival.survival", ("PER_ATTEMPT", "PER_FRAME", "PER_RUN")),
+        ("vrlprobe.analyses._predict.predict", ("VARIABLES",)),
+        ("vrlprobe.analyses._stitch.stitch", ("VARIABLES",)),
+        ("vrlprobe.analyses._units.units", ("ATOMS",)),
     ],
 )
 def test_help_names_every_variable_of_a_result(study, tables):
@@ -58,7 +58,8 @@ def test_importing_the_package_imports_nothing_heavy():
 
 def test_commands_of_logs_and_results_do_not_wait_for_torch():
     names = (
-        "info verify salvage samples collapse cohort compare predict foretell outlook plot report"
+        "info verify salvage samples collapse reset_rule cohort compare predict forecast survival "
+        "plot report"
     )
     code = f"import sys, {', '.join(f'vrlprobe.cli.{name}' for name in names.split())}"
     done = subprocess.run(

@@ -1,6 +1,6 @@
 """Plain text for a person: tables, lists and sizes."""
 
-from vrlprobe.text import aligned, byte_size, listed
+from vrlprobe._text import aligned, byte_size, listed
 
 
 def test_numbers_are_flush_right():

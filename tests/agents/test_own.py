@@ -7,18 +7,18 @@ import pytest
 import torch
 from torch import nn
 
-from vrlprobe.activations import extract_activations
+from vrlprobe.agents.activations import extract_activations
 from vrlprobe.agents.own import ModuleAgent, register_agent
-from vrlprobe.errors import FormatError, SampleError, UnknownLayerError
-from vrlprobe.format.reader import open_run
-from vrlprobe.studies import (
+from vrlprobe.analyses import (
     activations,
-    atoms,
     export_checkpoint,
     import_checkpoints,
     metrics,
     probe,
+    units,
 )
+from vrlprobe.errors import FormatError, SampleError, UnknownLayerError
+from vrlprobe.runs.reader import open_run
 
 LAYERS = {"pixels": "", "conv": "convnet.2", "hidden": "head.1"}
 
@@ -92,8 +92,8 @@ def test_no_layer_of_it_is_known_as_a_convolution(own_run):
     with pytest.raises(
         UnknownLayerError, match=r"run\.h5 has no layer .* there are pixels, conv, h"
     ):
-        atoms(own_run, [own_run], keep_own=True)
-    found = atoms(own_run, [own_run], keep_own=True, layers="conv")
+        units(own_run, [own_run], keep_own=True)
+    found = units(own_run, [own_run], keep_own=True, layers="conv")
     assert found["layer"].values.tolist() == ["conv"]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vrlprobe.activations import extract_activations
+from vrlprobe.agents.activations import extract_activations
 from vrlprobe.agents.drqv2 import DrQV2Agent
 from vrlprobe.agents.patch import patched, replaced, with_direction, without_directions
 from vrlprobe.errors import SampleError, UnknownLayerError

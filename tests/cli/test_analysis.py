@@ -7,8 +7,8 @@ import pytest
 import xarray as xr
 
 from tests.cli.outcome import failed
-from vrlprobe.results import load_result
-from vrlprobe.samplefile import load_samples
+from vrlprobe.results.file import load_result
+from vrlprobe.samples.file import load_samples
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ class TestProbe:
         def interrupted(*_, **__):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("vrlprobe.studies.probe", interrupted)
+        monkeypatch.setattr("vrlprobe.analyses.probe", interrupted)
         kept = call("probe", "seed1.h5", "--samples", sample_set)
         assert (kept.exit_code, kept.stderr) == (
             130, "stopped; the same command goes on where it stopped\n",
@@ -146,7 +146,7 @@ class TestProbe:
         assert (
             call("probe", "seed1.h5", "--samples", sample_set, "--no-cache").stderr == "stopped\n"
         )
-        monkeypatch.setattr("vrlprobe.studies.metrics", interrupted)
+        monkeypatch.setattr("vrlprobe.analyses.metrics", interrupted)
         assert call("metrics", "seed1.h5", "--samples", sample_set).stderr == "stopped\n"
 
     def test_the_cache(self, call, sample_set, tmp_path, own_cache):

@@ -10,12 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.analyses.logs import ESCAPES, FRAMES, STUCK, WINDOW, log_of
 from tests.cli.outcome import failed
-from tests.studies.logs import ESCAPES, FRAMES, STUCK, WINDOW, log_of
 from vrlprobe.errors import FormatError
-from vrlprobe.format.reader import open_run
-
-FIXTURES = Path(__file__).parents[2] / "fixtures"
+from vrlprobe.runs.reader import open_run
 
 
 @pytest.fixture
@@ -66,36 +64,6 @@ def test_json_has_stages_and_evidence(call, runs) -> None:
     assert found[0]["evidence"][0]["metric"] == "action_spread"
 
 
-def test_the_rule(call, runs) -> None:
-    result = call("collapse", "--rule", "--consecutive", 3, *runs)
-    assert "resets at 8,000" in result.stdout
-    assert "p = 0.50 reset, n = 3 attempts: 0.875 of runs pass it" in result.stdout
-    found = json.loads(call("collapse", "--rule", "--consecutive", 3, *runs, "--json").stdout)
-    assert found["runs"][0]["fired"] == 8000
-    assert found["p"] == 0.5
-
-
-def test_what_a_reset_ended_is_not_known_without_it(call, runs, make_run) -> None:
-    reset = log_of([1e-5] * 12, [1] * 9 + [2] * 3)
-    make_run("reset.h5", seed=5, frames=FRAMES, episodes=3, config=WINDOW, log=reset)
-    result = call("collapse", "--rule", "--consecutive", 3, *runs, "reset.h5")
-    (row,) = (
-        line
-        for line in result.stdout.splitlines()
-        if "resets at" in line and line.startswith("reset")
-    )
-    assert "resets at 8,000" in row
-    assert "unknown: it was reset  open" in row
-    assert "of 2 decided runs; p = 0.67" in result.stdout
-
-
-def test_the_rule_is_not_said_to_free_those_that_it_misses(call, runs) -> None:
-    blind = ("--metric", "grad_norm[mlp0]", "--threshold", "grad_norm[mlp0]=0.1")  # 0.5 in both
-    result = call("collapse", "--rule", "--consecutive", 3, *runs, *blind)
-    assert "1.000 of runs pass it" in result.stdout
-    assert result.stdout.endswith("but 1 of the 2 that it keeps stay stuck\n")
-
-
 def test_thresholds(call, runs) -> None:
     result = call("collapse", "stuck.h5", "--threshold", "action_spread=1e-6")
     assert "stuck.h5: healthy" in result.stdout
@@ -107,16 +75,16 @@ def test_errors_are_one_line(call, runs, make_run) -> None:
     failed(call("collapse", "nowhere.h5"), "nowhere.h5")
     make_run("bare.h5", frames=(0, 1000))
     failed(call("collapse", "bare.h5"), "bare.h5", "--window")
-    rank = ("collapse", "--rule", "--metric", "rank", "stuck.h5")
+    rank = ("reset-rule", "--metric", "rank", "stuck.h5")
     failed(call(*rank), "rank has no threshold of its own", "--threshold rank=VALUE", code=2)
     failed(call(*rank, "--threshold", "rank=2"), "no readings of rank")
 
 
 def test_options_that_would_do_nothing_are_refused(call, runs) -> None:
-    failed(call("collapse", *runs, "--metric", "action_spread"), "give --rule", code=2)
-    failed(call("collapse", *runs, "--consecutive", 3), "give --rule", code=2)
-    failed(call("collapse", *runs, "--rule", "--follow"), "no --follow", code=2)
-    rank = call("collapse", *runs, "--rule", "--threshold", "numerical_rank[mlp1]=3")
+    failed(call("collapse", *runs, "--metric", "action_spread"), "--metric", code=2)
+    failed(call("collapse", *runs, "--consecutive", 3), "--consecutive", code=2)
+    failed(call("reset-rule", *runs, "--follow"), "--follow", code=2)
+    rank = call("reset-rule", *runs, "--threshold", "numerical_rank[mlp1]=3")
     failed(rank, "no metric 'numerical_rank[mlp1]' is read here", code=2)
     unseen = call("collapse", *runs, "--threshold", "numerical_rank[mlp1]=3")
     failed(unseen, "numerical_rank[mlp1] is read of networks that see --samples", code=2)
@@ -144,7 +112,7 @@ def test_a_growing_run_is_followed_to_its_end(tmp_path) -> None:
         "--noise-steps 160 --eval-episodes 1 --final-episodes 1 --render fast"
     )
     path = tmp_path / "run.h5"
-    train = [sys.executable, "-m", "trainers.cli", "run", *options.split(), "-o", str(path)]
+    train = [sys.executable, "-m", "vrltrain.cli", "run", *options.split(), "-o", str(path)]
     follow = [sys.executable, "-m", "vrlprobe", "collapse", str(path), "--follow"]
     with ExitStack() as running:
         trained = running.enter_context(subprocess.Popen(train, stderr=subprocess.DEVNULL))

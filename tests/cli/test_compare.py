@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
+from tests.analyses.logs import ESCAPES, FRAMES, STUCK, WINDOW, log_of
 from tests.cli.outcome import failed
-from tests.studies.logs import ESCAPES, FRAMES, STUCK, WINDOW, log_of
-from vrlprobe.results import load_result
+from vrlprobe.results.file import load_result
 
 CONFIG = {**WINDOW, "good_return": 30, "bad_return": 10, "total_frames": FRAMES[-1] + 1}
 

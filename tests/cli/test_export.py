@@ -7,7 +7,7 @@ import minari
 import torch
 
 from tests.cli.outcome import failed
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "cartpole_balance.h5"
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.cli.outcome import failed
-from vrlprobe.results import load_result
+from vrlprobe.results.file import load_result
 
 PROBE = ("ffprobe", "-v", "error", "-count_frames", "-print_format", "json", "-show_streams")
 

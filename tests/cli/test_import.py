@@ -9,8 +9,8 @@ import torch
 from tests.checkpoints.strangers import DrQV2Agent, save
 from tests.checkpoints.test_hostile import Call
 from tests.cli.outcome import failed
-from vrlprobe.format.reader import open_run
-from vrlprobe.studies.filming import film
+from vrlprobe.analyses._film import film
+from vrlprobe.runs.reader import open_run
 
 QUICK = ("--task", "cartpole_balance", "--action-repeat", 50, "-o", "run.h5")
 

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from vrlprobe.cli.main import main
-from vrlprobe.format.salvage import copy_run
+from vrlprobe.runs.salvage import copy_run
 
-FULL_RUN = Path(__file__).parents[1] / "format" / "full_run.py"
+FULL_RUN = Path(__file__).parents[1] / "runs" / "full_run.py"
 _spec = importlib.util.spec_from_file_location("full_run_for_commands", FULL_RUN)
 full_run = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(full_run)

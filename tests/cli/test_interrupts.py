@@ -12,8 +12,8 @@ CODE = f"""{STRUCK}
 import time
 from pathlib import Path
 import click
-from vrlprobe.cli.group import CleanGroup
-from vrlprobe.format.filesystem import replaced_whole
+from vrlprobe._group import CleanGroup
+from vrlprobe.runs.atomic import replaced_whole
 
 class Half:
     def __del__(self):
@@ -65,5 +65,5 @@ def test_a_signal_ends_a_command_in_one_line(command, number, tmp_path):
 
 def test_the_commands_of_training_begin_without_torch():
     """Its import takes seconds, in which Ctrl-C would end in a traceback."""
-    code = "import sys, trainers.cli; sys.exit('torch' in sys.modules or 'scipy' in sys.modules)"
+    code = "import sys, vrltrain.cli; sys.exit('torch' in sys.modules or 'scipy' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

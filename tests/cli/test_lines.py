@@ -7,15 +7,16 @@ import sys
 import h5py
 import pytest
 
+from vrlprobe._group import as_options
 from vrlprobe.agents import drqv2, nature
+from vrlprobe.analyses import transplant
+from vrlprobe.analyses.shared import fits as fitting
 from vrlprobe.checkpoints import choices
 from vrlprobe.cli import grid as transplanting
-from vrlprobe.cli import importing
+from vrlprobe.cli import import_ as importing
 from vrlprobe.cli import probe as probing
-from vrlprobe.cli.group import as_options
 from vrlprobe.errors import TransplantError
-from vrlprobe.results import PROBES
-from vrlprobe.studies import fitting, transplant
+from vrlprobe.results.file import PROBES
 
 
 def vrlprobe(*arguments, **environment):
@@ -66,7 +67,7 @@ sys.exit("numpy" in sys.modules or "torch" in sys.modules)
     assert "probe        Which layers linearly encode" in told.stdout
 
 
-@pytest.mark.parametrize("place", ["vrlprobe.cli.main", "trainers.cli"])
+@pytest.mark.parametrize("place", ["vrlprobe.cli.main", "vrltrain.cli"])
 def test_no_help_waits_for_torch(place):
     code = f"""
 import sys

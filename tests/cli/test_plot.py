@@ -7,7 +7,7 @@ from tests.cli.outcome import failed
 from tests.figures.probed import probed
 from tests.figures.test_cohort import gathered
 from tests.figures.test_metrics import measured
-from vrlprobe.results import load_result, save_result
+from vrlprobe.results.file import load_result, save_result
 
 GIVEN = {"vrlprobe": "metrics", "samples": "abc", "configs": "{}"}
 
@@ -98,16 +98,16 @@ def test_what_is_drawn_of_a_probe_is_what_its_own_option_draws(call, make_run) -
 
 def test_atoms_of_a_run_and_of_what_was_kept(call, make_run) -> None:
     make_run("seed1.h5", seed=1)
-    run = ("plot", "atoms", "seed1.h5", "--max-atoms", 3, "--components", "height")
+    run = ("plot", "units", "seed1.h5", "--max-atoms", 3, "--components", "height")
     result = call(*run, "-o", "a.png", "--data", "atoms.nc")
     assert result.exit_code == 0, result.output
-    assert call("plot", "atoms", "atoms.nc", "-o", "b.png").exit_code == 0
+    assert call("plot", "units", "atoms.nc", "-o", "b.png").exit_code == 0
     with open("a.png", "rb") as one, open("b.png", "rb") as other:
         assert one.read() == other.read()
     failed(call(*run, "-o", "a.png", "--layers", "mlp1"), "mlp1 have no place in the image")
-    kept = call("plot", "atoms", "atoms.nc", "-o", "c.png", "--layers", "cnn1")
+    kept = call("plot", "units", "atoms.nc", "-o", "c.png", "--layers", "cnn1")
     failed(kept, "--layers is for a run, atoms.nc holds numbers drawn before", code=2)
-    failed(call("plot", "atoms", "none.nc", "-o", "a.png"), "none.nc: no such file")
+    failed(call("plot", "units", "none.nc", "-o", "a.png"), "none.nc: no such file")
 
 
 def test_film_is_a_figure_too(call, make_run) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.cli.outcome import failed
 from tests.figures.test_metrics import measured
 from vrlprobe.cli.main import main
-from vrlprobe.results import load_result, save_result
+from vrlprobe.results.file import load_result, save_result
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.cli.outcome import failed
-from vrlprobe.results import load_result
+from vrlprobe.results.file import load_result
 
 CARTPOLE = Path(__file__).parents[2] / "fixtures/cartpole_balance.h5"
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.cli.outcome import failed
-from vrlprobe.format.reader import open_run
+from vrlprobe.runs.reader import open_run
 
 
 @pytest.fixture

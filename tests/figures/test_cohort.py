@@ -3,9 +3,9 @@
 import numpy as np
 import xarray as xr
 
-from vrlprobe.cohort import FEWEST
-from vrlprobe.figures.cohort import draw
-from vrlprobe.studies.averaging import returns
+from vrlprobe.analyses.shared.average import returns
+from vrlprobe.figures._cohort import draw
+from vrlprobe.stats.bootstrap import FEWEST
 
 
 def gathered(seed: int, tasks=("walker_walk",) * 8) -> xr.Dataset:

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from vrlprobe.figures.escape import DODGE, draw
+from vrlprobe.figures._escape import DODGE, draw
 
 
 def test_a_row_a_metric_the_best_on_top_a_dot_a_run() -> None:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from vrlprobe.figures.film import draw
-from vrlprobe.format.reader import open_run
-from vrlprobe.studies.filming import film
+from vrlprobe.analyses._film import film
+from vrlprobe.figures._film import draw
+from vrlprobe.runs.reader import open_run
 
 
 def test_every_image_is_in_its_place(make_run) -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.figures.probed import COMPONENTS, LAYERS, probed
-from vrlprobe.figures.layers import draw
+from vrlprobe.analyses.shared.average import ends_by_class
+from vrlprobe.figures._layers import draw
 from vrlprobe.figures.style import save_figure
-from vrlprobe.studies.averaging import ends_by_class
 
 
 def test_the_cells_hold_r2_and_sparsity() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from vrlprobe.figures.metrics import PAPERS, draw
+from vrlprobe.figures._metrics import PAPERS, draw
 
 FRAMES = [0, 1000, 2000, 3000, 4000]
 STAGES = ["", "collapsed", "collapsed", "healthy", "healthy"]

@@ -3,8 +3,8 @@
 import numpy as np
 
 from tests.figures.probed import LAYERS, probed
-from vrlprobe.figures.order import draw
-from vrlprobe.studies.ordering import order
+from vrlprobe.analyses._order import order
+from vrlprobe.figures._order import draw
 
 
 def test_the_cells_hold_shares_and_stars() -> None:

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from tests.figures.probed import LAYERS, probed
-from vrlprobe.cohort import FEWEST
+from vrlprobe.analyses.shared.average import by_class
 from vrlprobe.errors import FormatError
-from vrlprobe.figures.probe import draw
+from vrlprobe.figures._probe import draw
 from vrlprobe.figures.style import CNN, MLP, layer_styles, save_figure
-from vrlprobe.studies.averaging import by_class
+from vrlprobe.stats.bootstrap import FEWEST
 
 PAPERS = ["torso_velocity", "orientations[0]", "height"]
 

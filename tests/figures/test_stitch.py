@@ -4,10 +4,10 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from vrlprobe import plotting
+from vrlprobe import figures
+from vrlprobe.analyses.stitching import BOUNDS, PARTS, VARIABLES
 from vrlprobe.errors import FormatError
-from vrlprobe.studies.common import blank
-from vrlprobe.studies.stitching import BOUNDS, PARTS, VARIABLES
+from vrlprobe.results.dataset import blank
 
 
 def result(adapters, episodes=7):
@@ -39,7 +39,7 @@ def frames(ax):
 
 def test_numbers_and_frames():
     found = result(["none"]).isel(adapter=0, drop=True)
-    drawn = plotting.plot(found)
+    drawn = figures.plot(found)
     returns, spread, agreement = drawn.figure.axes
     assert texts(returns) == [
         *("333", "300 to 350", "21", "20 to 25", "92", "80 to 99", "22", "20 to 25")
@@ -53,7 +53,7 @@ def test_numbers_and_frames():
 
 
 def test_a_row_an_adapter():
-    axes = plotting.stitch(result(["none", "ridge"])).figure.axes
+    axes = figures.stitch(result(["none", "ridge"])).figure.axes
     assert len(axes) == 6
     assert [ax.get_ylabel() for ax in axes[::3]] == [
         "CNN, as they are", "CNN, behind a fitted linear map",
@@ -61,7 +61,7 @@ def test_a_row_an_adapter():
 
 
 def test_without_episodes_there_are_no_returns():
-    axes = plotting.stitch(result(["none"], episodes=0)).figure.axes
+    axes = figures.stitch(result(["none"], episodes=0)).figure.axes
     assert [ax.get_title(loc="left") for ax in axes] == [
         "action std", "R² for the MLP donor's actions",
     ]  # fmt: skip
@@ -69,4 +69,4 @@ def test_without_episodes_there_are_no_returns():
 
 def test_only_results_of_stitch():
     with pytest.raises(FormatError, match="a result of stitch is needed, not one of probe"):
-        plotting.stitch(result(["none"]).assign_attrs(vrlprobe="probe"))
+        figures.stitch(result(["none"]).assign_attrs(vrlprobe="probe"))

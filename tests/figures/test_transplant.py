@@ -5,7 +5,7 @@ import json
 import numpy as np
 import xarray as xr
 
-from vrlprobe.figures.transplant import draw
+from vrlprobe.figures._transplant import draw
 
 CELLS = {
     "blank-blank": (5, 20), "blank-good": (16, 20), "blank-bad": (0, 20),

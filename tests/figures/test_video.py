@@ -10,7 +10,7 @@ import xarray as xr
 
 from vrlprobe import write_video
 from vrlprobe.errors import FormatError
-from vrlprobe.figures import video
+from vrlprobe.figures import _video as video
 
 PROBE = ("ffprobe", "-v", "error", "-count_frames", "-print_format", "json", "-show_streams")
 

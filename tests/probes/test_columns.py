@@ -7,13 +7,13 @@ import pytest
 import torch
 from probe_data import relu_features, unit_columns
 
-from vrlprobe.activations import extract_activations
-from vrlprobe.format.reader import open_run
+from vrlprobe.agents.activations import extract_activations
 from vrlprobe.probes import columns as module
 from vrlprobe.probes.arrays import BLOCK
 from vrlprobe.probes.columns import SCREENING, Columns, fastest_precision
 from vrlprobe.probes.omp import omp_path
-from vrlprobe.sampling import make_samples
+from vrlprobe.runs.reader import open_run
+from vrlprobe.samples.make import make_samples
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "walker_walk-learned.h5"
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]

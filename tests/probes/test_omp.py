@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from probe_data import relu_features, unit_columns
 from sklearn.linear_model import orthogonal_mp
 
-from vrlprobe.activations import extract_activations
-from vrlprobe.format.reader import open_run
+from vrlprobe.agents.activations import extract_activations
 from vrlprobe.probes.omp import OmpPath, Options, omp_path
-from vrlprobe.sampling import make_samples
+from vrlprobe.runs.reader import open_run
+from vrlprobe.samples.make import make_samples
 
 FIXTURES = sorted((Path(__file__).parents[2] / "fixtures").glob("*.h5"))
 

@@ -3,11 +3,11 @@
 import numpy as np
 import xarray as xr
 
-from vrlprobe.format.reader import open_run
+from vrlprobe.analyses import cohort, collapse
+from vrlprobe.analyses._film import film
 from vrlprobe.report.content import Strip, page_content
 from vrlprobe.report.page import render
-from vrlprobe.studies import cohort, collapse
-from vrlprobe.studies.filming import film
+from vrlprobe.runs.reader import open_run
 
 STUCK = {
     "updates": [0, 100, 200, 300, 400],

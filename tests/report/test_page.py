@@ -14,10 +14,10 @@ from PIL import Image
 import vrlprobe
 from tests.report.pages import ESCAPED, FRAMES, STUCK, WINDOW, contents, page
 from vrlprobe.errors import FormatError
-from vrlprobe.format.reader import open_run
 from vrlprobe.report.content import Strip, _strip
 from vrlprobe.report.curves import BOTTOM, LEFT, RIGHT, TOP, Axis, path
 from vrlprobe.report.page import render
+from vrlprobe.runs.reader import open_run
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "leaky_relu": nn.Lea
 NORM_LAYERS = {"mlp0": "trunk.0", "mlp1": "policy.0", "mlp2": "policy.2"}
 """The actor's linear map behind each mlp layer: `grad_norm` is that of its weight."""
 PARTS = ("encoder", "actor", "critic", "critic_target")
+TANHS = ("actor/trunk", "actor/policy", "critic/trunk")
+"""The networks that end in a tanh, by part and name."""
 
 
 def initialise(module: nn.Module) -> None:
@@ -238,6 +240,45 @@ class DrQV2Agent(PartedAgent):
         loss: Tensor = -torch.min(q1, q2).mean()
         return loss
 
+    @torch.no_grad()
+    def pre_tanh(self, observations: np.ndarray) -> dict[str, np.ndarray]:
+        """What enters each tanh, by the name in `TANHS`, float32 (n, units).
+
+        Args:
+            observations: stacked uint8 images (n, 3 * frame_stack, H, W).
+        """
+        with own_defaults():
+            features = self._encoded(observations)
+            found = {
+                "actor/trunk": self.actor.trunk[:-1](features),
+                "actor/policy": self.actor.policy(self.actor.trunk(features)),
+                "critic/trunk": self.critic.trunk[:-1](features),
+            }
+        return {name: values.cpu().numpy() for name, values in found.items()}
+
+    @torch.no_grad()
+    def q_values(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """The smaller of both Q values of every observation with every action, float32 (n, m).
+
+        Args:
+            observations: stacked uint8 images (n, 3 * frame_stack, H, W).
+            actions: (m, action_dim), the same for every observation.
+        """
+        with own_defaults():
+            features = self.critic.trunk(self._encoded(observations))
+            given = torch.from_numpy(np.asarray(actions, np.float32)).to(features.device)
+            columns = []
+            for action in given:
+                inputs = torch.cat([features, action.expand(len(features), -1)], dim=1)
+                columns.append(torch.min(self.critic.Q1(inputs), self.critic.Q2(inputs)))
+        return torch.cat(columns, dim=1).cpu().numpy()
+
+    def _encoded(self, observations: np.ndarray) -> Tensor:
+        """The encoder's features of stacked uint8 images."""
+        seen = torch.from_numpy(observations).to(device_of(self))
+        features: Tensor = self.encoder(self.normalise(seen))
+        return features
+
     def gradient_norms(self, observations: np.ndarray, noise: np.ndarray) -> dict[str, float]:
         """Gradient norm of the weights behind mlp0, mlp1 and mlp2 under the actor's loss.
 
@@ -250,8 +291,7 @@ class DrQV2Agent(PartedAgent):
         """
         with own_defaults():
             with torch.no_grad():
-                seen = torch.from_numpy(observations).to(device_of(self))
-                features = self.encoder(self.normalise(seen))
+                features = self._encoded(observations)
             weights = [self.actor.get_parameter(f"{path}.weight") for path in NORM_LAYERS.values()]
             loss = self.actor_loss(features, torch.from_numpy(noise).to(features.device))
             gradients = torch.autograd.grad(loss, weights)

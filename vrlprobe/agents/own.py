@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from vrlprobe.agents.parts import PartedAgent
 from vrlprobe.device import own_defaults
 from vrlprobe.errors import FormatError, SampleError, UnknownLayerError
-from vrlprobe.format.architectures import register
+from vrlprobe.runs.architectures import register
 
 
 def divided(observations: Tensor) -> Tensor:

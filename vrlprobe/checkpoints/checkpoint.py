@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from vrlprobe.errors import FormatError
-from vrlprobe.format.architectures import architecture
+from vrlprobe.runs.architectures import architecture
 
 Arrays = Mapping[str, NDArray[np.float32]]
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vrlprobe.errors import SampleError
-from vrlprobe.format.episode import Episode
-from vrlprobe.format.filesystem import no_such_file
+from vrlprobe.runs.episode import Episode
+from vrlprobe.runs.paths import no_such_file
 
 RESERVED = ("images", "lengths", "episode", "actions", "rewards")
 

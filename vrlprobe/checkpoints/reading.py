@@ -15,7 +15,7 @@ from vrlprobe.checkpoints.statedict import (
 )
 from vrlprobe.checkpoints.torchfile import beside, load_torch
 from vrlprobe.errors import FormatError, VrlprobeError
-from vrlprobe.format.filesystem import no_such_file
+from vrlprobe.runs.paths import no_such_file
 
 
 def read_checkpoint(

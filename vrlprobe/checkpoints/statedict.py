@@ -15,7 +15,7 @@ from vrlprobe.checkpoints.drqv2 import ACTION_REPEAT, drqv2_config
 from vrlprobe.checkpoints.nature import find_names, nature_checkpoint
 from vrlprobe.checkpoints.torchfile import check_numbers, is_tensor, mapping, tensor_array
 from vrlprobe.errors import FormatError
-from vrlprobe.format.architectures import architecture as find_architecture
+from vrlprobe.runs.architectures import architecture as find_architecture
 
 DRQV2_PARTS = ("encoder", "actor", "critic", "critic_target")
 DRQV2_FIRST = "encoder.convnet.0.weight"

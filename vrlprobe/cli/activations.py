@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from vrlprobe import studies
+from vrlprobe import analyses
+from vrlprobe._text import aligned
 from vrlprobe.cli.common import (
     FILE,
     Session,
@@ -13,8 +14,7 @@ from vrlprobe.cli.common import (
     samples_option,
     split_list,
 )
-from vrlprobe.results import save_result
-from vrlprobe.text import aligned
+from vrlprobe.results.file import save_result
 
 
 @click.command()
@@ -32,7 +32,7 @@ def activations(
         raise click.BadParameter("one checkpoint: last, best or a frame", param_hint="--frame")
     with Session() as session:
         check_writable(output)
-        result = studies.activations(
+        result = analyses.activations(
             session.runs([run])[0],
             session.samples(sample_paths),
             frame=parsed if isinstance(parsed, str) else parsed[0],

@@ -8,6 +8,8 @@ import click
 import numpy as np
 import xarray as xr
 
+from vrlprobe._text import aligned
+from vrlprobe.analyses import cohort as study
 from vrlprobe.cli.common import (
     FILE,
     Session,
@@ -17,12 +19,10 @@ from vrlprobe.cli.common import (
     window_option,
 )
 from vrlprobe.errors import SampleError
-from vrlprobe.format.reader import Run
-from vrlprobe.format.record import Record, write_record
 from vrlprobe.report.summary import summary
-from vrlprobe.results import save_result
-from vrlprobe.studies import cohort as study
-from vrlprobe.text import aligned
+from vrlprobe.results.file import save_result
+from vrlprobe.runs.reader import Run
+from vrlprobe.runs.record import Record, write_record
 
 
 @click.command()
@@ -70,7 +70,7 @@ def cohort(
             raise SampleError(f"there is no folder {folder} for the records: make it first")
         found = study(opened, good=good, bad=bad, window=window, by=by, seed=seed)
         if folder:
-            from vrlprobe.studies.recording import full_record  # with networks: takes seconds
+            from vrlprobe.analyses._record import full_record  # with networks: takes seconds
 
             samples = session.samples(sample_paths)
             if given := sum(not isinstance(run, Run) for run in opened):

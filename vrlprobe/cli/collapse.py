@@ -1,25 +1,24 @@
-"""`vrlprobe collapse`: is a run stuck, since when, and what the reset rule would have done."""
+"""`vrlprobe collapse`: is a run stuck, and since when."""
 
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from math import inf, isfinite
+from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import click
-import xarray as xr
 
+from vrlprobe._text import aligned
+from vrlprobe.analyses import collapse as judge_runs
 from vrlprobe.cli.common import FILE, Session, samples_option
-from vrlprobe.collapse import CONSECUTIVE, GRADIENT, LOGGED, SIGNS, Sign, Verdict
-from vrlprobe.errors import did_you_mean
-from vrlprobe.format.reader import Run
-from vrlprobe.format.record import Record
-from vrlprobe.selection import run_labels
-from vrlprobe.studies import collapse as judge_runs
-from vrlprobe.studies import rule as apply_rule
-from vrlprobe.text import aligned
+from vrlprobe.cli.thresholds import parse_thresholds, refuse_unread, with_thresholds
+from vrlprobe.collapse.indicators import LOGGED, SIGNS
+from vrlprobe.collapse.verdict import Verdict
+from vrlprobe.runs.reader import Run
+from vrlprobe.runs.record import Record
+from vrlprobe.samples.selection import run_labels
 
 FOLLOW_SECONDS = 3.0
 Judged = Run | Record
@@ -30,25 +29,12 @@ Judged = Run | Record
 @samples_option
 @click.option(
     "--window", type=click.IntRange(min=1),
-    help="Frames over which the noise decays, after which a collapsed run counts as stuck; with "
-    "--rule, also the frames after which the rule decides.  [default: as recorded in the run]",
+    help="Frames over which the noise decays, after which a collapsed run counts as stuck.  "
+    "[default: as recorded in the run]",
 )  # fmt: skip
 @click.option(
     "--threshold", "thresholds", multiple=True, metavar="METRIC=VALUE",
     help="Threshold of a metric: " + ", ".join(f"{sign.name}={sign.threshold:g}" for sign in SIGNS),
-)  # fmt: skip
-@click.option(
-    "--rule", is_flag=True, help="Show what the reset rule would have done, and how well."
-)
-@click.option(
-    "--metric", metavar="METRIC",
-    help="With --rule: any logged metric; the rule keeps a run where it exceeds --threshold.  "
-    f"[default: {GRADIENT.name}]",
-)  # fmt: skip
-@click.option(
-    "--consecutive", type=click.IntRange(min=1),
-    help="With --rule: how many readings in a row must pass the threshold to keep a run.  "
-    f"[default: {CONSECUTIVE}]",
 )  # fmt: skip
 @click.option("--follow", is_flag=True, help="Judge growing runs again at every new checkpoint.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per run.")
@@ -57,9 +43,6 @@ def collapse(
     sample_paths: tuple[Path, ...],
     window: int | None,
     thresholds: tuple[str, ...],
-    rule: bool,
-    metric: str | None,
-    consecutive: int | None,
     follow: bool,
     as_json: bool,
 ) -> None:
@@ -69,26 +52,12 @@ def collapse(
     the exploration noise has decayed. Undecided: too early to say, or the metrics
     disagree. The logs are enough; with --samples, the last networks are examined, too.
     """
-    if rule and (follow or sample_paths):
-        raise click.UsageError("--rule reads the logs once: it takes no --follow and no --samples")
-    if not rule and (metric or consecutive):
-        raise click.UsageError("--metric and --consecutive are the rule's: give --rule, too")
-    given = _thresholds(thresholds)
+    given = parse_thresholds(thresholds)
     with Session() as session:
-        if rule:
-            sign, consecutive = _rule_sign(metric, given), consecutive or CONSECUTIVE
-            signs = _with_thresholds(LOGGED, given)
-            _refuse_unread(given, [*signs, sign])
-            opened = session.logged(runs)
-            found = apply_rule(
-                opened, window=window, sign=sign, consecutive=consecutive, signs=signs
-            )
-            click.echo(_rule_json(found) if as_json else describe_rule(found, sign, consecutive))
-            return
         if not sample_paths:
             _refuse_unseen(given)
-        signs = _with_thresholds(SIGNS, given)
-        _refuse_unread(given, signs)
+        signs = with_thresholds(SIGNS, given)
+        refuse_unread(given, signs)
         opened = session.logged(runs)
         samples = session.samples(sample_paths)
         if samples and (records := [run.path.name for run in opened if isinstance(run, Record)]):
@@ -102,55 +71,11 @@ def collapse(
                 return
 
 
-def _thresholds(given: Sequence[str]) -> dict[str, float]:
-    found = {}
-    for text in given:
-        name, _, value = text.rpartition("=")
-        try:
-            found[name] = float(value)
-        except ValueError:
-            name = ""
-        if not name or not 0 < found[name] < inf:
-            raise click.BadParameter(
-                f"METRIC=VALUE with a value above 0 is needed, not {text!r}",
-                param_hint="--threshold",
-            )
-    return found
-
-
-def _with_thresholds(signs: Sequence[Sign], given: Mapping[str, float]) -> list[Sign]:
-    """Signs with the thresholds given for them."""
-    return [replace(sign, threshold=given.get(sign.name, sign.threshold)) for sign in signs]
-
-
-def _rule_sign(metric: str | None, given: Mapping[str, float]) -> Sign:
-    """What the rule reads; of a metric that is no sign of its own, above is healthy."""
-    name = metric or GRADIENT.name
-    known = [sign for sign in SIGNS if sign.name == name]
-    if not known and name not in given:
-        raise click.UsageError(
-            f"{name} has no threshold of its own: give the one above which a run is kept "
-            f"(--threshold {name}=VALUE)"
-        )
-    return _with_thresholds(known or [Sign(name, given[name])], given)[0]
-
-
 def _refuse_unseen(given: Mapping[str, float]) -> None:
     """Raise UsageError for a threshold of what only networks show, where none is asked."""
     logged = {sign.name for sign in LOGGED}
     if idle := sorted(sign.name for sign in SIGNS if sign.name in given.keys() - logged):
         raise click.UsageError(f"{idle[0]} is read of networks that see --samples: give them, too")
-
-
-def _refuse_unread(given: Mapping[str, float], signs: Sequence[Sign]) -> None:
-    """Raise BadParameter for a threshold of a metric that is none of the signs."""
-    read = [sign.name for sign in signs]
-    for name in given:
-        if name not in read:
-            guess = did_you_mean(name, read, " ({})")
-            raise click.BadParameter(
-                f"no metric {name!r} is read here{guess}", param_hint="--threshold"
-            )
 
 
 def _wait(runs: Sequence[Judged]) -> bool:
@@ -238,48 +163,3 @@ def to_json(runs: Sequence[Judged], verdicts: Sequence[Verdict]) -> str:
         for run, verdict in zip(runs, verdicts, strict=True)
     ]
     return json.dumps(found, indent=1)
-
-
-def describe_rule(found: xr.Dataset, sign: Sign, consecutive: int) -> str:
-    """A row a run, and the arithmetic behind."""
-    rows = []
-    for at in range(found.sizes["run"]):
-        row = found.isel(run=at)
-        fired = row["fired"].item()
-        kept = "keeps" if row["decided"] else "too early"
-        rows.append(
-            {
-                "run": str(row["run"].item()),
-                "rule": f"resets at {fired:,}" if fired >= 0 else kept,
-                "streak": str(row["streak"].item()),
-                "without it": str(row["verdict"].item()),
-                "rule was": str(row["judged"].item()),
-                "saved": f"{row['saved'].item():,}",
-                "lost": f"{row['lost'].item():,}",
-            }
-        )
-    side = "over" if sign.healthy_above else "under"
-    head = f"reset unless {sign.name} is {side} {sign.threshold:g} {consecutive} times in a row"
-    wrong = int((found["judged"] == "wrong").sum())
-    tail = f"wrong on {wrong} of {int((found['judged'] != 'open').sum())} decided runs"
-    if "p" in found:
-        p, n = found["p"].item(), found["n"].item()
-        low, high = found["success_low"].item(), found["success_high"].item()
-        tail += (
-            f"; p = {p:.2f} reset, n = {n} attempts: {found['success'].item():.3f} of runs pass it "
-            f"(1 - p^n; 95% interval {low:.3f} to {high:.3f})"
-        )
-        keeps = found["decided"].values & (found["fired"].values < 0)
-        missed = int((keeps & (found["judged"].values == "wrong")).sum())
-        if missed:
-            tail += f", but {missed} of the {int(keeps.sum())} that it keeps stay stuck"
-    return f"{head}\n\n{aligned(rows)}\n\n{tail}"
-
-
-def _rule_json(found: xr.Dataset) -> str:
-    scalars = {str(k): v.item() for k, v in found.data_vars.items() if not v.dims}
-    rows = [
-        {"run": name, **{str(k): found[k].values[at].item() for k in found if found[k].dims}}
-        for at, name in enumerate(found["run"].values.tolist())
-    ]
-    return json.dumps({**scalars, "runs": rows}, indent=1)

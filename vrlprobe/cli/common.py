@@ -13,15 +13,15 @@ from rich.console import Console
 from rich.progress import track
 from threadpoolctl import threadpool_limits
 
-from vrlprobe.cli.group import as_options
+from vrlprobe._group import as_options
 from vrlprobe.errors import FormatError, SampleError
-from vrlprobe.format.filesystem import check_folder
-from vrlprobe.format.opening import open_logged
-from vrlprobe.format.reader import Run, open_run
-from vrlprobe.format.record import Record
-from vrlprobe.results import refuse_to_replace
-from vrlprobe.samplefile import is_sample_file, load_samples
-from vrlprobe.samples import SampleSet
+from vrlprobe.runs.collection import open_logged
+from vrlprobe.runs.output import refuse_to_replace
+from vrlprobe.runs.paths import check_folder
+from vrlprobe.runs.reader import Run, open_run
+from vrlprobe.runs.record import Record
+from vrlprobe.samples.file import is_sample_file, load_samples
+from vrlprobe.samples.sample_set import SampleSet
 
 FILE = click.Path(path_type=Path)
 samples_option = click.option(

@@ -5,13 +5,13 @@ from pathlib import Path
 import click
 import xarray as xr
 
+from vrlprobe._text import aligned
+from vrlprobe.analyses._compare import MEASURES, SHARES
+from vrlprobe.analyses._compare import compare as study
 from vrlprobe.cli.common import FILE, check_writable
 from vrlprobe.cli.inputs import named, names_option
-from vrlprobe.cohort import FEWEST
-from vrlprobe.results import save_result
-from vrlprobe.studies.comparing import MEASURES, SHARES
-from vrlprobe.studies.comparing import compare as study
-from vrlprobe.text import aligned
+from vrlprobe.results.file import save_result
+from vrlprobe.stats.bootstrap import FEWEST
 
 WORDS = {
     "return": "return",

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
+from vrlprobe._text import aligned
+from vrlprobe.analyses._export_minari import ALL, check_dataset, distinct, export_dataset
+from vrlprobe.analyses.shared.names import frame_at, parse_at, split_name
 from vrlprobe.cli.common import FILE, Session, check_writable, progress
-from vrlprobe.selection import resolve_frames
-from vrlprobe.studies.minari import ALL, check_dataset, distinct, export_dataset
-from vrlprobe.studies.naming import frame_at, parse_at, split_name
-from vrlprobe.text import aligned
+from vrlprobe.samples.selection import resolve_frames
 
 
 @click.command()
@@ -45,7 +45,7 @@ def export(checkpoints: tuple[str, ...], output: Path | None, minari: str | None
 
 
 def _state_dict(checkpoint: str, output: Path) -> None:
-    from vrlprobe.studies.exporting import check_export, export_checkpoint
+    from vrlprobe.analyses._export import check_export, export_checkpoint
 
     name, at = split_name(checkpoint)
     wanted = parse_at(at)

@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
+from vrlprobe.analyses._film import DEFAULT_COUNT, DEFAULT_UNTIL
+from vrlprobe.analyses._film import film as study
 from vrlprobe.cli.common import FILE, Session, check_writable, parse_frames
-from vrlprobe.studies.filming import DEFAULT_COUNT, DEFAULT_UNTIL
-from vrlprobe.studies.filming import film as study
 
 
 @click.command(short_help="Film strips and videos of episodes (Figures 6, 7).")
@@ -51,9 +51,9 @@ def film(
     One row per episode, all at the same frames of the episode. Episodes recorded without
     images are rendered again from their physics. Videos need the extra [video] and ffmpeg.
     """
-    from vrlprobe import plotting
+    from vrlprobe import figures
+    from vrlprobe.figures._video import check_video, write_video
     from vrlprobe.figures.style import check_kind
-    from vrlprobe.figures.video import check_video, write_video
 
     if output is None and video is None:
         raise click.UsageError("name a strip (-o strip.pdf), a video (--video out.mp4) or both")
@@ -74,7 +74,7 @@ def film(
         opened = session.runs(runs)
         if output:
             strip = study(opened, count=count, until=until, **which)
-            plotting.film(strip).save(output, data)
+            figures.film(strip).save(output, data)
             click.echo(f"wrote {output}", err=True)
             if data:
                 click.echo(f"wrote {data}", err=True)

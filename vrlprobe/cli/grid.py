@@ -4,14 +4,14 @@ from pathlib import Path
 
 import click
 
+from vrlprobe._text import aligned
+from vrlprobe.analyses._grid import grid as study
+from vrlprobe.analyses.shared.assembly import Transplant
+from vrlprobe.analyses.shared.donors import WORDS, Pair
 from vrlprobe.cli.common import FILE, Session, split_list
 from vrlprobe.cli.donors import donor_options
 from vrlprobe.errors import FormatError
-from vrlprobe.format.reader import open_run
-from vrlprobe.studies.donors import WORDS, Pair
-from vrlprobe.studies.transplanting import Transplant
-from vrlprobe.studies.transplanting import grid as study
-from vrlprobe.text import aligned
+from vrlprobe.runs.reader import open_run
 
 
 @click.command()

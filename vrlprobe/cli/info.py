@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
+from vrlprobe._text import aligned, byte_size, listed
 from vrlprobe.errors import VrlprobeError
-from vrlprobe.format.reader import open_run
-from vrlprobe.format.summary import summarise
-from vrlprobe.text import aligned, byte_size, listed
+from vrlprobe.runs.reader import open_run
+from vrlprobe.runs.summary import summarise
 
 
 @click.command()

@@ -8,20 +8,20 @@ import click
 import xarray as xr
 
 from vrlprobe.cli.common import split_list
-from vrlprobe.combining import combine_results
 from vrlprobe.errors import FormatError
-from vrlprobe.format.opening import open_logged
-from vrlprobe.results import load_result
-from vrlprobe.selection import choose
+from vrlprobe.results.combine import combine_results
+from vrlprobe.results.file import load_result
+from vrlprobe.runs.collection import open_logged
+from vrlprobe.samples.selection import choose
 
 MAKERS = {
     "probe": "vrlprobe probe {run} --frames all -o {stem}.probe.nc",
     "metrics": "vrlprobe metrics {run} -o {stem}.metrics.nc",
     "cohort": "vrlprobe cohort RUN… -o {stem}.cohort.nc",
-    "foretell": "vrlprobe foretell RUN… -o {stem}.nc",
-    "outlook": "vrlprobe outlook RUN… -o {stem}.nc",
+    "foretell": "vrlprobe forecast RUN… -o {stem}.nc",
+    "outlook": "vrlprobe survival RUN… -o {stem}.nc",
     "stitch": "vrlprobe stitch RUN[@FRAME]… -o {stem}.nc",
-    "atoms": "vrlprobe plot atoms RUN --data {stem}.nc",
+    "atoms": "vrlprobe plot units RUN --data {stem}.nc",
 }
 """How each kind of result is made."""
 LATER = {"metrics": "stage_end", "cohort": "out"}

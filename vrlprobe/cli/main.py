@@ -5,7 +5,7 @@ from importlib import import_module
 
 import click
 
-from vrlprobe.cli.group import CleanGroup
+from vrlprobe._group import CleanGroup
 
 COMMANDS = {
     "info": "What is inside runs.",
@@ -16,14 +16,15 @@ COMMANDS = {
     "probe": "Which layers linearly encode which parts of the state.",
     "metrics": "Rank, correlation, dead units and gradients of runs.",
     "collapse": "Whether runs are stuck, since when, or when they escaped.",
+    "reset-rule": "What the paper's reset rule would have done to runs.",
     "cohort": "Count good, bad and stuck runs, with intervals.",
     "compare": "Does a change help? Compare cohorts with a first one.",
     "transplant": "Assemble an agent from the parts of others.",
     "grid": "Assemble agents from every CNN and every MLP (Figure 3).",
     "stitch": "Which part of a stuck agent is to blame: CNN or MLP.",
     "predict": "Does the probe error predict a transplant's success?",
-    "foretell": "How early the outcome of runs can be predicted.",
-    "outlook": "How long collapse lasts, and whether to wait.",
+    "forecast": "How early the outcome of runs can be predicted.",
+    "survival": "How long collapse lasts, and whether to wait.",
     "plot": "Draw a figure from results, or from runs.",
     "film": "Film strips and videos of episodes (Figure 6).",
     "report": "One HTML page about runs that opens offline.",
@@ -31,7 +32,7 @@ COMMANDS = {
     "export": "Write a checkpoint as a state dict, or episodes for Minari.",
 }
 """What `--help` says of each, in the order of use; their modules take seconds to import."""
-PLACES = {"import": ("importing", "import_")}
+PLACES = {"import": ("import_", "import_"), "reset-rule": ("reset_rule", "reset_rule")}
 """Module and function of commands whose names Python does not allow for them."""
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import click
 import xarray as xr
 
-from vrlprobe import studies
+from vrlprobe import analyses
+from vrlprobe._text import aligned
+from vrlprobe.analyses.shared.defaults import OBSERVATIONS
 from vrlprobe.cli.common import (
     FILE,
     Session,
@@ -17,10 +19,8 @@ from vrlprobe.cli.common import (
     samples_option,
     split_list,
 )
-from vrlprobe.metrics import DORMANT_DRM
-from vrlprobe.results import save_result
-from vrlprobe.studies.defaults import OBSERVATIONS
-from vrlprobe.text import aligned
+from vrlprobe.metrics.representation import DORMANT_DRM
+from vrlprobe.results.file import save_result
 
 OWN = (Path("own"),)
 SHOWN = {
@@ -64,7 +64,7 @@ def metrics(
     with Session() as session:
         opened = session.runs(runs)
         check_writable(output)
-        result = studies.metrics(
+        result = analyses.metrics(
             opened,
             "own" if sample_paths == OWN else session.samples(sample_paths),
             frames=parse_frames(frames),

@@ -6,8 +6,7 @@ from typing import get_args
 import click
 import xarray as xr
 
-from vrlprobe import plotting
-from vrlprobe.cli.atoms import atoms
+from vrlprobe import figures
 from vrlprobe.cli.common import (
     class_options,
     parse_frames,
@@ -15,7 +14,7 @@ from vrlprobe.cli.common import (
     split_list,
     warnings_on_stderr,
 )
-from vrlprobe.cli.drawing import (
+from vrlprobe.cli.draw import (
     check_output,
     components_option,
     figure_options,
@@ -25,9 +24,10 @@ from vrlprobe.cli.drawing import (
 )
 from vrlprobe.cli.film import film
 from vrlprobe.cli.inputs import named, names_option, result, results
-from vrlprobe.cohort import CLASSES, Class
-from vrlprobe.plotting import By
-from vrlprobe.selection import choose
+from vrlprobe.cli.units import units
+from vrlprobe.figures._choices import By
+from vrlprobe.samples.selection import choose
+from vrlprobe.stats.classes import CLASSES, Class
 
 by_choice = click.Choice(get_args(By))
 
@@ -69,7 +69,7 @@ def probe(
         refuse_idle(["good", "bad"], "makes classes, --by run draws none")
     found = probe_result(inputs, runs, layers)
     with warnings_on_stderr():
-        drawn = plotting.probe(found, components=split_list(components), by=by, good=good, bad=bad)
+        drawn = figures.probe(found, components=split_list(components), by=by, good=good, bad=bad)
     finish(drawn, output, data)
 
 
@@ -118,7 +118,7 @@ def layers(
     else:
         raise click.BadParameter(f"one frame or last is needed, not {frame}", param_hint="--frame")
     with warnings_on_stderr():
-        drawn = plotting.layers(
+        drawn = figures.layers(
             found, components=split_list(components), frame=at, by=by or "run", good=good, bad=bad
         )
     finish(drawn, output, data)
@@ -146,7 +146,7 @@ def metrics(
     check_output(output, data)
     found = result(inputs, "metrics", split_list(runs))
     finish(
-        plotting.metrics(found, metrics=split_list(names), layers=split_list(layers)), output, data
+        figures.metrics(found, metrics=split_list(names), layers=split_list(layers)), output, data
     )
 
 
@@ -160,7 +160,7 @@ def escape(inputs: tuple[Path, ...], output: Path, data: Path | None, runs: str 
     separate collapsed checkpoints from healthy ones.
     """
     check_output(output, data)
-    finish(plotting.escape(result(inputs, "metrics", split_list(runs))), output, data)
+    finish(figures.escape(result(inputs, "metrics", split_list(runs))), output, data)
 
 
 @plot.command(short_help="Returns of cohorts over training (Figure 5).")
@@ -174,7 +174,7 @@ def cohort(inputs: tuple[Path, ...], output: Path, data: Path | None, names: str
     """
     check_output(output, data)
     with warnings_on_stderr():
-        finish(plotting.cohort(named(inputs, "cohort", names)), output, data)
+        finish(figures.cohort(named(inputs, "cohort", names)), output, data)
 
 
 @plot.command(short_help="Which layer beats which, and how surely.")
@@ -205,7 +205,7 @@ def order(
         refuse_idle(["good", "bad"], "makes classes: choose one (--only)")
     found = probe_result(inputs, runs, layers)
     with warnings_on_stderr():
-        drawn = plotting.order(
+        drawn = figures.order(
             found, components=split_list(components), only=only, good=good, bad=bad
         )
     finish(drawn, output, data)
@@ -222,36 +222,36 @@ def transplant(inputs: tuple[Path, ...], output: Path, data: Path | None) -> Non
     if len(inputs) > 1:
         raise click.UsageError("this figure shows one cohort: count all runs in one")
     (found,) = results(inputs, "cohort").values()
-    finish(plotting.transplant(found), output, data)
+    finish(figures.transplant(found), output, data)
 
 
 @plot.command(short_help="How early a run's outcome can be predicted.")
 @figure_options
 @click.option("--metrics", "names", help="Comma-separated metrics.  [default: the best four]")
-def foretell(inputs: tuple[Path, ...], output: Path, data: Path | None, names: str | None) -> None:
+def forecast(inputs: tuple[Path, ...], output: Path, data: Path | None, names: str | None) -> None:
     """How early, and from which metric, a run's outcome can be predicted, and what that saves.
 
-    INPUTS is one result of `vrlprobe foretell RUN… -o foretell.nc`.
+    INPUTS is one result of `vrlprobe forecast RUN… -o forecast.nc`.
     """
     check_output(output, data)
     if len(inputs) > 1:
-        raise click.UsageError("this figure shows one set of runs: foretell them together")
+        raise click.UsageError("this figure shows one set of runs: forecast them together")
     (found,) = results(inputs, "foretell").values()
-    finish(plotting.foretell(found, metrics=split_list(names)), output, data)
+    finish(figures.forecast(found, metrics=split_list(names)), output, data)
 
 
 @plot.command(short_help="How long collapse lasts, and when to give up.")
 @figure_options
-def outlook(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:
+def survival(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:
     """How long attempts stay in collapse, and what an escape costs by the frame of giving up.
 
-    INPUTS is one result of `vrlprobe outlook RUN… -o outlook.nc`.
+    INPUTS is one result of `vrlprobe survival RUN… -o survival.nc`.
     """
     check_output(output, data)
     if len(inputs) > 1:
         raise click.UsageError("this figure shows one set of runs: take them together")
     (found,) = results(inputs, "outlook").values()
-    finish(plotting.outlook(found), output, data)
+    finish(figures.survival(found), output, data)
 
 
 @plot.command(short_help="Every CNN with every MLP: return, action std, agreement.")
@@ -266,8 +266,8 @@ def stitch(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:
     if len(inputs) > 1:
         raise click.UsageError("this figure shows one set of checkpoints: stitch them together")
     (found,) = results(inputs, "stitch").values()
-    finish(plotting.stitch(found), output, data)
+    finish(figures.stitch(found), output, data)
 
 
-plot.add_command(atoms)
+plot.add_command(units)
 plot.add_command(film)

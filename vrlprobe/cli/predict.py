@@ -5,13 +5,13 @@ from pathlib import Path
 import click
 import xarray as xr
 
+from vrlprobe._text import aligned
+from vrlprobe.analyses._predict import MEAN, MEASURES
+from vrlprobe.analyses._predict import predict as study
 from vrlprobe.cli.common import FILE, Session, check_writable, class_options
 from vrlprobe.cli.inputs import results
 from vrlprobe.errors import FormatError
-from vrlprobe.results import save_result
-from vrlprobe.studies.predicting import MEAN, MEASURES
-from vrlprobe.studies.predicting import predict as study
-from vrlprobe.text import aligned
+from vrlprobe.results.file import save_result
 
 CAUTION = (
     "p is of one layer, not corrected for their number; p and interval take inits as\n"

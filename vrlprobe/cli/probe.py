@@ -13,7 +13,9 @@ import numpy as np
 import xarray as xr
 from joblib import cpu_count
 
-from vrlprobe import studies
+from vrlprobe import analyses
+from vrlprobe.analyses.shared.cache import default_folder
+from vrlprobe.analyses.shared.defaults import CONTROLS
 from vrlprobe.cli.common import (
     FILE,
     Session,
@@ -27,9 +29,7 @@ from vrlprobe.cli.common import (
     warnings_on_stderr,
 )
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
-from vrlprobe.results import PROBES, last_checkpoint, save_result
-from vrlprobe.studies.cache import default_folder
-from vrlprobe.studies.defaults import CONTROLS
+from vrlprobe.results.file import PROBES, last_checkpoint, save_result
 
 LOWEST = -9.99
 EDGES = {
@@ -144,7 +144,7 @@ def probe(
         if plot:
             _check_plot(plot)
         with _told_how_to_go_on(kept=not no_cache):
-            result = studies.probe(
+            result = analyses.probe(
                 opened,
                 session.samples(sample_paths),
                 frames=parse_frames(frames),
@@ -176,10 +176,10 @@ def _check_plot(plot: Path) -> None:
 
 
 def _draw(result: xr.Dataset, plot: Path) -> None:
-    from vrlprobe import plotting
+    from vrlprobe import figures
 
     with warnings_on_stderr():
-        plotting.plot(result).save(plot)
+        figures.plot(result).save(plot)
     click.echo(f"wrote {plot}", err=True)
 
 

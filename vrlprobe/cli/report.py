@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import xarray as xr
 
+from vrlprobe._text import byte_size
 from vrlprobe.cli.common import (
     FILE,
     Session,
@@ -17,12 +18,11 @@ from vrlprobe.cli.common import (
 )
 from vrlprobe.cli.inputs import result
 from vrlprobe.errors import FormatError, VrlprobeError
-from vrlprobe.format.reader import Run
-from vrlprobe.format.record import Record
-from vrlprobe.report.writing import check_page, parts_of, report_page, write_page
-from vrlprobe.selection import run_labels
-from vrlprobe.studies.common import part_of
-from vrlprobe.text import byte_size
+from vrlprobe.report.write import check_page, parts_of, report_page, write_page
+from vrlprobe.results.dataset import part_of
+from vrlprobe.runs.reader import Run
+from vrlprobe.runs.record import Record
+from vrlprobe.samples.selection import run_labels
 
 
 @click.command()

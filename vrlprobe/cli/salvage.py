@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from vrlprobe.errors import VrlprobeError
-from vrlprobe.format.salvage import salvage_run
+from vrlprobe.runs.salvage import salvage_run
 
 
 @click.command()

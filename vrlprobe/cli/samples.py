@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
+from vrlprobe._text import aligned
 from vrlprobe.cli.common import FILE, Session, check_writable
 from vrlprobe.errors import SampleError
-from vrlprobe.format.schema import SAMPLES
-from vrlprobe.samplefile import save_samples
-from vrlprobe.samples import SPLITS, SampleSet
-from vrlprobe.sampling import DEFAULT_SAMPLES, check_alike, make_samples, weak_runs
-from vrlprobe.text import aligned
+from vrlprobe.runs.schema import SAMPLES
+from vrlprobe.samples.file import save_samples
+from vrlprobe.samples.make import DEFAULT_SAMPLES, check_alike, make_samples, weak_runs
+from vrlprobe.samples.sample_set import SPLITS, SampleSet
 
 
 @click.command()

@@ -8,7 +8,10 @@ import click
 import xarray as xr
 from joblib import cpu_count
 
-from vrlprobe import studies
+from vrlprobe import analyses
+from vrlprobe._text import aligned
+from vrlprobe.analyses.shared.cache import default_folder
+from vrlprobe.analyses.shared.defaults import EPISODES
 from vrlprobe.cli.common import (
     FILE,
     Session,
@@ -17,10 +20,7 @@ from vrlprobe.cli.common import (
     refuse_idle,
     samples_option,
 )
-from vrlprobe.results import save_result
-from vrlprobe.studies.cache import default_folder
-from vrlprobe.studies.defaults import EPISODES
-from vrlprobe.text import aligned
+from vrlprobe.results.file import save_result
 
 
 @click.command()
@@ -84,7 +84,7 @@ def stitch(
     with Session() as session:
         check_writable(output)
         try:
-            result = studies.stitch(
+            result = analyses.stitch(
                 checkpoints,
                 session.samples(sample_paths),
                 episodes=episodes,

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
+from vrlprobe._text import aligned
+from vrlprobe.analyses._transplant import transplant as study
+from vrlprobe.analyses.shared.assembly import Transplant
+from vrlprobe.analyses.shared.donors import Pair
 from vrlprobe.cli.common import FILE, Session, split_list
 from vrlprobe.cli.donors import donor_options
-from vrlprobe.studies.donors import Pair
-from vrlprobe.studies.transplanting import Transplant
-from vrlprobe.studies.transplanting import transplant as study
-from vrlprobe.text import aligned
 
 
 @click.command()

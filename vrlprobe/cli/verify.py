@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from vrlprobe.format.verify import Report, verify_run
+from vrlprobe.runs.verify import Report, verify_run
 
 
 @click.command()

@@ -1,0 +1,50 @@
+"""Every figure from the results that it shows: for notebooks, scripts and `vrlprobe plot`.
+
+A figure's module is imported when it is first used.
+"""
+
+from typing import TYPE_CHECKING
+
+from vrlprobe._lazy import importer
+
+if TYPE_CHECKING:
+    from vrlprobe.figures._cohort import cohort as cohort
+    from vrlprobe.figures._escape import escape as escape
+    from vrlprobe.figures._film import film as film
+    from vrlprobe.figures._forecast import forecast as forecast
+    from vrlprobe.figures._layers import layers as layers
+    from vrlprobe.figures._metrics import metrics as metrics
+    from vrlprobe.figures._order import order as order
+    from vrlprobe.figures._plot import plot as plot
+    from vrlprobe.figures._probe import probe as probe
+    from vrlprobe.figures._result import Plot as Plot
+    from vrlprobe.figures._stitch import stitch as stitch
+    from vrlprobe.figures._survival import survival as survival
+    from vrlprobe.figures._transplant import transplant as transplant
+    from vrlprobe.figures._units import units as units
+    from vrlprobe.figures._video import write_video as write_video
+
+_WHERE = {
+    "Plot": "_result",
+    "cohort": "_cohort",
+    "escape": "_escape",
+    "film": "_film",
+    "forecast": "_forecast",
+    "layers": "_layers",
+    "metrics": "_metrics",
+    "order": "_order",
+    "plot": "_plot",
+    "probe": "_probe",
+    "stitch": "_stitch",
+    "survival": "_survival",
+    "transplant": "_transplant",
+    "units": "_units",
+    "write_video": "_video",
+}
+__all__ = sorted(_WHERE)
+__getattr__ = importer(__name__, _WHERE)
+
+
+def __dir__() -> list[str]:
+    """The figures, imported or not."""
+    return sorted({*globals(), *__all__})

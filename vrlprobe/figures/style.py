@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from vrlprobe.errors import FormatError
-from vrlprobe.format.filesystem import as_path
-from vrlprobe.results import written_at_once
+from vrlprobe.runs.output import written_at_once
+from vrlprobe.runs.paths import as_path
 
 KINDS = (".pdf", ".png", ".svg")
 FULL_WIDTH, COLUMN_WIDTH = 6.9, 3.35

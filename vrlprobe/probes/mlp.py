@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from vrlprobe.checks import check_at_least
+from vrlprobe._checks import check_at_least
 from vrlprobe.device import drawn_from, own_defaults
 from vrlprobe.probes.arrays import ArrayLike, numbers, training_and_heldout
 from vrlprobe.probes.principal import Principal

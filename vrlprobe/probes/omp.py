@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from scipy.linalg import solve_triangular
 
-from vrlprobe.checks import check_at_least, check_given
+from vrlprobe._checks import check_at_least, check_given
 from vrlprobe.probes.arrays import ArrayLike, numbers, training_and_heldout
 from vrlprobe.probes.columns import Columns
 from vrlprobe.probes.growth import Growth

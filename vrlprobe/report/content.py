@@ -11,15 +11,16 @@ import numpy as np
 import xarray as xr
 from PIL import Image
 
-from vrlprobe.collapse import Verdict, spans
-from vrlprobe.format.provenance import stated_versions
-from vrlprobe.format.reader import Run
-from vrlprobe.format.record import Record, config_digest
+from vrlprobe.analyses.shared.average import class_ends
+from vrlprobe.collapse.measurements import Readings, Staged, readings, staged
+from vrlprobe.collapse.phases import spans
+from vrlprobe.collapse.verdict import Verdict
 from vrlprobe.report.curves import BOTTOM, LEFT, RIGHT, TOP, Axis, Chart, chart, rounded
 from vrlprobe.report.summary import summary
-from vrlprobe.results import PROBES, package_versions, probe_kind
-from vrlprobe.studies.averaging import class_ends
-from vrlprobe.studies.readings import Readings, Staged, readings, staged
+from vrlprobe.results.file import PROBES, package_versions, probe_kind
+from vrlprobe.runs.provenance import stated_versions
+from vrlprobe.runs.reader import Run
+from vrlprobe.runs.record import Record, config_digest
 
 LARGEST, QUALITY = 96, 80
 """Pixels across an image of a strip, at most, and the quality of its JPEG."""
@@ -50,7 +51,7 @@ def page_content(
 
     Args:
         runs: open runs or records, whose logs are drawn.
-        found: their cohort, of `vrlprobe.studies.cohort`.
+        found: their cohort, of `vrlprobe.analyses.cohort`.
         verdicts: a run each.
         strips: a run's film strips, in order.
         probes: a run's part of a probe result, or None.

@@ -3,8 +3,9 @@
 import numpy as np
 import xarray as xr
 
-from vrlprobe.cohort import CLASSES, FEWEST
-from vrlprobe.collapse import WORDS
+from vrlprobe.collapse.verdict import WORDS
+from vrlprobe.stats.bootstrap import FEWEST
+from vrlprobe.stats.classes import CLASSES
 
 
 def summary(found: xr.Dataset) -> str:

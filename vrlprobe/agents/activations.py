@@ -1,0 +1,208 @@
+"""Named layers of an agent as arrays, in batches: the input of every analysis."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from vrlprobe._checks import as_list, check_at_least
+from vrlprobe.agents.base import Layered, check_observations
+from vrlprobe.agents.parts import evaluating
+from vrlprobe.device import device_of
+from vrlprobe.errors import UnknownLayerError, did_you_mean
+
+Activations = dict[str, npt.NDArray[np.float32]]
+
+OUTPUT = "action"
+"""Name of the layer that is the agent's output: what is done, not what is represented."""
+BATCH_SIZE = 64
+"""Observations in a forward pass: at the published size their activations fit a core's cache."""
+
+
+class _Enough(Exception):
+    """Every layer that was asked for has been seen: the rest of the forward is not needed."""
+
+
+def known_layers(agent: Layered, layers: str | Iterable[str] | None = None) -> tuple[str, ...]:
+    """The layers asked for, or the one, in the agent's order; all of them when None.
+
+    Raises:
+        TypeError: no agent.
+        UnknownLayerError: none, or a name that the agent's table does not have.
+    """
+    if not isinstance(getattr(agent, "layers", None), Mapping):
+        raise TypeError(f"an agent is needed, such as run.agent(frame), not {type(agent).__name__}")
+    table = tuple(agent.layers)
+    wanted = table if layers is None else as_list(layers)
+    if not wanted:
+        raise UnknownLayerError(f"no layer is asked for: there are {', '.join(table)}")
+    for name in wanted:
+        if name not in table:
+            guess = did_you_mean(name, table)
+            raise UnknownLayerError(f"no layer {name!r}: {guess}there are {', '.join(table)}")
+    return tuple(name for name in table if name in wanted)
+
+
+def probed_layers(agent: Layered) -> tuple[str, ...]:
+    """Every layer but the agent's output: cnn0, the raw image, to mlp2 (paper, section 4.1)."""
+    return tuple(name for name in agent.layers if name != OUTPUT)
+
+
+class Observations(Protocol):
+    """Stacked uint8 observations, (n_samples, 3 * frame_stack, height, width): an array will do.
+
+    Only runs of samples are asked for, so that they can be stacked as they are needed.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def __getitem__(self, part: slice, /) -> npt.NDArray[np.uint8]: ...
+
+
+def extract_activations(
+    agent: Layered,
+    observations: Observations,
+    layers: str | Sequence[str] | None = None,
+    batch_size: int = BATCH_SIZE,
+) -> Activations:
+    """What the agent's layers hold for each observation.
+
+    Args:
+        agent: a torch module with a table of named layers.
+        observations: stacked uint8 images, (n_samples, 3 * frame_stack, height, width).
+        layers: names out of `agent.layers`; all of them if None.
+        batch_size: observations in one forward pass; it bounds the memory beside the result.
+
+    Returns:
+        Layer name to float32 (n_samples, n_features), in the agent's order. Features are the
+        layer's tensor flattened in C order (channel, row, column). Layers after the last one
+        asked for are not computed.
+
+    Raises:
+        UnknownLayerError: the agent has no layer of that name, or its module gives no tensor, or
+            does not run just once in a forward pass, or gives no row for each observation.
+        SampleError: the observations do not have the shape or type that the agent takes, or
+            there are none.
+        ValueError: a batch of less than one.
+    """
+    names = known_layers(agent, layers)
+    check_observations(agent, observations)
+    found: Activations = {}
+
+    def keep(name: str, rows: slice, values: Tensor) -> None:
+        if name not in found:
+            found[name] = np.empty((observations.shape[0], values.shape[1]), np.float32)
+        found[name][rows] = values.cpu().numpy()
+
+    _forward(agent, observations, names, batch_size, keep)
+    return {name: found[name] for name in names}
+
+
+def feature_major_activations(
+    agent: Layered,
+    observations: Observations,
+    layers: str | Sequence[str] | None = None,
+    batch_size: int = BATCH_SIZE,
+) -> dict[str, Tensor]:
+    """As `extract_activations`, but float32 tensors (n_features, n_samples) on the agent's device.
+
+    Each unit's values lie side by side, as the probes read them fastest; every batch goes to its
+    place as it comes, so that nothing is held twice.
+    """
+    names = known_layers(agent, layers)
+    check_observations(agent, observations)
+    found: dict[str, Tensor] = {}
+
+    def keep(name: str, rows: slice, values: Tensor) -> None:
+        if name not in found:
+            shape = values.shape[1], observations.shape[0]
+            found[name] = torch.empty(shape, dtype=torch.float32, device=values.device)
+        found[name][:, rows] = values.T
+
+    _forward(agent, observations, names, batch_size, keep)
+    return {name: found[name] for name in names}
+
+
+def _forward(
+    agent: Any,
+    observations: Observations,
+    names: tuple[str, ...],
+    batch_size: int,
+    keep: Callable[[str, slice, Tensor], None],
+) -> None:
+    """Hand every layer's float32 (n_batch, n_features) to ``keep``, with the rows it is for.
+
+    At once: the next module may work in place on the tensor that ``keep`` was given. The first
+    pass runs to its end, so that a module which runs again is found out whichever layers are asked
+    for; the others stop at the last of the layers.
+    """
+    check_at_least(1, batch_size=batch_size)
+    total = observations.shape[0]
+    device = device_of(agent)
+    for start in range(0, total, batch_size):
+        rows = slice(start, min(start + batch_size, total))
+        batch = torch.from_numpy(np.ascontiguousarray(observations[rows])).to(device)
+        missing = set(names)
+
+        def pass_on(name: str, value: Any, rows: slice = rows, missing: set[str] = missing) -> None:
+            if name not in missing:
+                raise UnknownLayerError(
+                    f"layer {name!r}: its module runs more than once in a forward pass: give each "
+                    "use a module of its own (torch.nn.Identity behind it will do)"
+                )
+            keep(name, rows, _flat(name, value, rows.stop - rows.start))
+            missing.discard(name)
+            if not missing and rows.start:
+                raise _Enough
+
+        with _hooked(agent, names, pass_on), suppress(_Enough):
+            agent(batch)
+        if missing:
+            raise UnknownLayerError(
+                f"layer {min(missing)!r}: its module does not run in a forward pass"
+            )
+
+
+def _flat(name: str, value: Any, count: int) -> Tensor:
+    """What a layer gives for so many observations, float32 (count, n_features).
+
+    Raises:
+        UnknownLayerError: no tensor, or one without a row for each.
+    """
+    if not isinstance(value, Tensor):
+        raise UnknownLayerError(
+            f"layer {name!r}: its module gives a {type(value).__name__}, needed a tensor"
+        )
+    if value.shape[:1] != (count,):
+        raise UnknownLayerError(
+            f"layer {name!r}: its module gives {tuple(value.shape)} for {count} "
+            "observations, needed a row for each"
+        )
+    return value.detach().float().reshape(len(value), -1)
+
+
+@contextmanager
+def _hooked(agent: Any, names: tuple[str, ...], keep: Callable[[str, Any], None]) -> Iterator[None]:
+    """Hooks on the named layers for a forward pass without gradients; the agent is left as was."""
+    with ExitStack() as stack, torch.no_grad(), evaluating(agent):
+        for name in names:
+            stack.callback(_hook(agent, name, keep).remove)
+        yield
+
+
+def _hook(agent: Any, name: str, keep: Callable[[str, Any], None]) -> Any:
+    """A hook that hands the layer's tensor on; the input layer is what enters the encoder."""
+    path = agent.layers[name]
+    if not path:
+        encoder: nn.Module = agent.encoder
+        return encoder.register_forward_pre_hook(lambda _, inputs: keep(name, inputs[0]))
+    module: nn.Module = agent.get_submodule(path)
+    return module.register_forward_hook(lambda _, __, output: keep(name, output))

@@ -1,0 +1,1 @@
+"""What several analyses share: jobs and their cache, donors, episodes, averages."""

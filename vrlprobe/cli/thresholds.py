@@ -1,0 +1,43 @@
+"""Thresholds of metrics as options."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import inf
+
+import click
+
+from vrlprobe.collapse.indicators import Sign
+from vrlprobe.errors import did_you_mean
+
+
+def parse_thresholds(given: Sequence[str]) -> dict[str, float]:
+    """By metric: what is given as METRIC=VALUE."""
+    found = {}
+    for text in given:
+        name, _, value = text.rpartition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            name = ""
+        if not name or not 0 < found[name] < inf:
+            raise click.BadParameter(
+                f"METRIC=VALUE with a value above 0 is needed, not {text!r}",
+                param_hint="--threshold",
+            )
+    return found
+
+
+def with_thresholds(signs: Sequence[Sign], given: Mapping[str, float]) -> list[Sign]:
+    """Signs with the thresholds given for them."""
+    return [replace(sign, threshold=given.get(sign.name, sign.threshold)) for sign in signs]
+
+
+def refuse_unread(given: Mapping[str, float], signs: Sequence[Sign]) -> None:
+    """Raise BadParameter for a threshold of a metric that is none of the signs."""
+    read = [sign.name for sign in signs]
+    for name in given:
+        if name not in read:
+            guess = did_you_mean(name, read, " ({})")
+            raise click.BadParameter(
+                f"no metric {name!r} is read here{guess}", param_hint="--threshold"
+            )

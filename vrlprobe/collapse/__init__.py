@@ -1,0 +1,1 @@
+"""Action collapse: indicators, phases and verdicts, the reset rule, the monitor."""

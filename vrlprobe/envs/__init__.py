@@ -1,0 +1,1 @@
+"""DeepMind Control Suite tasks from pixels, and the recording of their episodes."""

@@ -1,0 +1,1 @@
+"""Results: labelled datasets, their files, and how they are combined."""

@@ -1,0 +1,126 @@
+"""What the studies share: an empty labelled result, and its provenance."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from vrlprobe.errors import FormatError, SampleError
+from vrlprobe.results.file import last_checkpoint, provenance
+from vrlprobe.runs.record import Record
+from vrlprobe.samples.sample_set import SampleSet
+from vrlprobe.samples.selection import run_labels
+
+if TYPE_CHECKING:
+    from vrlprobe.runs.reader import Run
+
+CONFIG_KEYS = (
+    *("task", "seed", "profile", "architecture", "precision", "render"),
+    *("good_return", "bad_return", "rule_window"),
+)
+
+BOUNDS = ("estimate", "low", "high")
+"""Of an estimate with the ends of its interval."""
+Track = Callable[[Sequence[Any]], Iterable[Any]]
+"""Wraps items of work as they are gone through, for instance to show progress."""
+Variables = Mapping[str, tuple[tuple[str, ...], Any, str]]
+"""A result's variables: name to dimensions, the value where nothing was computed, and meaning."""
+
+
+def all_frames(chosen: Sequence[Sequence[int]]) -> list[int]:
+    """Every frame that some run has, in order."""
+    return sorted({frame for frames in chosen for frame in frames})
+
+
+def blank(coords: Mapping[str, Sequence[Any]], variables: Variables) -> xr.Dataset:
+    """A result in which nothing is computed yet."""
+    dataset = xr.Dataset(coords={name: list(labels) for name, labels in coords.items()})
+    for name, (dims, value, meaning) in variables.items():
+        shape = [dataset.sizes[dim] for dim in dims]
+        kind = object if value == "" else None
+        dataset[name] = (dims, np.full(shape, value, kind), {"long_name": meaning})
+    return dataset
+
+
+def run_attributes(
+    kind: str, runs: "Sequence[Run | Record]", arguments: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Provenance of a result: its kind, the arguments, what the runs' configs say."""
+    configs = {
+        label: {key: run.config.get(key) for key in CONFIG_KEYS}
+        for label, run in zip(run_labels(runs), runs, strict=True)
+    }
+    return {**provenance(kind, arguments), "configs": json.dumps(configs)}
+
+
+def shared(
+    values: Sequence[Any], runs: "Sequence[Run | Record]", what: str, where: str, hint: str = ""
+) -> Any:
+    """The value that all runs have.
+
+    Raises:
+        SampleError: they differ.
+    """
+    for value, run in zip(values, runs, strict=True):
+        if value != values[0]:
+            raise SampleError(
+                f"runs in {where} share their {what}: {runs[0].path.name} has {values[0]}, "
+                f"{run.path.name} has {value}{f' ({hint})' if hint else ''}"
+            )
+    return values[0]
+
+
+def place_in(result: xr.Dataset, run: "Run | Record") -> int | None:
+    """Where a result has a run, whatever it is called there; None where it has not.
+
+    It is told by the digest of the last checkpoint that the result has of it.
+    """
+    for place, name in enumerate(result["run"].values.tolist()):
+        last = last_checkpoint(result, name)
+        if _digest(run, int(last["frame"].item())) == last["checkpoint"].item():
+            return place
+    return None
+
+
+def part_of(result: xr.Dataset, run: "Run | Record", label: str) -> xr.Dataset | None:
+    """A run's part of a result, see `place_in`.
+
+    A record keeps the digest of its last checkpoint only: where the result ends before that, the
+    label decides.
+
+    Raises:
+        FormatError: the result has a run of that label, but of another training.
+    """
+    place = place_in(result, run)
+    if place is not None:
+        return result.isel(run=place)
+    if label not in result["run"].values:
+        return None
+    frame = int(last_checkpoint(result, label)["frame"].item())
+    if isinstance(run, Record) and frame < run.frames[-1]:
+        return result.sel(run=label)
+    raise FormatError(
+        f"the result has another {label}: its checkpoint at frame {frame} is not this run's; make "
+        "it again"
+    )
+
+
+def _digest(run: "Run | Record", frame: int) -> str | None:
+    """Of a run's checkpoint at a frame; None where it has none, or does not keep its digest."""
+    if isinstance(run, Record):
+        return run.checkpoint if frame == run.frames[-1] else None
+    return run.digest(frame) if frame in run.frames else None
+
+
+def sample_attributes(samples: SampleSet) -> dict[str, Any]:
+    """The samples of a result by digest and source."""
+    return {
+        "task": samples.task,
+        "samples": samples.digest,
+        "sample_sources": json.dumps([asdict(source) for source in samples.sources]),
+        "n_train": len(samples.rows("train")),
+        "n_val": len(samples.rows("val")),
+    }

@@ -1,0 +1,1 @@
+"""The observations and states that compared probes share."""

@@ -1,0 +1,1 @@
+"""Statistics over runs: bootstrap, exact tests, survival curves, thresholds."""
