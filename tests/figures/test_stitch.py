@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vrlprobe import figures
-from vrlprobe.analyses.stitching import BOUNDS, PARTS, VARIABLES
+from vrlprobe.analyses._stitch import BOUNDS, PARTS, VARIABLES
 from vrlprobe.errors import FormatError
 from vrlprobe.results.dataset import blank
 
@@ -48,7 +48,7 @@ def test_numbers_and_frames():
     assert texts(agreement) == ["1.00", "-", "-1.30", "-"]
     for ax in drawn.figure.axes:
         assert sorted(np.round(frames(ax)).tolist()) == [[1, 0], [1, 1]]
-    assert returns.get_title(loc="left") == "return, mean of 7 episodes, 95% interval"
+    assert returns.get_title(loc="left") == "return, mean of 7\nepisodes, 95% interval"
     assert returns.get_yticklabels()[0].get_text().startswith("seed1@")
 
 
@@ -56,14 +56,14 @@ def test_a_row_an_adapter():
     axes = figures.stitch(result(["none", "ridge"])).figure.axes
     assert len(axes) == 6
     assert [ax.get_ylabel() for ax in axes[::3]] == [
-        "CNN, as they are", "CNN, behind a fitted linear map",
+        "CNN, as they are", "CNN, behind a\nfitted linear map",
     ]  # fmt: skip
 
 
 def test_without_episodes_there_are_no_returns():
     axes = figures.stitch(result(["none"], episodes=0)).figure.axes
     assert [ax.get_title(loc="left") for ax in axes] == [
-        "action std", "R² for the MLP donor's actions",
+        "action std", "R² for the actions\nof the MLP's agent",
     ]  # fmt: skip
 
 

@@ -45,12 +45,14 @@ def draw(result: xr.Dataset) -> Figure:
     played = found.sizes["episode"] > 0
     columns = 3 if played else 2
     with mpl.rc_context(OPTIONS):
-        height = 0.7 + 2.1 * len(adapters)
+        height = 1.0 + 1.8 * len(adapters)
         figure = Figure(figsize=(FULL_WIDTH, height), layout="constrained")
-        axes = figure.subplots(len(adapters), columns, squeeze=False)
+        axes = figure.subplots(len(adapters), columns, squeeze=False, sharex=True, sharey=True)
         for row, adapter in enumerate(adapters):
             part = found.sel(adapter=adapter).transpose("cnn", "mlp", ...)
             _row(axes[row], part, played, TITLES[adapter] if len(adapters) > 1 else "")
+        for ax in axes[-1]:
+            ax.set_xlabel("MLP")
     return figure
 
 
@@ -63,15 +65,15 @@ def _row(axes: np.ndarray, part: xr.Dataset, played: bool, what: str) -> None:
         middle, low, high = (returns.sel(bound=b).values for b in ("estimate", "low", "high"))
         episodes = part.sizes["episode"]
         told = ", 95% interval" if episodes >= FEWEST else ""
-        title = f"return, mean of {episodes} episode{'s' if episodes > 1 else ''}{told}"
+        title = f"return, mean of {episodes}\nepisode{'s' if episodes > 1 else ''}{told}"
         notes = [[_ends(*ends) for ends in zip(*rows, strict=True)]
                  for rows in zip(low, high, strict=True)]  # fmt: skip
         _matrix(axes[0], part, middle, title, "{:.0f}", "Blues", None, collapsed, notes)
     _matrix(axes[-2], part, spread, "action std", "{:.2g}", "Greens", None, collapsed)
     agreement = part["action_r2"].sel(part="mlp").values
-    title = "R² for the MLP donor's actions"
+    title = "R² for the actions\nof the MLP's agent"
     _matrix(axes[-1], part, agreement, title, "{:.2f}", "Purples", 1.0, collapsed)
-    axes[0].set_ylabel(f"CNN, {what}" if what else "CNN")
+    axes[0].set_ylabel(f"CNN, {what}".replace(" fitted", "\nfitted") if what else "CNN")
 
 
 def _ends(low: float, high: float) -> str:
@@ -94,10 +96,10 @@ def _matrix(
     top = top or max(float(known.max(initial=0.0)), 1e-9)
     cmap = mpl.colormaps[colours].with_extremes(bad="white")
     ax.imshow(np.clip(values, 0, None), cmap=cmap, vmin=0, vmax=top, interpolation="none")
-    labels = [[wrapped(name, LABEL) for name in part[side].values] for side in ("cnn", "mlp")]
-    size = len(labels[0])
-    ax.set_yticks(range(size), labels[0])
-    ax.set_xticks(range(size), labels[1], rotation=0 if size <= 2 else 90)
+    size = len(values)
+    ax.set_xticks(range(size), [wrapped(name, LABEL) for name in part["mlp"].values], rotation=90)
+    ax.set_yticks(range(size), [wrapped(name, LABEL) for name in part["cnn"].values])
+    ax.label_outer()
     for row, col in np.ndindex(values.shape):
         if collapsed[row, col]:
             _frame(ax, row, col)
@@ -107,7 +109,6 @@ def _matrix(
                 ax, row, col, float(values[row, col]), form, ink, notes[row][col] if notes else ""
             )
     ax.set_title(title, loc="left")
-    ax.set_xlabel("MLP")
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
 
