@@ -22,6 +22,7 @@ COMMANDS = {
     "contrast": "Are bad runs probed worse in the MLP than in the encoder?",
     "transplant": "Assemble an agent from the parts of others.",
     "grid": "Assemble agents from every CNN and every MLP (Figure 3).",
+    "stitch": "Which part of a stuck agent is to blame: CNN or MLP.",
     "predict": "Does the probe error predict a transplant's success?",
     "forecast": "How early the outcome of runs can be predicted.",
     "survival": "How long collapse lasts, and whether to wait.",

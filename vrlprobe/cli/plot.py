@@ -271,5 +271,20 @@ def survival(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:
     finish(figures.survival(found), output, data)
 
 
+@plot.command(short_help="Every CNN with every MLP: return, action std, agreement.")
+@figure_options
+def stitch(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:
+    """Return, action std and agreement of every CNN with every MLP of some checkpoints.
+
+    INPUTS is one result of `vrlprobe stitch RUN… -o stitch.nc`. A dashed frame marks pairs whose
+    action does not vary.
+    """
+    check_output(output, data)
+    if len(inputs) > 1:
+        raise click.UsageError("this figure shows one set of checkpoints: stitch them together")
+    (found,) = results(inputs, "stitch").values()
+    finish(figures.stitch(found), output, data)
+
+
 plot.add_command(units)
 plot.add_command(film)

@@ -15,6 +15,7 @@ from vrlprobe.figures._layers import layers
 from vrlprobe.figures._metrics import metrics
 from vrlprobe.figures._probe import probe
 from vrlprobe.figures._result import Plot
+from vrlprobe.figures._stitch import stitch
 from vrlprobe.figures._survival import survival
 from vrlprobe.figures._transplant import transplant
 from vrlprobe.figures._units import units
@@ -27,7 +28,7 @@ def plot(result: xr.Dataset | Mapping[str, xr.Dataset], **options: Any) -> Plot:
     Args:
         result: what an analysis returned; cohorts by their names make one figure.
         options: of the function that draws it: `probe`, `layers`, `metrics`, `cohort`,
-            `transplant`, `contrast`, `forecast`, `survival`, `units` or `film`.
+            `transplant`, `contrast`, `forecast`, `survival`, `stitch`, `units` or `film`.
 
     Raises:
         FormatError: there is no figure of this.
@@ -42,8 +43,8 @@ def plot(result: xr.Dataset | Mapping[str, xr.Dataset], **options: Any) -> Plot:
     if kind == "cohort":
         return (transplant if "group" in result.dims else cohort)(result, **options)
     draw = {
-        "metrics": metrics, "foretell": forecast, "outlook": survival, "atoms": units, "film": film,
-        "contrast": contrast,
+        "metrics": metrics, "foretell": forecast, "outlook": survival, "stitch": stitch,
+        "atoms": units, "film": film, "contrast": contrast,
     }.get(kind)  # fmt: skip
     if draw is None:
         raise FormatError(f"there is no figure of a result of {kind}")

@@ -52,7 +52,7 @@ class Principal:
         refuse_not_finite("X", X.T)
         mean = X.mean(dim=0, dtype=torch.float64)
         wide = X.shape[1] > X.shape[0]
-        variance, vectors = torch.linalg.eigh(_kernel(X, X, mean) if wide else _gram(X, mean))
+        variance, vectors = torch.linalg.eigh(kernel(X, X, mean) if wide else _gram(X, mean))
         variance, vectors = variance.flip(0), vectors.flip(1)
         rounding = len(X) * ROUNDING**2 * (mean @ mean)
         kept = variance > torch.maximum(NEGLIGIBLE * variance[0], rounding)
@@ -71,7 +71,7 @@ class Principal:
         """Coordinates (n_samples, n_axes) of X (n_samples, n_features)."""
         if self.rows is None:
             return _along(X, self.mean, self.vectors)
-        return _kernel(X, self.rows, self.mean) @ self.vectors
+        return kernel(X, self.rows, self.mean) @ self.vectors
 
     def back(self, along: Tensor) -> Tensor:
         """Coefficients of features (n_features, n_targets) of those of axes (n_axes, n_targets)."""
@@ -93,8 +93,11 @@ def _gram(X: Tensor, mean: Tensor) -> Tensor:
     return total
 
 
-def _kernel(X: Tensor, rows: Tensor, mean: Tensor) -> Tensor:
-    """Products of the centred samples (n_samples, d) with centred rows (n, d): (n_samples, n)."""
+def kernel(X: Tensor, rows: Tensor, mean: Tensor) -> Tensor:
+    """Products in float64 of centred samples (n_samples, d) with centred rows (n, d).
+
+    Returns (n_samples, n); both are centred with the mean (d,).
+    """
     total = mean.new_zeros((len(X), len(rows)))
     for start in range(0, X.shape[1], CHUNK):
         part = slice(start, start + CHUNK)

@@ -6,4 +6,4 @@ episodes share; and an untrained network of the same architecture."""
 OBSERVATIONS = 1000
 """The most that `metrics` takes."""
 EPISODES = 10
-"""Played with each checkpoint that is imported."""
+"""Played with each checkpoint that is imported, and with each stitched pair."""

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -107,15 +107,19 @@ class Network:
     frame: int | None
     """None for blank networks."""
     run: Run | None = None
+    seed: int | None = None
+    """What blank networks are drawn with; the run's own seed if None."""
 
     def agent(self) -> Any:
         """The networks."""
         with nullcontext(self.run) if self.run else open_run(self.path) as run:
-            return run.blank_agent(_seed(run)) if self.frame is None else run.agent(self.frame)
+            if self.frame is not None:
+                return run.agent(self.frame)
+            return run.blank_agent(_seed(run) if self.seed is None else self.seed)
 
-    def __reduce__(self) -> tuple[Any, tuple[Path, int | None, str, Any]]:
+    def __reduce__(self) -> tuple[Any, tuple[Path, int | None, int | None, str, Any]]:
         name = str(self.run.config.get("architecture")) if self.run else ""
-        return _network, (self.path, self.frame, name, registered(name))
+        return _network, (self.path, self.frame, self.seed, name, registered(name))
 
     def __str__(self) -> str:
         which = "untrained" if self.frame is None else f"at frame {self.frame}"
@@ -128,11 +132,11 @@ def _seed(run: Run) -> int:
     return seed if isinstance(seed, int) and 0 <= seed < 2**63 else 0
 
 
-def _network(path: Path, frame: int | None, name: str, own: Any) -> Network:
+def _network(path: Path, frame: int | None, seed: int | None, name: str, own: Any) -> Network:
     """A network in another process, which may not know the architecture yet."""
     if own is not None:
         register(name, own)
-    return Network(path, frame)
+    return Network(path, frame, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -258,8 +262,14 @@ def refuse_diverged(layer: str, network: str, values: Tensor) -> None:
         ) from None
 
 
-def run_jobs(jobs: Sequence[Job], n_jobs: int, parts: Parts) -> Iterator[str]:
-    """The key of every fit as it is made, on so many processor cores; its scores are in the parts.
+class Work(Protocol):
+    """Work that can be sent to another process; it yields the key and scores of each part."""
+
+    def done(self) -> Iterator[tuple[str, Scores]]: ...
+
+
+def run_jobs(jobs: Sequence[Work], n_jobs: int, parts: Parts) -> Iterator[str]:
+    """The key of every part as it is made, on so many processor cores; its scores are in `parts`.
 
     -1 is all cores, as for scikit-learn.
 
@@ -280,7 +290,7 @@ def run_jobs(jobs: Sequence[Job], n_jobs: int, parts: Parts) -> Iterator[str]:
             yield from found
 
 
-def _in_worker(job: Job, parts: Parts) -> dict[str, Scores]:
+def _in_worker(job: Work, parts: Parts) -> dict[str, Scores]:
     """The job's scores, each kept on disk at once: an interrupt then loses one fit at most."""
     found = {}
     for key, scores in job.done():

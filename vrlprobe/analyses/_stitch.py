@@ -1,0 +1,489 @@
+"""Every CNN with every MLP of some checkpoints, played without training: which part is to blame?"""
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from vrlprobe._checks import check_at_least, check_given
+from vrlprobe.agents.activations import OUTPUT
+from vrlprobe.agents.stitched import StitchedAgent
+from vrlprobe.analyses.shared.blame import answer
+from vrlprobe.analyses.shared.cache import Parts, part_key, sources_digest
+from vrlprobe.analyses.shared.defaults import EPISODES
+from vrlprobe.analyses.shared.donors import WORDS, Donor, Place, Pool, Wish, path_of
+from vrlprobe.analyses.shared.jobs import Network, run_jobs
+from vrlprobe.analyses.shared.names import split_name
+from vrlprobe.analyses.shared.pairs import ADAPTERS, COMPUTED_BY, Bench, Pair, features
+from vrlprobe.errors import TransplantError, UnknownFrameError
+from vrlprobe.probes import Scores
+from vrlprobe.results.dataset import (
+    BOUNDS,
+    Track,
+    Variables,
+    blank,
+    run_attributes,
+    sample_attributes,
+)
+from vrlprobe.results.file import package_versions
+from vrlprobe.runs.collection import Runs, run_list
+from vrlprobe.runs.reader import Run
+from vrlprobe.runs.record import config_digest
+from vrlprobe.runs.schema import parameters_digest
+from vrlprobe.runs.settings import whole
+from vrlprobe.samples.make import make_samples, weak_runs
+from vrlprobe.samples.sample_set import SampleSet
+from vrlprobe.samples.selection import Frames, check_runs, resolve_frames, run_labels, samples_for
+from vrlprobe.samples.selection import warn_of_samples as warn_samples
+from vrlprobe.stats.bootstrap import RESAMPLES, bootstrap_interval, draws_interval, mean
+
+Places = Place | Sequence[Place]
+PARTS = ("cnn", "mlp")
+SHARED = ("task", "architecture", "image_size", "image_shape", "frame_stack", "action_repeat")
+"""Settings that stitched checkpoints must share: what they see and what their actions mean."""
+ACTION_REPEAT = 2
+"""DrQ-v2's, for runs whose config does not say."""
+SHOWN = 5
+"""Pairs that a warning lists."""
+
+EACH = ("cnn", "mlp", "adapter")
+VARIABLES: Variables = {
+    "episode_return": ((*EACH, "episode"), np.nan, "return of an episode played by the pair"),
+    "mean_return": ((*EACH, "bound"), np.nan, "mean over the episodes, 95% bootstrap interval"),
+    "relative_return": (
+        ("part", *EACH, "bound"), np.nan,
+        "mean_return as a share of that of the agent that the CNN or MLP is from, on the same "
+        "starts; 95% bootstrap interval over paired episodes",
+    ),
+    "action_spread": (EACH, np.nan, "standard deviation of the action over the samples"),
+    "numerical_rank": (EACH, np.nan, "numerical rank of mlp1"),
+    "action_mse": (
+        ("part", *EACH), np.nan,
+        "mean squared difference from the actions of the agent that the CNN or MLP is from",
+    ),
+    "action_r2": (
+        ("part", *EACH), np.nan,
+        "R² for the actions of the agent that the CNN or MLP is from, all actions together",
+    ),
+    "adapter_r2": (EACH, np.nan, "R² of the linear map's features on the test samples"),
+    "adapter_penalty": (EACH, np.nan, "its penalty, as a share of the mean variance of an axis"),
+    "adapter_at_edge": (EACH, False, "the penalty is the smallest or largest that was tried"),
+    "donor_run": (("donor",), "", "run that the checkpoint is of; of blank parts, whose sizes"),
+    "donor_frame": (("donor",), -1, "frame of the checkpoint; -1 for blank parts"),
+    "trained": (("donor",), False, "the checkpoint has seen an update"),
+    "recorded_return": (("donor",), np.nan, "mean return of the checkpoint's own rollout"),
+    "n_features": (("donor",), 0, "width of the interface between CNN and MLP"),
+    "checkpoint": (("donor",), "", "SHA-256 of the checkpoint's parameters"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A checkpoint whose CNN and MLP are exchanged."""
+
+    label: str
+    donor: Donor
+    width: int = 0
+
+    @property
+    def network(self) -> Network:
+        run = self.donor.run
+        return Network(run.location, self.donor.frame, run, self.donor.seed)
+
+    @property
+    def digest(self) -> str:
+        if self.donor.frame is not None:
+            return self.donor.run.digest(self.donor.frame)
+        return parameters_digest(self.donor.tensors).hex()
+
+    @property
+    def trained(self) -> bool:
+        """Whether an update was logged; checkpoints of a log that does not say count as trained."""
+        run, frame = self.donor.run, self.donor.frame
+        if frame is None:
+            return False
+        if run.layout.log.get("updates") != ():
+            return True
+        return float(run.read("log/updates", run.row(frame))) != 0
+
+
+def stitch(
+    checkpoints: Places,
+    samples: SampleSet | Runs | None = None,
+    *,
+    frames: Frames = "last",
+    episodes: int = EPISODES,
+    adapter: bool = False,
+    runs: Places = "runs",
+    task: str | None = None,
+    good: float | None = None,
+    bad: float | None = None,
+    seed: int = 0,
+    cache: str | Path | None = None,
+    n_jobs: int = 1,
+    track: Track = iter,
+) -> xr.Dataset:
+    """Play every CNN with every MLP of some checkpoints, without training them together.
+
+    Where an agent is stuck, this tells which of its parts collapses the actions of others' parts.
+    The interface is what the encoder hands to the actor, for DrQ-v2 the flattened cnn4.
+
+    Args:
+        checkpoints: two or more: open runs; run files, `seed3.h5`, with a checkpoint if another
+            than the last is meant, `seed3.h5@20000`, `@best`, `@collapsed`, or several,
+            `@0,20000` and `@all`; `good`, `middle` or `bad`, drawn from `runs`, another run at
+            each mention; `blank`, freshly initialised.
+        samples: a sample set, or open runs to make one from; the runs' own final rollouts if None,
+            with a warning.
+        frames: of the runs that are given without a checkpoint: "last", "all", "best", or frames.
+        episodes: played with each pair, the same initial states for all pairs; 0 plays none, which
+            leaves what is measured on the samples.
+        adapter: also play every pair with a linear map between CNN and MLP. It is fitted by ridge
+            regression to give the features of the MLP's own encoder: on the training episodes of
+            the samples, the penalty chosen on the validation episodes.
+        runs: folder whose finished runs classes are drawn from, or run files.
+        task: of the runs drawn from; needed where there are several.
+        good, bad: thresholds of the classes by return; each run's own profile's if None.
+        seed: of the initial states, of blank networks, of the draw and of the bootstrap.
+        cache: a folder for what is measured and played, so that an interrupted call continues
+            where it stopped; None keeps it for this call alone.
+        n_jobs: processes to share the work, -1 for one a core.
+        track: wraps the sequence of work items, for instance to show progress.
+
+    Returns:
+        Dims (cnn, mlp), with `adapter` also (adapter,): `action_spread` over the test samples,
+        `numerical_rank` of mlp1 there. Dims (…, episode): `episode_return`. Dims (…, bound):
+        `mean_return` with its 95% bootstrap interval over episodes. Dims (part, …): `action_mse`
+        and `action_r2`, how the pair's actions agree with those of the agent that its CNN or MLP
+        is from; R² is 1 - squared differences / variance, of all actions together (scikit-learn's
+        `variance_weighted`), NaN where that agent's action is constant. Dims (part, …, bound):
+        `relative_return`, the mean return as a share of that agent's on the same initial states.
+        With `adapter`: `adapter_r2` of the mapped features on the test samples, `adapter_penalty`,
+        `adapter_at_edge`. Dims (donor,): `donor_run`, `donor_frame`, `trained`, `recorded_return`,
+        `n_features`, `checkpoint`. NaN where a CNN's features do not fit an MLP. The attribute
+        `answer` says in a sentence which part collapses the others.
+
+    Raises:
+        TransplantError: fewer than two checkpoints, or ones that do not see or do the same.
+        SampleError, UnknownFrameError, FormatError: what was asked for is not there.
+        ValueError: a number that cannot be.
+    """
+    check_at_least(0, episodes=episodes)
+    check_given(-sys.maxsize, n_jobs=n_jobs)
+    if n_jobs == 0:
+        raise ValueError("n_jobs must be at least 1, or -1 for one a core, not 0")
+    with ExitStack() as stack:
+        pool = Pool(runs, stack, seed=seed, pair="different", good=good, bad=bad, task=task)
+        parts = _with_widths(_parts(checkpoints, frames, pool))
+        used = list({part.donor.run.location: part.donor.run for part in parts}.values())
+        chosen, notes = _samples(used, samples)
+        check_runs(used, chosen)
+        bench = Bench(chosen, _starts(seed, episodes), _environment(parts))
+        warn_samples(used, chosen, notes)
+        pairs = _pairs(parts, bench, ADAPTERS if adapter else ADAPTERS[:1])
+        kept = Parts(None if cache is None else Path(cache) / "stitch")
+        _compute([pair for _, pair in pairs], kept, n_jobs, track)
+        result = _assembled(parts, [(where, kept[pair.key]) for where, pair in pairs], bench, seed)
+        arguments = {"episodes": int(episodes), "adapter": bool(adapter), "seed": int(seed)}
+        result.attrs |= run_attributes("stitch", used, arguments) | sample_attributes(chosen)
+    result.attrs["n_test"] = len(chosen.rows("test"))
+    result.attrs["answer"] = answer(result)
+    return result if adapter else result.isel(adapter=0, drop=True)
+
+
+def _starts(seed: int, episodes: int) -> tuple[int, ...]:
+    """A seed for each episode; those of fewer episodes are the first ones of more."""
+    return tuple(np.random.SeedSequence(seed).generate_state(episodes).tolist())
+
+
+def _parts(checkpoints: Places, frames: Frames, pool: Pool) -> list[_Part]:
+    """The checkpoints asked for, with labels of their own.
+
+    Raises:
+        TransplantError: fewer than two, the same twice, or no run that says how large blank parts
+            are.
+    """
+    alone = isinstance(checkpoints, str | os.PathLike | Run)
+    places: list[Place] = [checkpoints] if alone else list(checkpoints)  # type: ignore[arg-type, list-item]
+    wishes = [wish for place in places for wish in _wishes(place, frames, pool)]
+    found = list(_found(wishes, pool))
+    parts = [
+        _Part(label, donor) for label, donor in zip(_labels(wishes, found), found, strict=True)
+    ]
+    known: dict[str, str] = {}
+    for part in parts:
+        if (other := known.setdefault(part.digest, part.label)) != part.label:
+            raise TransplantError(f"{other} and {part.label} are one checkpoint: give it once")
+    if len(parts) < 2:
+        raise TransplantError(
+            "stitching needs two checkpoints or more, of several runs or of one "
+            f"(RUN@all, RUN@F1,F2): found {', '.join(p.label for p in parts) or 'none'}"
+        )
+    _check_alike(parts)
+    return parts
+
+
+def _wishes(place: Place, frames: Frames, pool: Pool) -> Iterator[Wish]:
+    """Every checkpoint that one argument means."""
+    name, at = split_name(place if isinstance(place, str) else str(path_of(place)))
+    several = at == "all" or "," in at
+    wish = Wish.parse(name if several and name not in WORDS else place)
+    if wish.word == "self":
+        raise TransplantError("self means the other part's donor: name a checkpoint, or blank")
+    if wish.path is None or (at and not several):
+        yield wish
+        return
+    run = pool.open(wish.path)
+    wanted = [_number(each) for each in at.split(",")] if "," in at else at or frames
+    for frame in resolve_frames(run, wanted):
+        yield replace(wish, at=frame)
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text.replace("_", ""))
+    except ValueError:
+        raise UnknownFrameError(
+            f"several checkpoints are frames, RUN@0,20000, or RUN@all, not {text!r}"
+        ) from None
+
+
+def _found(wishes: Sequence[Wish], pool: Pool) -> Iterator[Donor]:
+    """The donors meant; a class that is named again is another run's."""
+    like = next((pool.find(wish).run for wish in wishes if wish.word != "blank"), None)
+    for place, wish in enumerate(wishes):
+        if wish.word != "blank":
+            mentions = sum(each.word == wish.word for each in wishes[:place])
+            yield pool.find(wish, mentions if wish.word else 0)
+        elif like is None:
+            raise TransplantError("blank parts need a run whose sizes they have: give one")
+        else:
+            yield pool.blank(like)
+
+
+def _labels(wishes: Sequence[Wish], donors: Sequence[Donor]) -> list[str]:
+    """`seed3@100000` for a run's checkpoint, `good` for a class, numbered where there are more."""
+    files = list({d.run.location: d.run for d in donors}.values())
+    names = dict(zip((run.location for run in files), run_labels(files), strict=True))
+    plain = [
+        f"{names[donor.run.location]}@{donor.frame}" if wish.path else donor.label
+        for wish, donor in zip(wishes, donors, strict=True)
+    ]
+    return [
+        f"{label}#{plain[:place].count(label) + 1}" if plain.count(label) > 1 else label
+        for place, label in enumerate(plain)
+    ]
+
+
+def _check_alike(parts: Sequence[_Part]) -> None:
+    """Raise TransplantError for checkpoints that do not see or do the same."""
+    first = parts[0].donor.run
+    for part in parts:
+        run = part.donor.run
+        for key in SHARED:
+            mine, its = first.config.get(key), run.config.get(key)
+            if mine != its:
+                raise TransplantError(
+                    f"{run.path.name} cannot be stitched to {first.path.name}: {key} is {its}, "
+                    f"there {mine}"
+                )
+
+
+def _with_widths(parts: Sequence[_Part]) -> list[_Part]:
+    """The parts with the width of what each CNN hands to its MLP.
+
+    Raises:
+        FormatError: an agent has no CNN and MLP that can be exchanged.
+        TransplantError: its output is no action.
+    """
+    found = []
+    for part in parts:
+        agent = part.network.agent()
+        stitched = StitchedAgent(agent, agent)
+        if OUTPUT not in stitched.layers:
+            raise TransplantError(
+                f"{part.label} gives {list(stitched.layers)[-1]}, needed actions that can be played"
+            )
+        black = np.zeros((1, *agent.image_shape), np.uint8)
+        found.append(replace(part, width=features(agent, black).shape[1]))
+    return found
+
+
+def _environment(parts: Sequence[_Part]) -> dict[str, Any]:
+    """Arguments of the environment that all pairs play in.
+
+    Raises:
+        TransplantError: the images are none that it makes, or the runs render differently.
+    """
+    from vrlprobe.envs.pixels import RENDER_MODES
+
+    run = parts[0].donor.run
+    stack = run.layout.frame_stack
+    channels, height, width = parts[0].network.agent().image_shape
+    if channels != 3 * stack or height != width:
+        raise TransplantError(
+            f"{run.path.name} sees {channels} x {height} x {width}: only stacks of square colour "
+            "images can be played"
+        )
+    renders = {str(part.donor.run.config.get("render")) for part in parts} & set(RENDER_MODES)
+    if len(renders) > 1:
+        raise TransplantError(
+            f"the runs render differently ({', '.join(sorted(renders))}), so their CNNs know "
+            "different images: take runs that render alike"
+        )
+    return {
+        "task": str(run.config.get("task")),
+        "image_size": height,
+        "frame_stack": stack,
+        "action_repeat": whole(run, "action_repeat", ACTION_REPEAT),
+        "render": renders.pop() if renders else RENDER_MODES[0],
+    }
+
+
+def _samples(
+    runs: Sequence[Run], samples: SampleSet | Runs | None
+) -> tuple[SampleSet, Sequence[str]]:
+    """The set to measure on, and what is to be told of where it comes from."""
+    if samples is not None or len(runs) == 1:
+        found, _, notes = samples_for(runs, samples, keep_own=True)
+        return found, notes
+    recorded = [run for run in run_list(runs) if len(run.frames) and any(_last_images(run))]
+    notes = [f"a source does not perform well: {phrase}" for phrase in weak_runs(recorded)]
+    notes.append(
+        "no sample set: actions are compared on the runs' own rollouts, so not on what other "
+        "results are (`samples` takes a set or well-performing runs)"
+    )
+    return make_samples(recorded or runs), notes
+
+
+def _last_images(run: Run) -> Sequence[int]:
+    return run.rollout(int(run.frames[-1])).n_images
+
+
+def _pairs(
+    parts: Sequence[_Part], bench: Bench, adapters: Sequence[str]
+) -> list[tuple[dict[str, str], Pair]]:
+    """Every pair that can be played, with its place in the result."""
+    common = {
+        "samples": bench.samples.digest,
+        "starts": bench.starts,
+        "environment": bench.environment,
+        "code": sources_digest(COMPUTED_BY),
+        "versions": package_versions(),
+    }
+    identity = {p.label: [p.digest, config_digest(p.donor.run.config)] for p in parts}
+    found, left_out = [], []
+    for adapter in adapters:
+        for cnn in parts:
+            for mlp in parts:
+                name = f"CNN of {cnn.label} ({cnn.width:,}) with MLP of {mlp.label} ({mlp.width:,})"
+                if adapter == "none" and cnn.width != mlp.width:
+                    left_out.append(name)
+                    continue
+                made_from = {"cnn": identity[cnn.label], "mlp": identity[mlp.label]}
+                key = part_key({**common, **made_from, "adapter": adapter})
+                pair = Pair(key, name, cnn.network, mlp.network, adapter, bench)
+                where = {"cnn": cnn.label, "mlp": mlp.label, "adapter": adapter}
+                found.append((where, pair))
+    if left_out:
+        more = f" and {len(left_out) - SHOWN} more" if len(left_out) > SHOWN else ""
+        fits = "`adapter=True` fits a linear map between them"
+        warnings.warn(
+            f"not played without a map, as the number of features differs ({fits}): "
+            f"{', '.join(left_out[:SHOWN])}{more}",
+            UserWarning,
+            stacklevel=3,
+        )
+    return found
+
+
+def _compute(pairs: Sequence[Pair], kept: Parts, n_jobs: int, track: Track) -> None:
+    """Measure and play the pairs that are missing."""
+    missing = list({pair.key: pair for pair in pairs if pair.key not in kept}.values())
+    made = run_jobs(missing, n_jobs, kept)
+    for _ in track(missing):
+        next(made)
+
+
+def _assembled(
+    parts: Sequence[_Part], scores: Sequence[tuple[dict[str, str], Scores]], bench: Bench, seed: int
+) -> xr.Dataset:
+    """The result with every pair's scores at their place, and what follows from them."""
+    labels = [part.label for part in parts]
+    used = [where["adapter"] for where, _ in scores]
+    coords: dict[str, Sequence[Any]] = {
+        "cnn": labels,
+        "mlp": labels,
+        "adapter": [name for name in ADAPTERS if name in used],
+        "episode": range(len(bench.starts)),
+        "part": PARTS,
+        "bound": BOUNDS,
+        "donor": labels,
+    }
+    result = blank(coords, VARIABLES)
+    for where, values in scores:
+        for name, value in values.items():
+            result[name].loc[where] = value
+    for part in parts:
+        for name, value in _described(part).items():
+            result[name].loc[part.label] = value
+    for where, _ in scores:
+        _tell_returns(result, where, seed)
+    return result
+
+
+def _described(part: _Part) -> dict[str, Any]:
+    donor = part.donor
+    return {
+        "donor_run": donor.run.path.name,
+        "donor_frame": -1 if donor.frame is None else donor.frame,
+        "trained": part.trained,
+        "recorded_return": np.nan if donor.frame is None else donor.run.mean_return(donor.frame),
+        "n_features": part.width,
+        "checkpoint": part.digest,
+    }
+
+
+def _tell_returns(result: xr.Dataset, where: dict[str, str], seed: int) -> None:
+    """Fill in a pair's mean return, and what share it is of its donors' returns."""
+    returns = result["episode_return"].loc[where].values
+    result["mean_return"].loc[where] = [
+        mean(returns), *bootstrap_interval(returns, mean, seed=seed)
+    ]  # fmt: skip
+    for part in PARTS:
+        own = {"cnn": where[part], "mlp": where[part], "adapter": "none"}
+        donors = result["episode_return"].loc[own].values
+        result["relative_return"].loc[{"part": part, **where}] = list(ratio(returns, donors, seed))
+
+
+def ratio(returns: np.ndarray, others: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
+    """Ratio of two mean returns over the same initial states, with a paired bootstrap interval.
+
+    Args:
+        returns, others: (n_episodes,), the same initial state at the same place.
+        seed: of the draws.
+
+    Returns:
+        Estimate, lower and upper end; NaN where the other's mean is not positive. The ends are NaN
+        where `cohort.draws_interval` gives none.
+    """
+    if not others.sum() > 0:
+        return float("nan"), float("nan"), float("nan")
+    estimate = float(returns.mean() / others.mean())
+    if np.array_equal(returns, others):
+        return estimate, float("nan"), float("nan")
+    count = len(returns)
+    drawn = np.random.default_rng(seed).integers(count, size=(RESAMPLES, count))
+    over = others[drawn].mean(axis=1)
+    shares = np.divide(
+        returns[drawn].mean(axis=1), over, out=np.full(RESAMPLES, np.nan), where=over > 0
+    )
+    low, high = draws_interval(shares, count)
+    return estimate, float(low), float(high)
