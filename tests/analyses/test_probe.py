@@ -96,7 +96,7 @@ def test_a_name_is_no_number(other, samples):
         probe(other, samples, layers=3)
     with pytest.raises(SampleError, match="no component 3: there are height"):
         probe(other, samples, components=3)
-    with pytest.raises(ValueError, match="controls are shuffled, blank, not 3"):
+    with pytest.raises(ValueError, match="controls are shuffled, blank, width, not 3"):
         probe(other, samples, controls=3)
 
 
@@ -321,7 +321,7 @@ class TestControls:
         assert probe(other, samples, controls=None, **options).identical(plain)
 
     def test_an_unknown_one(self, other, samples):
-        with pytest.raises(ValueError, match="controls are shuffled, blank, not 'random'"):
+        with pytest.raises(ValueError, match="controls are shuffled, blank, width, not 'random'"):
             probe(other, samples, controls=["random"])
 
 

@@ -45,6 +45,23 @@ class TestSamples:
         assert result.exit_code == 0
         assert "warning: not well-performing: weak.h5" in result.stderr
 
+    def test_a_mix_says_what_it_took_from_whom(self, call, runs, make_run, tmp_path):
+        make_run("weak.h5", reward=0.1)
+        base = ("samples", runs[0], "weak.h5", "-o", "set.h5", "--mix")
+        result = call(*base, "good,bad")
+        assert result.exit_code == 0, result.output
+        line = "mix: 4 good episodes (4 of seed1.h5), 4 bad episodes (4 of weak.h5)"
+        assert line in result.stdout.splitlines()
+        assert result.stderr == "wrote set.h5\n"
+        probed = call("probe", "seed2.h5", "--samples", "set.h5", "--layers", "mlp0")
+        assert probed.exit_code == 0, probed.output
+        sources = json.loads(load_result("seed2.probe.nc").attrs["sample_sources"])
+        assert [source["run_class"] for source in sources] == ["good", "bad"]
+        failed(call(*base, "middle"), "no run is middle; they return: seed1.h5 40, weak.h5 4")
+        failed(call(*base, "good,badd"), "no class 'badd' here: did you mean bad")
+        assert call(*base, "good", "--insist").exit_code == 2
+        assert call(*base[:-1], "--good", 3).exit_code == 2
+
     def test_what_cannot_be_done(self, call, runs, make_run):
         make_run("two.h5", episodes=2)
         failed(call("samples", "two.h5", "-o", "set.h5"), "at least 3 episodes", "--images last")
@@ -155,6 +172,28 @@ class TestProbe:
         drawn = figures.layers(stored).figure
         labels = [label.get_text() for label in drawn.axes[0].get_yticklabels()]
         assert labels[-2:] == ["median of all", "median, blank"]
+
+    def test_splits_and_kinds_of_probe(self, call, sample_set):
+        base = ("probe", "seed1.h5", "--samples", sample_set, "--layers", "cnn4,mlp0")
+        options = ("--max-atoms", 3, "--splits", 3, "--probe", "omp,mlp", "--control", "width")
+        result = call(*base, *options)
+        assert result.exit_code == 0, result.output
+        lines = [line.split() for line in result.stdout.splitlines() if line]
+        rows = {line[0]: line[1:] for line in lines}
+        stored = load_result("seed1.probe-omp-mlp.nc").isel(run=0, frame=0)
+        medians = stored["probe_test_r2"].sel(probe="mlp").median("component").values
+        assert [float(text) for text in rows["mlp"]] == pytest.approx(medians, abs=0.0051)
+        gaps = stored["nonlinear_gap"].median("component").values
+        assert [float(text) for text in rows["gap"]] == pytest.approx(gaps, abs=0.0051)
+        own, mean, least, most, low, _, high = rows["cnn4"]
+        expected = stored["splits_r2"].sel(layer="cnn4").values
+        assert [float(text) for text in (mean, low, high)] == pytest.approx(expected, abs=0.0051)
+        assert float(least) <= float(own) <= float(most)
+        found = json.loads(call(*base, *options, "--json").stdout)["records"][0]
+        assert found["splits"]["0"]["split_test_r2"] == found["test_r2"]
+        assert set(found["probes"]) == {"omp", "mlp"}
+        failed(call(*base, "--probe", "omp,ridgy"), "no probe 'ridgy' here: did you mean ridge?")
+        assert call(*base, "--probe", "ridge,mlp", "--max-atoms", 3).exit_code == 2
 
     def test_an_interrupt_says_how_to_go_on(self, call, sample_set, monkeypatch):
         def interrupted(*_, **__):

@@ -14,8 +14,9 @@ from vrlprobe.errors import SampleError
 from vrlprobe.runs.reader import open_run
 from vrlprobe.runs.writer import RunWriter
 from vrlprobe.samples.file import load_samples, save_samples
-from vrlprobe.samples.make import make_samples, split_episodes, weak_runs
+from vrlprobe.samples.make import make_samples, weak_runs
 from vrlprobe.samples.sample_set import SPLITS
+from vrlprobe.samples.split import split_episodes
 from vrltrain.inits import read_init
 
 

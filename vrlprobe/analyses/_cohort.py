@@ -17,6 +17,7 @@ from vrlprobe.results.dataset import BOUNDS, Variables, all_frames, blank, run_a
 from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
 from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.runs.settings import number, whole
+from vrlprobe.samples.classes import run_class
 from vrlprobe.samples.selection import run_labels
 from vrlprobe.stats.bootstrap import (
     LAST_EVALUATIONS,
@@ -27,7 +28,6 @@ from vrlprobe.stats.bootstrap import (
     percentiles,
     wilson_interval,
 )
-from vrlprobe.stats.classes import Class, classify
 from vrlprobe.stats.speed import area_under_curve, frames_to_threshold, median_frames
 
 PER_RUN: Variables = {
@@ -157,26 +157,6 @@ def _member(
         "finished": run.finished,
         "last_checkpoint": run.known_digest(int(run.frames[-1])),
     }
-
-
-def run_class(
-    run: "LoggedRun", final: float, good: float | None = None, bad: float | None = None
-) -> Class:
-    """Good, middle or bad by a final return; thresholds that are None are the run's profile's.
-
-    Raises:
-        SampleError: the run records none, or they make no sense.
-    """
-    good = number(run, "good_return") if good is None else good
-    bad = number(run, "bad_return") if bad is None else bad
-    if good is None or bad is None:
-        raise SampleError(
-            f"{run.path.name} records no good_return and bad_return: give them (`good`, `bad`)"
-        )
-    try:
-        return classify(final, float(good), float(bad))
-    except ValueError as error:
-        raise SampleError(f"{run.path.name}: {error}") from error
 
 
 def _read_from(read: Readings) -> int:

@@ -9,7 +9,6 @@ import numpy.typing as npt
 import xarray as xr
 
 from vrlprobe._checks import check_at_least
-from vrlprobe.analyses._cohort import run_class
 from vrlprobe.analyses._collapse import judged
 from vrlprobe.collapse.measurements import Readings, readings
 from vrlprobe.errors import SampleError
@@ -17,6 +16,7 @@ from vrlprobe.results.dataset import Variables, all_frames, blank, place_in, run
 from vrlprobe.results.file import check_kind, last_checkpoint
 from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
 from vrlprobe.runs.logged import LoggedRun
+from vrlprobe.samples.classes import run_class
 from vrlprobe.samples.selection import run_labels
 from vrlprobe.stats.threshold import (
     balanced_accuracy,

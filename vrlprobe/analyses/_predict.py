@@ -7,13 +7,13 @@ import numpy.typing as npt
 import xarray as xr
 
 from vrlprobe._checks import check_at_least, check_finite
-from vrlprobe.analyses._cohort import run_class
 from vrlprobe.errors import SampleError
 from vrlprobe.results.dataset import BOUNDS, Variables, all_frames, blank, run_attributes
 from vrlprobe.results.file import check_kind, last_checkpoint
 from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
 from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.runs.settings import number
+from vrlprobe.samples.classes import run_class
 from vrlprobe.stats.bootstrap import draws_interval
 from vrlprobe.stats.correlation import rank_correlations
 from vrlprobe.stats.speed import area_under_curve, frames_to_threshold, median_frames

@@ -3,6 +3,7 @@
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,16 +11,25 @@ import numpy as np
 import torch
 import xarray as xr
 
-from vrlprobe._checks import as_list, check_given
+from vrlprobe._checks import as_list, check_at_least, check_given
 from vrlprobe.agents.activations import known_layers, probed_layers
 from vrlprobe.analyses.shared.cache import Parts
 from vrlprobe.analyses.shared.defaults import CONTROLS
 from vrlprobe.analyses.shared.jobs import Fit, Job, Planner, Rows, common_sources, run_jobs
+from vrlprobe.analyses.shared.variants import (
+    EACH,
+    Variants,
+    compare_variants,
+    describe_splits,
+    mean_over_splits,
+    put_scores,
+)
 from vrlprobe.device import check_device
 from vrlprobe.errors import SampleError, UnknownLayerError
 from vrlprobe.probes import DEFAULT_MAX_ATOMS, Scores
-from vrlprobe.probes.registry import ProbeSettings
+from vrlprobe.probes.registry import PROBES, Floats, ProbeSettings
 from vrlprobe.results.dataset import (
+    BOUNDS,
     Track,
     Variables,
     all_frames,
@@ -37,11 +47,11 @@ from vrlprobe.samples.selection import (
     samples_for,
     warn_of_samples,
 )
+from vrlprobe.samples.split import repeated_splits
 
 if TYPE_CHECKING:
     from vrlprobe.runs.reader import Run
 
-EACH = ("run", "frame", "layer", "component")
 VARIABLES: Variables = {
     "train_mse": (EACH, np.nan, "mean squared error on the training samples"),
     "val_mse": (EACH, np.nan, "mean squared error on the validation samples"),
@@ -58,14 +68,6 @@ VARIABLES: Variables = {
     "checkpoint": (("run", "frame"), "", "SHA-256 of the checkpoint's parameters"),
 }
 
-CONTROLLED = ("control", *EACH)
-CONTROL_VARIABLES: Variables = {
-    "control_test_mse": (CONTROLLED, np.nan, "test_mse of the control"),
-    "control_test_r2": (CONTROLLED, np.nan, "test_r2 of the control"),
-    "control_sparsity": (CONTROLLED, -1, "sparsity of the control"),
-    "selectivity": (CONTROLLED, np.nan, "test_r2 - max(control_test_r2, 0)"),
-}
-
 Where = dict[str, Any]
 
 
@@ -76,10 +78,11 @@ def probe(
     frames: Frames = "last",
     layers: str | Sequence[str] | None = None,
     components: str | Sequence[str] | None = None,
-    kind: str = "omp",
+    kind: str | Iterable[str] = "omp",
     max_atoms: int = DEFAULT_MAX_ATOMS,
     min_active: int | None = None,
     controls: str | Iterable[str] | None = (),
+    splits: int = 1,
     keep_own: bool = False,
     cache: str | Path | None = None,
     n_jobs: int = 1,
@@ -99,14 +102,18 @@ def probe(
             be in every run; with "last" and "best" each run has its own.
         layers: names out of the agents' tables; all but the action if None.
         components: names or aliases of the state's components; all if None.
-        kind: "omp", the paper's; "ridge", linear in all activations; "mlp", not linear.
+        kind: "omp", the paper's; "ridge", linear in all activations; "mlp", not linear. Of several,
+            the first is the probe of the controls and the splits.
         max_atoms: of "omp", the largest sparsity tried.
         min_active: of "omp", training samples on which a unit differs from 0 to be an atom; one
             in a hundred if None.
         controls: baselines to fit as well: "shuffled" (the states of other episodes at the same
             share of their length: what the time within an episode tells), "blank" (an untrained
-            network of the same architecture, drawn with the run's seed if it has one); none if
-            None.
+            network of the same architecture, drawn with the run's seed if it has one), "width"
+            (as many random live units of each layer as the narrowest of `layers` has units, the
+            mean over five draws: what more units alone bring); none if None.
+        splits: how many times the probes are fitted, each time with the set's episodes assigned
+            anew to training, validation and test; the first split is the set's own.
         keep_own: test on the runs' own episodes too. Else those of sources from which any of the
             runs has its networks (`SampleSet.contributions`) are left out for all, so that they
             are compared on the same episodes; where none would be left, each run's own alone, with
@@ -126,7 +133,17 @@ def probe(
         epoch is an end of what was tried). With controls, dims (control, run, frame, layer,
         component): `control_test_mse`, `control_test_r2`, `control_sparsity`, and `selectivity`,
         `test_r2` minus the control's (Hewitt and Liang, 2019), which counts as 0 where it is below:
-        worse than the mean is no information, and no merit of the probe. Dims (run, component):
+        worse than the mean is no information, and no merit of the probe. With several kinds, dims
+        (probe, run, frame, layer, component): `probe_val_mse`, `probe_test_mse`, `probe_test_r2`,
+        `probe_sparsity`; and `nonlinear_gap` (run, frame, layer, component), R² of "mlp" minus that
+        of the linear probe with the least validation error, below 0 counted as 0. With several
+        splits, dims (split, run, frame, layer, component): `split_test_mse`, `split_test_r2`;
+        `splits_r2` (run, frame, layer, bound), the median R² over components, its mean over splits
+        and 95% interval over splits and episodes; `episode_test_mse` (run, frame, layer, component,
+        episode), the mean over the splits that test an episode, NaN if none does; `episode_split`
+        (run, split, episode), 0, 1 or 2 for training, validation and test, -1 where it is left out
+        of the test set; `test_share` (run,). All other variables are of the first kind and split.
+        Dims (run, component):
         `mean_mse`, the test error of the training mean. Dims (run, layer): `n_features`. Dims (run,
         frame): `episode_return`, `checkpoint` (its digest). Dims (run,): `contributed`, `n_test`,
         `final_return`, by which agents are classed: the run's last known return, whichever of its
@@ -134,18 +151,19 @@ def probe(
 
     Raises:
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there, or a
-            run is given twice.
+            run is given twice; the sample set has too few episodes for so many splits.
         ValueError: a kind, control or number that cannot be.
     """
-    controls = list(dict.fromkeys(as_list(() if controls is None else controls)))
-    for name in controls:
-        if name not in CONTROLS:
-            raise ValueError(f"controls are {', '.join(CONTROLS)}, not {name!r}")
+    variants = _variants(
+        kind,
+        ProbeSettings(max_atoms=max_atoms, min_active=min_active, device=str(device)),
+        controls,
+        splits,
+    )
     if n_jobs == 0:
         raise ValueError("n_jobs must be at least 1, or -1 for one a core, not 0")
     check_given(-sys.maxsize, n_jobs=n_jobs)
     check_device(device)
-    device = str(device)
     runs = run_list(runs)
     refuse_twice(runs)
     samples, keep_own, notes = samples_for(runs, samples, keep_own)
@@ -153,24 +171,17 @@ def probe(
     wanted = samples.columns(components)
     chosen = [resolve_frames(run, frames) for run in runs]
     names = _shared_layers(runs, chosen, layers)
-    labels = run_labels(runs)
-    others = common_sources(samples, runs)
-    rows = [Rows(samples, run, wanted, keep_own, others) for run in runs]
-    settings = ProbeSettings(kind, max_atoms, min_active, device)
+    rows = _rows(samples, runs, wanted, keep_own, splits)
     if (least := min_active or 0) > (n_train := len(samples.rows("train"))):
         raise SampleError(
             f"min_active is {least}, but there are {n_train} training samples: no unit can be an "
             "atom"
         )
     warn_of_samples(runs, samples, notes)
-    if len({part.without for part in rows}) > 1:
-        warnings.warn(
-            "the runs are tested on different episodes, as each one's own and its donors' are left "
-            "out: take a set to which none of them contributed, or keep all (`keep_own=True`)",
-            stacklevel=2,
-        )
-    planners = [Planner(run, part, settings) for run, part in zip(runs, rows, strict=True)]
-    fits = _fits(planners, labels, chosen, names, controls)
+    _warn_of_different_tests(rows)
+    planners = [Planner(run, own) for run, own in zip(runs, rows, strict=True)]
+    labels = run_labels(runs)
+    fits = _fits(planners, labels, chosen, names, variants)
     parts = Parts(None if cache is None else Path(cache) / "probe")
     _compute(planners, [fit for _, fit in fits], parts, n_jobs if device == "cpu" else 1, track)
     coords: dict[str, Sequence[Any]] = {
@@ -179,13 +190,64 @@ def probe(
         "layer": names,
         "component": wanted,
     }
-    result = _assembled(coords, controls, [(where, parts[fit.key]) for where, fit in fits])
+    result = _assembled(coords, variants, len(samples.split), [(w, parts[f.key]) for w, f in fits])
     for place, run in enumerate(runs):
-        _describe_run(result.isel(run=place), run, chosen[place], rows[place])
-    arguments = {**vars(settings), "keep_own": keep_own, "frames": frames}
+        _describe_run(result.isel(run=place), run, chosen[place], rows[place][0])
+    if splits > 1:
+        _fill_splits(result, fits, parts, rows)
+    own = {"keep_own": keep_own, "frames": frames}
+    arguments = {**vars(variants.settings), **own, **variants.arguments}
     return result.assign_attrs(
         run_attributes("probe", runs, arguments) | sample_attributes(samples)
     )
+
+
+def _variants(
+    kind: str | Iterable[str],
+    settings: ProbeSettings,
+    controls: str | Iterable[str] | None,
+    splits: int,
+) -> Variants:
+    """The fits that are asked for; raises ValueError for those that cannot be made."""
+    names = list(dict.fromkeys(as_list(() if controls is None else controls)))
+    for name in names:
+        if name not in CONTROLS:
+            raise ValueError(f"controls are {', '.join(CONTROLS)}, not {name!r}")
+    check_at_least(1, splits=splits)
+    kinds = list(dict.fromkeys(as_list(kind)))
+    if not kinds:
+        raise ValueError(f"no kind of probe is asked for: there are {', '.join(PROBES)}")
+    first, *_ = [replace(settings, probe=name) for name in kinds]
+    return Variants(first, names, kinds, int(splits))
+
+
+def _rows(
+    samples: SampleSet, runs: "Sequence[Run]", wanted: Sequence[str], keep_own: bool, splits: int
+) -> list[list[Rows]]:
+    """Each run's share of the samples, in each of their splits.
+
+    Episodes on which a run is not tested are assigned among themselves, so that every split leaves
+    as many to test it on.
+    """
+    others = common_sources(samples, runs)
+    first = [Rows(samples, run, wanted, keep_own, others) for run in runs]
+    left_out = [
+        tuple(source in own.without for own in first) for source in range(len(samples.sources))
+    ]
+    further = repeated_splits(samples, splits, left_out)[1:]
+    return [
+        [own, *(Rows(again, run, wanted, keep_own, own.without) for again in further)]
+        for run, own in zip(runs, first, strict=True)
+    ]
+
+
+def _warn_of_different_tests(rows: Sequence[Sequence[Rows]]) -> None:
+    if len({own.without for own, *_ in rows}) > 1:
+        warnings.warn(
+            "the runs are tested on different episodes, as each one's own and its donors' are left "
+            "out: take a set to which none of them contributed, or keep all (`keep_own=True`)",
+            stacklevel=3,
+        )
 
 
 def _shared_layers(
@@ -215,19 +277,22 @@ def _fits(
     labels: Sequence[str],
     chosen: Sequence[Sequence[int]],
     layers: Sequence[str],
-    controls: Sequence[str],
+    variants: Variants,
 ) -> list[tuple[Where, Fit]]:
     """Every fit of a result with its place in it."""
-    return [
-        (
-            {"run": label, "frame": frame, "layer": layer, "control": control},
-            planner.fit(frame, layer, control),
-        )
-        for label, planner, frames in zip(labels, planners, chosen, strict=True)
-        for frame in frames
-        for layer in layers
-        for control in (None, *controls)
-    ]
+    found = []
+    for label, planner, frames in zip(labels, planners, chosen, strict=True):
+        recipes = list(variants.recipes(min(planner.sizes[layer] for layer in layers)))
+        found += [
+            (
+                {"run": label, "frame": frame, "layer": layer, **where},
+                planner.fit(frame, layer, recipe),
+            )
+            for frame in frames
+            for layer in layers
+            for where, recipe in recipes
+        ]
+    return found
 
 
 def _compute(
@@ -240,7 +305,7 @@ def _compute(
             missing.setdefault(fit.key, fit)
     jobs: list[Job] = []
     for planner in planners:
-        own = [fit for fit in missing.values() if fit.rows is planner.rows]
+        own = [fit for fit in missing.values() if fit.network.run is planner.run]
         jobs += planner.jobs(own)
     made = run_jobs(jobs, n_jobs, parts)
     for _ in track(range(len(missing))):
@@ -249,24 +314,39 @@ def _compute(
 
 def _assembled(
     coords: dict[str, Sequence[Any]],
-    controls: Sequence[str],
+    variants: Variants,
+    n_episodes: int,
     scores: Sequence[tuple[Where, Scores]],
 ) -> xr.Dataset:
-    """The result with every fit's scores at their place, those of controls in their variables."""
-    if controls:
-        result = blank({**coords, "control": controls}, {**VARIABLES, **CONTROL_VARIABLES})
-    else:
-        result = blank(coords, VARIABLES)
+    """The result with every fit's scores at their place."""
+    more = variants.coords
+    if "split" in more:
+        more |= {"bound": BOUNDS, "episode": range(n_episodes)}
+    result = blank({**coords, **more}, {**VARIABLES, **variants.variables})
     for where, values in scores:
-        for name, value in values.items():
-            target = name if where["control"] is None else f"control_{name}"
-            if target in result:
-                dims = [dim for dim in result[target].dims if dim in where]
-                result[target].loc[{dim: where[dim] for dim in dims}] = value
-    if controls:
-        difference = result["test_r2"] - result["control_test_r2"].clip(min=0)
-        result["selectivity"].values = difference.transpose(*CONTROLLED).values
+        put_scores(result, where, values)
+    compare_variants(result)
     return result
+
+
+def _fill_splits(
+    result: xr.Dataset,
+    fits: Sequence[tuple[Where, Fit]],
+    parts: Parts,
+    rows: Sequence[Sequence[Rows]],
+) -> None:
+    """What a result says of its splits beside the scores on each, put in place."""
+    shares = dict(zip(result["run"].values.tolist(), rows, strict=True))
+    errors: dict[tuple[str, int, str], list[Floats]] = {}
+    for where, fit in fits:
+        if "split" in where:
+            place = (where["run"], where["frame"], where["layer"])
+            errors.setdefault(place, []).append(parts[fit.key]["episode_mse"])
+    for (run, frame, layer), values in errors.items():
+        found = mean_over_splits(values, shares[run])
+        result["episode_test_mse"].loc[run, frame, layer] = found
+    for label, own in shares.items():
+        describe_splits(result.sel(run=label), own)
 
 
 def _describe_run(part: xr.Dataset, run: "Run", frames: Sequence[int], rows: Rows) -> None:

@@ -16,6 +16,7 @@ from joblib import cpu_count
 from vrlprobe import analyses
 from vrlprobe.analyses.shared.cache import default_folder
 from vrlprobe.analyses.shared.defaults import CONTROLS
+from vrlprobe.analyses.shared.variants import DIMS, over_runs
 from vrlprobe.cli.common import (
     FILE,
     Session,
@@ -30,6 +31,8 @@ from vrlprobe.cli.common import (
 )
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
 from vrlprobe.results.file import PROBES, control_medians, last_checkpoint, save_result
+from vrlprobe.samples.selection import choose
+from vrlprobe.stats.bootstrap import FEWEST
 
 LOWEST = -9.99
 EDGES = {
@@ -41,7 +44,16 @@ CONTROL_NOTES = {
     "shuffled": "shuffled: the median when probing for the states of other episodes at the same "
     "time, which is what the time within an episode tells",
     "blank": "blank: the median for an untrained network",
+    "width": "width: the median for as many random units of each layer as the narrowest one has",
 }
+PROBE_NOTES = (
+    "{kinds}: the median by each probe; all else is by {first}",
+    "gap: the median of what mlp reads beyond the better linear probe; R² below 0 counts as 0",
+)
+SPLIT_NOTE = (
+    "{n} splits: the episodes are assigned anew to training, validation and test; 95%: interval "
+    "over splits and episodes (Nadeau and Bengio, 2003)"
+)
 
 
 @click.command()
@@ -65,17 +77,25 @@ CONTROL_NOTES = {
 @click.option(
     "--probe",
     "kind",
-    type=click.Choice(list(PROBES)),
     default="omp",
     show_default=True,
-    help="Sparse linear (omp), linear in all activations (ridge) or a small network (mlp).",
+    help="Sparse linear (omp), linear in all activations (ridge) or a small network (mlp); several "
+    "are compared (omp,ridge,mlp).",
 )
 @click.option(
     "--control",
     "controls",
     multiple=True,
     type=click.Choice(CONTROLS),
-    help="Also fit a baseline: other episodes' states at the same time, or an untrained network.",
+    help="Also fit a baseline: other episodes' states at the same time, an untrained network, or "
+    "as many random units of each layer as the narrowest one has.",
+)
+@click.option(
+    "--splits",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Fit again on so many splits of the samples' episodes, for intervals over them.",
 )
 @samples_option
 @click.option(
@@ -85,7 +105,7 @@ CONTROL_NOTES = {
 )
 @click.option(
     "-o", "--output", type=FILE,
-    help="Result file.  [default: RUN.probe.nc; RUN.probe-ridge.nc, RUN.probe-mlp.nc]",
+    help="Result file.  [default: RUN.probe.nc; RUN.probe-ridge.nc, RUN.probe-omp-mlp.nc …]",
 )  # fmt: skip
 @click.option(
     "-j",
@@ -117,6 +137,7 @@ def probe(
     min_active: int | None,
     kind: str,
     controls: tuple[str, ...],
+    splits: int,
     sample_paths: tuple[Path, ...],
     keep_own: bool,
     output: Path | None,
@@ -133,11 +154,12 @@ def probe(
     own mean. Several RUNS are probed on the same samples into one result, named by -o.
     An interrupted call continues where it stopped; a second one finds everything fitted.
     """
-    if kind != "omp":
+    kinds = choose(split_list(kind), PROBES, "probe")
+    if "omp" not in kinds:
         refuse_idle(["max_atoms", "min_active"], f"is for omp, --probe {kind} is not sparse")
     if no_cache:
         refuse_idle(["cache"], "names where fits are kept, --no-cache keeps none")
-    output = result_path(output, runs, "probe" if kind == "omp" else f"probe-{kind}")
+    output = result_path(output, runs, "-".join(["probe", *([] if kinds == ["omp"] else kinds)]))
     with Session() as session:
         opened = session.runs(runs)
         check_writable(output)
@@ -150,10 +172,11 @@ def probe(
                 frames=parse_frames(frames),
                 layers=split_list(layers),
                 components=split_list(components),
-                kind=kind,
+                kind=kinds,
                 max_atoms=max_atoms,
                 min_active=min_active,
                 controls=list(dict.fromkeys(controls)),
+                splits=splits,
                 keep_own=keep_own,
                 cache=None if no_cache else cache or default_folder(),
                 n_jobs=jobs or cpu_count(),
@@ -205,6 +228,14 @@ def describe(result: xr.Dataset) -> str:
     if "control" in result.dims:
         notes += [CONTROL_NOTES[name] for name in result["control"].values]
         notes += _better_controls(result)
+    if "probe" in result.dims:
+        shown = PROBE_NOTES if "nonlinear_gap" in result else PROBE_NOTES[:1]
+        kinds = result["probe"].values.tolist()
+        notes += [note.format(kinds=", ".join(kinds), first=kinds[0]) for note in shown]
+    if "split" in result.dims:
+        notes.append(SPLIT_NOTE.format(n=result.sizes["split"]))
+        if result.sizes["run"] > 1:
+            parts.append(_describe_runs(result))
     if (result["checkpoint"] != "").sum("frame").max() > 1:
         notes.append(f"the last of {result.sizes['frame']} frames is shown; the file has all")
     return "\n\n".join([*parts, "\n".join(notes)])
@@ -236,8 +267,45 @@ def _describe_run(last: xr.Dataset) -> str:
             for at, (v, e) in enumerate(zip(values, edge, strict=True))
         ]
         rows.append([str(name), *cells])
-    rows += _control_rows(last)
-    return f"{_head(last)}\n\n{_table(rows)}"
+    rows += _median_rows(last)
+    text = f"{_head(last)}\n\n{_table(rows)}"
+    return f"{text}\n\n{_describe_splits(last)}" if "split" in last.dims else text
+
+
+def _describe_splits(last: xr.Dataset) -> str:
+    """One line a layer: its median R² over components on the set's own split, and over all."""
+    medians = last["split_test_r2"].median("component").transpose("split", "layer").values
+    bounds = last["splits_r2"].transpose("bound", "layer").values
+    columns = (medians[0], bounds[0], medians.min(axis=0), medians.max(axis=0))
+    rows = [["median R²", "own split", f"{len(medians)} splits", "least", "most", "95%"]]
+    for place, layer in enumerate(last["layer"].values):
+        cells = [_plain_cell(column[place]) for column in columns]
+        rows.append([str(layer), *cells, _interval(*bounds[1:, place])])
+    return _table(rows)
+
+
+def _describe_runs(result: xr.Dataset) -> str:
+    """One line a layer: the runs' mean and its intervals."""
+    found = over_runs(result)
+    n_runs, n_splits = result.sizes["run"], result.sizes["split"]
+    rows = [["median R²", f"mean of {n_runs} runs", "95% over runs", f"95% over {n_splits} splits"]]
+    for layer in found["layer"].values:
+        one = found.sel(layer=layer)
+        both = [_interval(*one[name].values[1:]) for name in ("runs", "splits")]
+        rows.append([str(layer), _plain_cell(one["runs"].values[0]), *both])
+    if n_runs < FEWEST:
+        return f"{_table(rows)}\n\nan interval over runs needs {FEWEST} of them"
+    return _table(rows)
+
+
+def _interval(low: float, high: float) -> str:
+    if math.isnan(low):
+        return "-"
+    return f"{_plain_cell(low)} to {_plain_cell(high)}"
+
+
+def _plain_cell(value: float) -> str:
+    return _cell(value, False, False).strip()
 
 
 def _head(last: xr.Dataset) -> str:
@@ -254,17 +322,17 @@ def _head(last: xr.Dataset) -> str:
     )
 
 
-def _control_rows(last: xr.Dataset) -> list[list[str]]:
-    """The median R² over components for each layer, and that of each control."""
-    if "control" not in last.dims:
-        return []
-    return [
-        [""] * (last.sizes["layer"] + 1),
-        *(
-            [name, *(_cell(v, False, False) for v in r2.values)]
-            for name, r2 in control_medians(last).items()
-        ),
-    ]
+def _median_rows(last: xr.Dataset) -> list[list[str]]:
+    """The median R² over components for each layer, that of each control and kind of probe."""
+    medians = control_medians(last) if "control" in last.dims else {}
+    found = {}
+    if "probe" in last.dims:
+        found |= {str(kind): last["probe_test_r2"].sel(probe=kind) for kind in last["probe"].values}
+    if "nonlinear_gap" in last:
+        found["gap"] = last["nonlinear_gap"]
+    medians |= {name: r2.median("component").sel(layer=last["layer"]) for name, r2 in found.items()}
+    rows = [[name, *(_cell(v, False, False) for v in r2.values)] for name, r2 in medians.items()]
+    return [[""] * (last.sizes["layer"] + 1), *rows] if rows else []
 
 
 def _better_controls(result: xr.Dataset) -> list[str]:
@@ -273,6 +341,8 @@ def _better_controls(result: xr.Dataset) -> list[str]:
     for run in result["run"].values.tolist():
         own, *controls = control_medians(last_checkpoint(result, run)).items()
         for name, r2 in controls:
+            if name.endswith("width"):
+                continue  # units of the same network
             above = r2.values > own[1].values
             layers = r2["layer"].values[above].tolist()
             pairs = zip(layers, r2.values[above], own[1].values[above], strict=True)
@@ -315,19 +385,21 @@ def to_json(result: xr.Dataset) -> str:
         if result["sparsity"].values[at] < 0:
             continue
         values = {name: _plain(result[name].values[at].item()) for name in names}
-        if "control" in result.dims:
-            values["controls"] = _controls(result, at)
+        for dim in DIMS:
+            if dim in result.dims:
+                values[f"{dim}s"] = _further(result, dim, at)
         records.append({**where, **values})
     attributes = {str(key): _parsed(value) for key, value in result.attrs.items()}
     return json.dumps({"attributes": attributes, "records": records}, indent=1)
 
 
-def _controls(result: xr.Dataset, at: tuple[int, ...]) -> dict[str, dict[str, Any]]:
-    """Control -> its variables at one place of the other dimensions."""
-    names = [name for name, values in result.data_vars.items() if "control" in values.dims]
+def _further(result: xr.Dataset, dim: str, at: tuple[int, ...]) -> dict[str, dict[str, Any]]:
+    """Label along a dimension of further fits -> its variables at one place of the others."""
+    dims = (dim, "run", "frame", "layer", "component")
+    names = [name for name, values in result.data_vars.items() if values.dims == dims]
     return {
-        str(control): {str(n): _plain(result[n].values[place, *at].item()) for n in names}
-        for place, control in enumerate(result["control"].values)
+        str(label): {str(n): _plain(result[n].values[place, *at].item()) for n in names}
+        for place, label in enumerate(result[dim].values)
     }
 
 

@@ -125,6 +125,15 @@ class Columns:
         return values, mean, torch.linalg.vector_norm(values, dim=1)
 
 
+def live_columns(train: Tensor, min_active: int) -> Tensor:
+    """Columns of ``train`` (n_samples, n_features) that are candidates, as `Columns.live`."""
+    raw = train.T
+    alive = [
+        _unit_rows(raw[part].contiguous(), min_active, torch.float32)[0] for part in blocks(raw)
+    ]
+    return torch.nonzero(torch.cat(alive))[:, 0]
+
+
 def _unit_rows(raw: Tensor, min_active: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
     """Which rows are candidates, the error of each unit row's copy, and the copies.
 

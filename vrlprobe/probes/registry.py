@@ -44,35 +44,52 @@ class ProbeSettings:
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, int(value))
 
+    def rarest(self, n_train: int) -> int:
+        """Training samples on which a unit must differ from 0, of so many."""
+        return self.min_active or max(1, n_train // ACTIVE_ONE_IN)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """One layer's probe for every component."""
+
+    scores: Scores
+    """Errors, sparsity and whether it is at the edge, each (n_targets,)."""
+    predict: Callable[[ArrayLike], Floats]
+    """Predictions (n_samples, n_targets) for activations (n_samples, n_features)."""
+
 
 def sparse_path(sets: Sets, settings: ProbeSettings) -> OmpPath:
     """The sparse probe's paths, one for each component, with the errors on all three sets."""
-    rarest = settings.min_active or max(1, np.shape(sets["train"][1])[0] // ACTIVE_ONE_IN)
+    rarest = settings.rarest(np.shape(sets["train"][1])[0])
     return omp_path(*sets["train"], settings.max_atoms, heldout=_heldout(sets), min_active=rarest)
 
 
-def _sparse(sets: Sets, settings: ProbeSettings) -> Scores:
+def _sparse(sets: Sets, settings: ProbeSettings) -> Fitted:
     path = sparse_path(sets, settings)
     best = path.best_sparsity("val")
-    return _scores(path.mse, best, best, path.at_edge("val"))
+    scores = _scores(path.mse, best, best, path.at_edge("val"))
+    return Fitted(scores, lambda X: path.predict(X, best))
 
 
-def _ridge(sets: Sets, _: ProbeSettings) -> Scores:
+def _ridge(sets: Sets, _: ProbeSettings) -> Fitted:
     path = ridge_path(*sets["train"], heldout=_heldout(sets))
     best = path.best_penalty("val")
     edge = (best == 0) | (best == len(path.penalties) - 1)
-    return _scores(path.mse, best, np.full(len(best), _n_features(sets)), edge)
+    scores = _scores(path.mse, best, np.full(len(best), _n_features(sets)), edge)
+    return Fitted(scores, lambda X: path.predict(X, best))
 
 
-def _mlp(sets: Sets, _: ProbeSettings) -> Scores:
+def _mlp(sets: Sets, _: ProbeSettings) -> Fitted:
     fit = mlp_fit(*sets["train"], heldout=_heldout(sets))
     n_targets = len(fit.mse["train"])
     only = {name: errors[:, None] for name, errors in fit.mse.items()}
     every = np.full(n_targets, _n_features(sets))
-    return _scores(only, np.zeros(n_targets, int), every, np.full(n_targets, fit.at_edge))
+    edge = np.full(n_targets, fit.at_edge)
+    return Fitted(_scores(only, np.zeros(n_targets, int), every, edge), fit.predict)
 
 
-PROBES: dict[str, Callable[[Sets, ProbeSettings], Scores]] = {
+PROBES: dict[str, Callable[[Sets, ProbeSettings], Fitted]] = {
     "omp": _sparse,
     "ridge": _ridge,
     "mlp": _mlp,

@@ -129,7 +129,7 @@ def _relabelled(result: xr.Dataset, taken: Iterable[str]) -> xr.Dataset:
 
 def _check_made_alike(first_name: str, first: xr.Dataset, name: str, other: xr.Dataset) -> None:
     """Raise FormatError where two results differ in what they are of, an option or samples."""
-    for dim in ("layer", "component", "control"):
+    for dim in ("layer", "component", "control", "probe", "split"):
         mine, its = (
             list(part[dim].values) if dim in part.dims else None for part in (first, other)
         )

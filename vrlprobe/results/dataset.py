@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -111,7 +110,7 @@ def sample_attributes(samples: SampleSet) -> dict[str, Any]:
     return {
         "task": samples.task,
         "samples": samples.digest,
-        "sample_sources": json.dumps([asdict(source) for source in samples.sources]),
+        "sample_sources": json.dumps([source.record() for source in samples.sources]),
         "n_train": len(samples.rows("train")),
         "n_val": len(samples.rows("val")),
     }

@@ -2,7 +2,6 @@
 
 import io
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,7 @@ def save_samples(samples: SampleSet, path: str | Path) -> None:
     header = {
         "components": list(samples.components),
         "aliases": dict(samples.aliases),
-        "sources": [asdict(source) for source in samples.sources],
+        "sources": [source.record() for source in samples.sources],
         "seed": samples.seed,
         "digest": samples.digest,
     }

@@ -7,22 +7,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from vrlprobe._checks import check_at_least, check_given
+from vrlprobe._checks import as_list, check_at_least, check_given
 from vrlprobe.errors import SampleError
 from vrlprobe.runs.collection import Runs, refuse_twice, run_list
 from vrlprobe.runs.episode import Episode
 from vrlprobe.runs.settings import number, whole
+from vrlprobe.samples.classes import run_class
 from vrlprobe.samples.sample_set import SPLITS, Ints, SampleSet, Source
+from vrlprobe.samples.split import split_episodes
+from vrlprobe.stats.classes import CLASSES
 
 if TYPE_CHECKING:
     from vrlprobe.runs.reader import Rollout, Run
 
-SHARES = (0.6, 0.2, 0.2)
 DEFAULT_SAMPLES = 3000
 
 
 def make_samples(
-    runs: Runs, n_samples: int | None = DEFAULT_SAMPLES, *, seed: int = 0
+    runs: Runs,
+    n_samples: int | None = DEFAULT_SAMPLES,
+    *,
+    seed: int = 0,
+    mix: str | Iterable[str] | None = None,
+    good: float | None = None,
+    bad: float | None = None,
 ) -> SampleSet:
     """A sample set from the last checkpoint's rollouts of one or several runs.
 
@@ -32,20 +40,28 @@ def make_samples(
     Args:
         runs: open runs, or one, of one task with the same components and image size.
         n_samples: how many samples to take, evenly spaced in each episode; None takes all.
-        seed: of the split.
+        seed: of the split, and of the draw of a mix.
+        mix: classes of runs by return, out of good, middle and bad. Every class gives as many
+            episodes as the one that has fewest, as evenly from its runs as they have some, and is
+            in all three sets; runs of other classes give none. None takes all episodes of all runs.
+        good, bad: returns from which a run is good and up to which it is bad, for the mix; each
+            run's own profile's if None.
 
     Raises:
         SampleError: fewer than three episodes with images, fewer samples than episodes, or runs
-            that do not fit together.
-        ValueError: a number of samples below 1, or a seed below 0.
+            that do not fit together; a class of the mix without runs, or with fewer than three
+            episodes.
+        ValueError: a number of samples below 1, a seed below 0, or another class.
     """
     check_given(1, n_samples=n_samples)
     check_at_least(0, seed=seed)
     runs = run_list(runs)
     refuse_twice(runs)
     check_alike(runs)
-    found = [_recorded(run) for run in runs]
-    recorded = [(run, which) for run, group in zip(runs, found, strict=True) for which in group]
+    takings = [_Taking(run, _recorded(run)) for run in runs]
+    if mix is not None:
+        takings = _mixed(takings, _classes(mix), good, bad, int(seed))
+    recorded = [(taking.run, which) for taking in takings for which in taking.episodes]
     if len(recorded) < len(SPLITS):
         raise SampleError(
             f"a sample set needs at least {len(SPLITS)} episodes with images, found "
@@ -53,7 +69,7 @@ def make_samples(
             "add runs of the task, or record more (vrltrain run --final-episodes 5 --images last, "
             "vrlprobe import --episodes 5)"
         )
-    origin = np.repeat(np.arange(len(runs)), [len(group) for group in found])
+    origin = np.repeat(np.arange(len(takings)), [len(taking.episodes) for taking in takings])
     lengths = [_last_rollout(run).lengths[which] + 1 for run, which in recorded]
     quotas = _quotas(lengths, n_samples)
     parts = [
@@ -61,45 +77,92 @@ def make_samples(
         for (run, which), count in zip(recorded, quotas, strict=True)
     ]
     offsets = np.cumsum([0, *(len(part.images) for part in parts[:-1])])
+    sources = tuple(map(_source, takings))
     return SampleSet(
         images=np.concatenate([part.images for part in parts]),
         index=np.concatenate([p.index + o for p, o in zip(parts, offsets, strict=True)]),
         states=np.concatenate([part.states for part in parts]),
         episodes=np.repeat(np.arange(len(parts)), [len(part.states) for part in parts]),
-        split=split_episodes(origin, seed),
+        split=_split(origin, sources, seed),
         origin=origin,
         components=runs[0].components,
         aliases=runs[0].aliases,
-        sources=tuple(_source(run, len(group)) for run, group in zip(runs, found, strict=True)),
+        sources=sources,
         seed=int(seed),
     )
 
 
-def split_episodes(origin: Ints, seed: int = 0) -> Ints:
-    """Assign episodes (n_episodes,) to SPLITS, each source's spread over them as far as it goes.
+@dataclass(frozen=True)
+class _Taking:
+    """Which episodes of a run's last rollout are taken, and as which class."""
 
-    The episodes of a source are shuffled; then, going through them source by source, each one goes
-    to the set that lies furthest behind its share.
+    run: "Run"
+    episodes: Sequence[int]
+    run_class: str = ""
+
+
+def _classes(mix: str | Iterable[str]) -> list[str]:
+    """The classes of a mix, each once."""
+    names = list(dict.fromkeys(as_list(mix)))
+    if not names or not set(names) <= set(CLASSES):
+        raise ValueError(f"a mix is of {', '.join(CLASSES)}, not {mix!r}")
+    return names
+
+
+def _mixed(
+    takings: Sequence[_Taking], mix: Sequence[str], good: float | None, bad: float | None, seed: int
+) -> list[_Taking]:
+    """Equal numbers of episodes of each class.
+
+    Raises:
+        SampleError: a class without runs, or with fewer episodes than there are SPLITS.
     """
-    total = len(origin)
+    members: dict[str, list[_Taking]] = {name: [] for name in mix}
+    for taking in takings:
+        name = run_class(taking.run, _last_rollout(taking.run).mean_return, good, bad)
+        if name in members:
+            members[name].append(taking)
+    if empty := [name for name in mix if not members[name]]:
+        returned = [f"{_name(t.run)} {_last_rollout(t.run).mean_return:.0f}" for t in takings]
+        raise SampleError(f"no run is {empty[0]}; they return: {', '.join(returned)}")
+    there = {name: sum(len(t.episodes) for t in own) for name, own in members.items()}
+    fewest = min(there, key=lambda name: there[name])
+    if there[fewest] < len(SPLITS):
+        raise SampleError(
+            f"a mix needs at least {len(SPLITS)} episodes with images of every class, one for each "
+            f"set, found {there[fewest]} of the {fewest} runs "
+            f"{', '.join(_name(t.run) for t in members[fewest])}: add runs of that class"
+        )
+    drawn = [_drawn(name, own, there[fewest], seed) for name, own in members.items()]
+    return [taking for own in drawn for taking in own]
+
+
+def _drawn(name: str, members: Sequence[_Taking], count: int, seed: int) -> list[_Taking]:
+    """``count`` episodes of the runs of a class, dealt to the runs in turn, in random order."""
     rng = np.random.default_rng(seed)
-    order = np.concatenate(
-        [rng.permutation(np.flatnonzero(origin == s)) for s in np.unique(origin)]
-    )
-    wanted = _counts(total)
-    given = np.zeros(len(SPLITS), dtype=np.int64)
-    split = np.empty(total, dtype=np.int64)
-    for place, episode in enumerate(order):
-        behind = np.where(given < wanted, wanted * (place + 1) / total - given, -np.inf)
-        split[episode] = choice = int(np.argmax(behind))
-        given[choice] += 1
+    places = rng.permutation(len(members)).tolist()
+    queue = [
+        (turn, place, which)
+        for place in places
+        for turn, which in enumerate(rng.permutation(members[place].episodes).tolist())
+    ]
+    queue.sort(key=lambda item: (item[0], places.index(item[1])))
+    chosen = [
+        sorted(which for _, own, which in queue[:count] if own == place)
+        for place in range(len(members))
+    ]
+    pairs = zip(members, chosen, strict=True)
+    return [_Taking(taking.run, episodes, name) for taking, episodes in pairs if episodes]
+
+
+def _split(origin: Ints, sources: Sequence[Source], seed: int) -> Ints:
+    """The split of the episodes (n_episodes,), each class of a mix split by itself."""
+    classes = np.array([source.run_class for source in sources])[origin]
+    split = np.empty(len(origin), dtype=np.int64)
+    for name in np.unique(classes):
+        members = np.flatnonzero(classes == name)
+        split[members] = split_episodes(origin[members], seed)
     return split
-
-
-def _counts(total: int) -> Ints:
-    """Episodes in each set: the shares, rounded, at least one each."""
-    val, test = (max(1, round(share * total)) for share in SHARES[1:])
-    return np.array([total - val - test, val, test])
 
 
 @dataclass(frozen=True)
@@ -158,7 +221,8 @@ def check_alike(runs: "Sequence[Run]") -> None:
                 )
 
 
-def _source(run: "Run", n_episodes: int) -> Source:
+def _source(taking: _Taking) -> Source:
+    run = taking.run
     frame = int(run.frames[-1])
     return Source(
         name=_name(run),
@@ -167,9 +231,10 @@ def _source(run: "Run", n_episodes: int) -> Source:
         frame=frame,
         checkpoint=run.digest(frame),
         episode_return=_last_rollout(run).mean_return,
-        n_episodes=n_episodes,
+        n_episodes=len(taking.episodes),
         precision=str(run.config.get("precision", "unknown")),
         render=str(run.config.get("render", "unknown")),
+        run_class=taking.run_class,
     )
 
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,12 @@ class Source:
     n_episodes: int
     precision: str
     render: str
+    run_class: str = ""
+    """The class, good, middle or bad, that a mix took the run for; empty in a set of no mix."""
+
+    def record(self) -> dict[str, Any]:
+        """The fields as JSON values; without a mix, those of sets of before there were mixes."""
+        return {name: value for name, value in asdict(self).items() if name != "run_class" or value}
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +179,7 @@ class SampleSet:
     def digest(self) -> str:
         """SHA-256 of the content, whatever the runs' files are called, in hex."""
         hashed = hashlib.sha256()
-        sources = [{k: v for k, v in asdict(s).items() if k != "name"} for s in self.sources]
+        sources = [{k: v for k, v in s.record().items() if k != "name"} for s in self.sources]
         texts = [list(self.components), dict(self.aliases), sources, self.seed]
         hashed.update(json.dumps(texts, sort_keys=True).encode())
         for array in self.arrays().values():

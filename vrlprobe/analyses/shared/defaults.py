@@ -1,8 +1,9 @@
 """Choices and defaults that a command's `--help` states: the studies take seconds to import."""
 
-CONTROLS = ("shuffled", "blank")
+CONTROLS = ("shuffled", "blank", "width")
 """Baselines: the states of other episodes at the same time in them, which keep the time course that
-episodes share; and an untrained network of the same architecture."""
+episodes share; an untrained network of the same architecture; and as many random live units of each
+layer as the narrowest one has."""
 OBSERVATIONS = 1000
 """The most that `metrics` takes."""
 EPISODES = 10

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vrlprobe._checks import check_at_least
-from vrlprobe.analyses._cohort import run_class
 from vrlprobe.analyses.shared.names import frame_at, parse_at, split_name
 from vrlprobe.errors import (
     TransplantError,
@@ -24,6 +23,7 @@ from vrlprobe.errors import (
 from vrlprobe.runs.paths import no_such_file
 from vrlprobe.runs.reader import Run, open_run
 from vrlprobe.runs.settings import number
+from vrlprobe.samples.classes import run_class
 from vrlprobe.stats.classes import CLASSES, Class
 
 Pair = Literal["same", "different"]

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from torch import Tensor
 
 from vrlprobe.agents.activations import extract_activations, feature_major_activations
 from vrlprobe.analyses.shared.cache import Parts, part_key, sources_digest
-from vrlprobe.analyses.shared.fits import fit_layer
+from vrlprobe.analyses.shared.fits import fit_layer, fit_narrowed
 from vrlprobe.errors import SampleError
 from vrlprobe.probes import Scores
 from vrlprobe.probes.arrays import refuse_not_finite
@@ -77,6 +78,17 @@ class Rows:
     def observations(self) -> Stacked:
         """All three sets' observations, one after the other."""
         return self.samples.stacked(np.concatenate(list(self.rows.values())))
+
+    @property
+    def test_episodes(self) -> npt.NDArray[np.int64]:
+        """The episode of each test sample."""
+        return self.samples.episodes[self.rows["test"]]
+
+    @property
+    def test_share(self) -> float:
+        """Share of test episodes among those that may be tested on, whichever set they are in."""
+        allowed = ~np.isin(self.samples.origin, self.without)
+        return len(np.unique(self.test_episodes)) / int(allowed.sum())
 
     def states(self, shuffled: bool = False) -> dict[str, Floats]:
         """The components by set, or those of other episodes at the same time."""
@@ -140,13 +152,33 @@ def _network(path: Path, frame: int | None, seed: int | None, name: str, own: An
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """How a layer is probed."""
+
+    settings: ProbeSettings
+    control: str | None = None
+    """A name out of CONTROLS, or None."""
+    width: int | None = None
+    """Units of the control `width`."""
+    split: int = 0
+    """Which of the splits of the samples."""
+
+    def scores(self, activations: dict[str, Tensor], rows: Rows) -> Scores:
+        """Those of a layer's activations, (n_samples, n_features) by set."""
+        states = rows.states(self.control == "shuffled")
+        if self.width is not None:
+            return fit_narrowed(activations, states, self.settings, self.width)
+        return fit_layer(activations, states, self.settings, rows.test_episodes)
+
+
+@dataclass(frozen=True)
 class Fit:
     """One layer of one network to be probed, and the key its scores are known by."""
 
     key: str
     network: Network
     layer: str
-    shuffled: bool
+    recipe: Recipe
     rows: Rows
 
 
@@ -156,10 +188,14 @@ class Planner:
     A key says what the network computes, not only its parameters: what the run's blank network
     makes of one image of noise, so that another activation, another module under a layer's name or
     another preparation of the pixels is another fit.
+
+    Args:
+        run: the run.
+        rows: its share of the samples, in each of their splits.
     """
 
-    def __init__(self, run: Run, rows: Rows, settings: ProbeSettings) -> None:
-        self.run, self.rows, self.settings = run, rows, settings
+    def __init__(self, run: Run, rows: Sequence[Rows]) -> None:
+        self.run, self.rows = run, rows
         agent = run.blank_agent()
         noise = np.random.default_rng(0).integers(0, 256, (1, *agent.image_shape), np.uint8)
         found = extract_activations(agent, noise)
@@ -169,23 +205,25 @@ class Planner:
         self._code = sources_digest(COMPUTED_BY)
         self._blank: str | None = None
 
-    def fit(self, frame: int, layer: str, control: str | None = None) -> Fit:
-        """The fit of a layer at a checkpoint, or its baseline out of CONTROLS."""
-        network = Network(self.run.location, None if control == "blank" else frame, self.run)
-        shuffled = control == "shuffled"
+    def fit(self, frame: int, layer: str, recipe: Recipe) -> Fit:
+        """The fit of a layer at a checkpoint, or its baseline."""
+        blank = recipe.control == "blank"
+        network = Network(self.run.location, None if blank else frame, self.run)
+        rows = self.rows[recipe.split]
         made_from = {
             "network": self._identity(network, layer),
             "computes": self._computed[layer],
             "layer": layer,
-            "samples": self.rows.samples.digest,
-            "without": self.rows.without,
-            "components": self.rows.components,
-            "shuffled": shuffled,
-            "settings": vars(self.settings),
+            "samples": rows.samples.digest,
+            "without": rows.without,
+            "components": rows.components,
+            "shuffled": recipe.control == "shuffled",
+            "width": recipe.width,
+            "settings": vars(recipe.settings),
             "code": self._code,
             "versions": package_versions(),
         }
-        return Fit(part_key(made_from), network, layer, shuffled, self.rows)
+        return Fit(part_key(made_from), network, layer, recipe, rows)
 
     def _identity(self, network: Network, layer: str) -> str:
         if layer in self.inputs:
@@ -199,40 +237,40 @@ class Planner:
         return self._blank
 
     def jobs(self, fits: Iterable[Fit]) -> Iterator["Job"]:
-        """The fits, each network's layers together as far as memory goes."""
-        by_network: dict[int | None, dict[str, list[Fit]]] = {}
+        """The fits, the layers of a network on one split together as far as memory goes."""
+        apart: dict[tuple[int | None, int], dict[str, list[Fit]]] = {}
         for fit in fits:
-            by_network.setdefault(fit.network.frame, {}).setdefault(fit.layer, []).append(fit)
-        for layers in by_network.values():
+            layers = apart.setdefault((fit.network.frame, fit.recipe.split), {})
+            layers.setdefault(fit.layer, []).append(fit)
+        for layers in apart.values():
             group: list[Fit] = []
             room = GROUP_BYTES
             for layer in sorted(layers, key=list(self.sizes).index):
-                size = 4 * len(self.rows) * self.sizes[layer]
+                size = 4 * len(layers[layer][0].rows) * self.sizes[layer]
                 if group and size > room:
-                    yield Job.of(group, self.settings)
+                    yield Job.of(group)
                     group, room = [], GROUP_BYTES
                 group += layers[layer]
                 room -= size
-            yield Job.of(group, self.settings)
+            yield Job.of(group)
 
 
 @dataclass(frozen=True)
 class Job:
-    """Fits of one network that are made together; it can be sent to another process."""
+    """Fits of one network on one split that are made together; other processes can take it."""
 
     network: Network
     rows: Rows
-    wanted: dict[str, list[tuple[str, bool]]]
-    """Layer -> key and whether the states are shuffled, for each of its fits."""
-    settings: ProbeSettings
+    wanted: dict[str, list[tuple[str, Recipe]]]
+    """Layer -> key and recipe of each of its fits."""
 
     @classmethod
-    def of(cls, fits: Sequence[Fit], settings: ProbeSettings) -> "Job":
+    def of(cls, fits: Sequence[Fit]) -> "Job":
         """A job of fits that share their network and rows."""
-        wanted: dict[str, list[tuple[str, bool]]] = {}
+        wanted: dict[str, list[tuple[str, Recipe]]] = {}
         for fit in fits:
-            wanted.setdefault(fit.layer, []).append((fit.key, fit.shuffled))
-        return cls(fits[0].network, fits[0].rows, wanted, settings)
+            wanted.setdefault(fit.layer, []).append((fit.key, fit.recipe))
+        return cls(fits[0].network, fits[0].rows, wanted)
 
     def done(self) -> Iterator[tuple[str, Scores]]:
         """Every fit's key and scores.
@@ -241,14 +279,15 @@ class Job:
             SampleError: the observations do not fit the agent, or it has diverged.
         """
         observations = self.rows.observations()
-        agent = self.network.agent().to(self.settings.device)
+        device = next(iter(self.wanted.values()))[0][1].settings.device
+        agent = self.network.agent().to(device)
         found = feature_major_activations(agent, observations, list(self.wanted))
         for layer, fits in self.wanted.items():
             values = found.pop(layer)
             refuse_diverged(layer, str(self.network), values)
             parts = self.rows.cut(values)
-            for key, shuffled in fits:
-                scores = fit_layer(parts, self.rows.states(shuffled), self.settings)
+            for key, recipe in fits:
+                scores = recipe.scores(parts, self.rows)
                 yield key, {**scores, "n_features": np.asarray(len(values))}
 
 
