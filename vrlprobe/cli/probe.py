@@ -325,7 +325,7 @@ def _head(last: xr.Dataset) -> str:
 def _median_rows(last: xr.Dataset) -> list[list[str]]:
     """The median R² over components for each layer, that of each control and kind of probe."""
     medians = control_medians(last) if "control" in last.dims else {}
-    found = {}
+    found: dict[str, xr.DataArray] = {}
     if "probe" in last.dims:
         found |= {str(kind): last["probe_test_r2"].sel(probe=kind) for kind in last["probe"].values}
     if "nonlinear_gap" in last:
