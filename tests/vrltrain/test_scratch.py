@@ -84,7 +84,7 @@ def test_a_run_that_goes_on_at_home_is_still_there_when_it_is_stopped(disks, mon
     monkeypatch.setattr(Training, "evaluate", interrupt)
     stopped = call("resume", path, "--scratch", local)
     assert stopped.exit_code == 130
-    hint = f"stopped; continue with: vrltrain resume {path} --scratch {local}\n"
+    hint = f"kept up to frame 0; continue with: vrltrain resume {path} --scratch {local}\n"
     assert stopped.stderr.endswith(hint)
 
 
