@@ -8,6 +8,7 @@ from importlib.metadata import version
 import pytest
 
 import vrlprobe
+from vrlprobe.analyses.shared import variants
 
 
 def test_every_public_name_is_what_it_says():
@@ -19,7 +20,7 @@ def test_every_public_name_is_what_it_says():
 @pytest.mark.parametrize(
     ("study", "tables"),
     [
-        ("vrlprobe.analyses._probe.probe", ("VARIABLES", "CONTROL_VARIABLES")),
+        ("vrlprobe.analyses._probe.probe", ("VARIABLES",)),
         ("vrlprobe.analyses._metrics.metrics", ("LAYERED", "AGENT")),
         ("vrlprobe.analyses._cohort.cohort", ("PER_RUN",)),
         ("vrlprobe.analyses._compare.compare", ("VARIABLES", "MEASURES")),
@@ -39,6 +40,12 @@ def test_help_names_every_variable_of_a_result(study, tables):
     for table in tables:
         assert not [key for key in getattr(module, table) if f"`{key}`" not in text]
         assert f"`{table}`" not in text
+
+
+def test_help_names_the_variables_of_controls_kinds_and_splits():
+    tables = (variants.CONTROL_VARIABLES, variants.PROBE_VARIABLES, variants.SPLIT_VARIABLES)
+    names = [name for table in tables for name in table]
+    assert not [name for name in names if f"`{name}`" not in (vrlprobe.probe.__doc__ or "")]
 
 
 def test_the_version():

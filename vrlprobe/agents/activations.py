@@ -1,5 +1,6 @@
 """Named layers of an agent as arrays, in batches: the input of every analysis."""
 
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Protocol
@@ -202,12 +203,18 @@ def _pass(
         )
 
 
+PATCHED: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+"""Agents whose layers are being replaced, sample by sample: they are not passed twice."""
+
+
 def _check_repeats(agent: Any, batch: Tensor, names: tuple[str, ...]) -> None:
     """Raise UnknownLayerError for a layer that is not a function of its observation.
 
     A few observations are passed twice, and half of them alone: a state that the network keeps,
     dropout as a function and statistics of the batch each show in one of the three.
     """
+    if agent in PATCHED:
+        return
     first: dict[str, Tensor] = {}
     for count in (len(batch), len(batch), -(-len(batch) // 2)):
         found: dict[str, Tensor] = {}

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from vrlprobe.agents.activations import PATCHED
 from vrlprobe.errors import SampleError, UnknownLayerError, did_you_mean
 
 Edit = Callable[[Tensor, slice], Tensor]
@@ -106,6 +107,8 @@ def patched(agent: Any, edits: Mapping[str, Edit]) -> Iterator[None]:
     with ExitStack() as stack:
         for name, edit in edits.items():
             stack.callback(_hook(agent, name, _counted(name, edit)).remove)
+        PATCHED.add(agent)
+        stack.callback(PATCHED.discard, agent)
         yield
 
 

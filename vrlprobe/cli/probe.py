@@ -16,7 +16,6 @@ from joblib import cpu_count
 from vrlprobe import analyses
 from vrlprobe.analyses.shared.cache import default_folder
 from vrlprobe.analyses.shared.defaults import CONTROLS
-from vrlprobe.analyses.shared.variants import DIMS, over_runs
 from vrlprobe.cli.common import (
     FILE,
     Session,
@@ -286,6 +285,8 @@ def _describe_splits(last: xr.Dataset) -> str:
 
 def _describe_runs(result: xr.Dataset) -> str:
     """One line a layer: the runs' mean and its intervals."""
+    from vrlprobe.analyses.shared.variants import over_runs  # with networks: takes seconds
+
     found = over_runs(result)
     n_runs, n_splits = result.sizes["run"], result.sizes["split"]
     rows = [["median R²", f"mean of {n_runs} runs", "95% over runs", f"95% over {n_splits} splits"]]
@@ -376,6 +377,8 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
 
 def to_json(result: xr.Dataset) -> str:
     """The result as JSON: its attributes, and one record a run, frame, layer and component."""
+    from vrlprobe.analyses.shared.variants import DIMS  # with networks: takes seconds
+
     dims = ("run", "frame", "layer", "component")
     names = [str(name) for name, values in result.data_vars.items() if values.dims == dims]
     shape = [result.sizes[dim] for dim in dims]
