@@ -6,6 +6,7 @@ import torch
 
 from vrlprobe.agents.activations import extract_activations
 from vrlprobe.agents.drqv2 import DrQV2Agent
+from vrlprobe.agents.own import ModuleAgent
 from vrlprobe.agents.patch import patched, replaced, with_direction, without_directions
 from vrlprobe.errors import SampleError, UnknownLayerError
 
@@ -140,3 +141,28 @@ def test_what_does_not_fit(seen):
         one.act(seen)
     with pytest.raises(UnknownLayerError, match=r"no layer 'mpl1': did you mean mlp1\?"):
         patched(one, {"mpl1": replaced(0.0)}).__enter__()
+
+
+class Functional(torch.nn.Module):
+    """A network whose activation is a function, so that only the input of its head has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.head = torch.nn.Linear(9 * 400, 5), torch.nn.Linear(5, 2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.relu(self.fc(images.flatten(1))))
+
+
+def test_what_a_module_takes_is_replaced(seen):
+    """Layers called `in:` are read and changed at the same place."""
+    torch.manual_seed(0)
+    network = Functional()
+    one = ModuleAgent(network, {"hidden": "in:head", "action": "head"}, (9, 20, 20))
+    values = np.random.default_rng(1).random((N, 5)).astype(np.float32)
+    with patched(one, {"hidden": replaced(values)}):
+        found = extract_activations(one, seen)
+    with torch.no_grad():
+        expected = network.head(torch.from_numpy(values)).numpy()
+    np.testing.assert_array_equal(found["hidden"], values)
+    np.testing.assert_allclose(found["action"], expected, rtol=1e-6)

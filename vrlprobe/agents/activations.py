@@ -3,6 +3,7 @@
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +13,8 @@ from torch import Tensor, nn
 
 from vrlprobe._checks import as_list, check_at_least
 from vrlprobe.agents.base import Layered, check_observations
-from vrlprobe.agents.consumers import INPUT, tensor_of, warn_of_functions
+from vrlprobe.agents.consumers import warn_of_functions
+from vrlprobe.agents.hooks import hook_layer
 from vrlprobe.agents.own import ModuleAgent
 from vrlprobe.agents.parts import evaluating
 from vrlprobe.device import device_of
@@ -159,11 +161,8 @@ def _forward(
     def batch(rows: slice) -> Tensor:
         return torch.from_numpy(np.array(observations[rows], order="C")).to(device)
 
-    few = batch(slice(0, min(total, FEW)))
-    _check_repeats(agent, few, names)
-    if isinstance(agent, ModuleAgent):
-        with torch.no_grad(), evaluating(agent):
-            warn_of_functions(agent, few[:2], names)
+    if agent not in PATCHED:
+        _check_layers(agent, batch(slice(0, min(total, FEW))), names)
     for start in range(0, total, batch_size):
         rows = slice(start, min(start + batch_size, total))
 
@@ -204,7 +203,15 @@ def _pass(
 
 
 PATCHED: weakref.WeakSet[nn.Module] = weakref.WeakSet()
-"""Agents whose layers are being replaced, sample by sample: they are not passed twice."""
+"""Agents whose layers are being replaced, sample by sample: they are passed once."""
+
+
+def _check_layers(agent: Any, batch: Tensor, names: tuple[str, ...]) -> None:
+    """Refuse layers that depend on more than their observation; warn of functions behind them."""
+    _check_repeats(agent, batch, names)
+    if isinstance(agent, ModuleAgent):
+        with torch.no_grad(), evaluating(agent):
+            warn_of_functions(agent, batch[:2], names)
 
 
 def _check_repeats(agent: Any, batch: Tensor, names: tuple[str, ...]) -> None:
@@ -213,8 +220,6 @@ def _check_repeats(agent: Any, batch: Tensor, names: tuple[str, ...]) -> None:
     A few observations are passed twice, and half of them alone: a state that the network keeps,
     dropout as a function and statistics of the batch each show in one of the three.
     """
-    if agent in PATCHED:
-        return
     first: dict[str, Tensor] = {}
     for count in (len(batch), len(batch), -(-len(batch) // 2)):
         found: dict[str, Tensor] = {}
@@ -267,17 +272,5 @@ def _hooked(agent: Any, names: tuple[str, ...], keep: Callable[[str, Any], None]
     """Hooks on the named layers for a forward pass without gradients; the agent is left as was."""
     with ExitStack() as stack, torch.no_grad(), evaluating(agent):
         for name in names:
-            stack.callback(_hook(agent, name, keep).remove)
+            stack.callback(hook_layer(agent, name, partial(keep, name)).remove)
         yield
-
-
-def _hook(agent: Any, name: str, keep: Callable[[str, Any], None]) -> Any:
-    """A hook that hands the layer's tensor on; the input layer is what enters the encoder."""
-    path = agent.layers[name]
-    if not path or path.startswith(INPUT):
-        taker: nn.Module = agent.get_submodule(path.removeprefix(INPUT)) if path else agent.encoder
-        return taker.register_forward_pre_hook(
-            lambda _, inputs, named: keep(name, tensor_of(inputs, named)), with_kwargs=True
-        )
-    module: nn.Module = agent.get_submodule(path)
-    return module.register_forward_hook(lambda _, __, output: keep(name, output))

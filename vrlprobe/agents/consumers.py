@@ -8,13 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-INPUT = "in:"
-"""Before a submodule's name in a table of layers: the tensor that it takes."""
-
-
-def tensor_of(inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
-    """What a module is called with first, by place or by name; None if nothing."""
-    return next(iter([*inputs, *named.values()]), None)
+from vrlprobe.agents.hooks import INPUT, tensor_of
 
 
 def warn_of_functions(agent: Any, observations: Tensor, names: Iterable[str]) -> None:

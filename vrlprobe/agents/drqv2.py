@@ -249,9 +249,10 @@ class DrQV2Agent(PartedAgent):
         """
         with own_defaults():
             features = self._encoded(observations)
+            entering = self.actor.trunk[:-1](features)
             found = {
-                "actor/trunk": self.actor.trunk[:-1](features),
-                "actor/policy": self.actor.policy(self.actor.trunk(features)),
+                "actor/trunk": entering,
+                "actor/policy": self.actor.policy(self.actor.trunk[-1](entering)),
                 "critic/trunk": self.critic.trunk[:-1](features),
             }
         return {name: values.cpu().numpy() for name, values in found.items()}

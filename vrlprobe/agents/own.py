@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vrlprobe.agents.consumers import INPUT
+from vrlprobe.agents.hooks import INPUT
 from vrlprobe.agents.parts import PartedAgent
 from vrlprobe.device import own_defaults
 from vrlprobe.errors import FormatError, SampleError, UnknownLayerError

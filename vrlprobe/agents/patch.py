@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vrlprobe.agents.activations import PATCHED
+from vrlprobe.agents.hooks import hook_layer
 from vrlprobe.errors import SampleError, UnknownLayerError, did_you_mean
 
 Edit = Callable[[Tensor, slice], Tensor]
@@ -106,7 +107,7 @@ def patched(agent: Any, edits: Mapping[str, Edit]) -> Iterator[None]:
             )
     with ExitStack() as stack:
         for name, edit in edits.items():
-            stack.callback(_hook(agent, name, _counted(name, edit)).remove)
+            stack.callback(hook_layer(agent, name, _counted(name, edit)).remove)
         PATCHED.add(agent)
         stack.callback(PATCHED.discard, agent)
         yield
@@ -129,11 +130,3 @@ def _counted(name: str, edit: Edit) -> Callable[[Tensor], Tensor]:
         return new.reshape(value.shape)
 
     return change
-
-
-def _hook(agent: Any, name: str, change: Callable[[Tensor], Tensor]) -> Any:
-    path = agent.layers[name]
-    if not path:
-        return agent.encoder.register_forward_pre_hook(lambda _, inputs: (change(inputs[0]),))
-    module = agent.get_submodule(path)
-    return module.register_forward_hook(lambda _, __, output: change(output))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vrlprobe.agents.activations import known_layers
-from vrlprobe.agents.consumers import INPUT, tensor_of
+from vrlprobe.agents.hooks import hook_layer
 from vrlprobe.device import device_of
 from vrlprobe.errors import UnknownLayerError
 
@@ -52,7 +52,7 @@ def receptive_fields(agent: Any, layer: str) -> ReceptiveFields:
     (name,) = known_layers(agent, [layer])
     if not agent.layers[name]:
         return ReceptiveFields(tuple(agent.image_shape), (1, 1), (1, 1), (0, 0))
-    windows, shape = _windows(agent, agent.layers[name])
+    windows, shape = _windows(agent, name)
     if len(shape) != 3:
         placed = [other for other in agent.layers if other.startswith("cnn")]
         raise UnknownLayerError(
@@ -73,7 +73,7 @@ def receptive_fields(agent: Any, layer: str) -> ReceptiveFields:
     )
 
 
-def _windows(agent: Any, place: str) -> tuple[list[Any], tuple[int, ...]]:
+def _windows(agent: Any, name: str) -> tuple[list[Any], tuple[int, ...]]:
     """Convolutions and poolings run before a layer, and the layer's shape."""
     seen: list[Any] = []
     at_target: list[tuple[int, tuple[int, ...]]] = []
@@ -85,15 +85,7 @@ def _windows(agent: Any, place: str) -> tuple[list[Any], tuple[int, ...]]:
     hooks = [
         module.register_forward_hook(lambda module, *_: seen.append(module)) for module in moving
     ]
-    target: nn.Module = agent.get_submodule(place.removeprefix(INPUT))
-    if place.startswith(INPUT):
-        hooks.append(
-            target.register_forward_pre_hook(
-                lambda _, inputs, named: arrived(tensor_of(inputs, named)), with_kwargs=True
-            )
-        )
-    else:
-        hooks.append(target.register_forward_hook(lambda _, __, output: arrived(output)))
+    hooks.append(hook_layer(agent, name, arrived))
     try:
         with torch.no_grad():
             agent(torch.zeros((1, *agent.image_shape), dtype=torch.uint8, device=device_of(agent)))
