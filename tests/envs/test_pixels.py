@@ -8,25 +8,13 @@ import numpy as np
 import pytest
 from dm_control import suite
 
+from tests.envs.policies import uniform
 from vrlprobe.envs.pixels import PixelEnv, split_task
 from vrlprobe.envs.record import record_episode
 from vrlprobe.envs.tasks import ALIASES, REWARD_COMPONENTS, reward_components
 from vrlprobe.errors import UnknownTaskError, VrlprobeError
 
 pytestmark = pytest.mark.needs("egl")
-
-TASKS = ("walker_walk", "hopper_stand", "finger_spin", "cartpole_balance")
-
-
-def uniform(seed: int, n_actions: int):
-    rng = np.random.default_rng(seed)
-    return lambda _: rng.uniform(-1, 1, (1, n_actions))
-
-
-@pytest.fixture(params=TASKS)
-def env(request):
-    with PixelEnv(request.param, seed=3, image_size=32, action_repeat=8, render="fast") as env:
-        yield env
 
 
 def test_a_recorded_physics_state_renders_the_same_image(env: PixelEnv) -> None:

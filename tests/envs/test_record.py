@@ -3,21 +3,11 @@
 import numpy as np
 import pytest
 
+from tests.envs.policies import uniform
 from vrlprobe.envs.pixels import PixelEnv
 from vrlprobe.envs.record import record_episode
 
-TASKS = ("walker_walk", "hopper_stand", "finger_spin", "cartpole_balance")
-
-
-def uniform(seed: int, n_actions: int):
-    rng = np.random.default_rng(seed)
-    return lambda _: rng.uniform(-1, 1, (1, n_actions))
-
-
-@pytest.fixture(params=TASKS)
-def env(request):
-    with PixelEnv(request.param, seed=3, image_size=32, action_repeat=8, render="fast") as env:
-        yield env
+pytestmark = pytest.mark.needs("egl")
 
 
 def test_an_episode_is_recorded_whole(env: PixelEnv) -> None:

@@ -16,21 +16,6 @@ from vrlprobe.runs.output import written_at_once
 from vrlprobe.runs.trailer import LENGTH
 
 
-@pytest.fixture
-def dataset():
-    checkpoint = xr.DataArray(np.array([["a0", "a1"]], object), dims=("run", "frame"))
-    scores = xr.Dataset(
-        {
-            "test_r2": (("run", "frame"), np.array([[0.5, np.nan]])),
-            "sparsity": (("run", "frame"), np.array([[3, -1]])),
-            "at_edge": (("run", "frame"), np.array([[True, False]])),
-        },
-        coords={"run": ["seed3"], "frame": np.array([0, 1000])},
-        attrs=provenance("probe", {"max_atoms": 5}),
-    )
-    return scores.expand_dims(layer=["mlp1"], component=["height"]).assign(checkpoint=checkpoint)
-
-
 def test_what_is_read_equals_what_was_written(dataset, tmp_path):
     save_result(dataset, tmp_path / "a.nc")
     xr.testing.assert_identical(load_result(tmp_path / "a.nc"), dataset)
