@@ -15,7 +15,7 @@ from tests.system_packages import is_missing, reason
 if is_missing("egl"):  # the suite's tasks can be listed and simulated nevertheless
     os.environ["MUJOCO_GL"] = "disable"
 
-import vrlprobe.envs.rendering  # noqa: F401  before a test's own dm_control, see there
+import vrlprobe.envs.renderer  # noqa: F401  before a test's own dm_control, see there
 from vrlprobe.agents.drqv2 import DrQV2Agent
 from vrlprobe.runs.episode import Episode
 from vrlprobe.runs.writer import RunWriter

@@ -2,6 +2,7 @@
 
 import math
 import operator
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,6 +23,13 @@ def check_at_least(least: int, **arguments: Any) -> None:
 def check_given(least: int, **arguments: Any) -> None:
     """`check_at_least` of those that are not None, which stands for a default."""
     check_at_least(least, **{k: value for k, value in arguments.items() if value is not None})
+
+
+def check_jobs(n_jobs: Any) -> None:
+    """Raise ValueError for a number of processes that scikit-learn would not take, either."""
+    check_at_least(-sys.maxsize, n_jobs=n_jobs)
+    if n_jobs == 0:
+        raise ValueError("n_jobs must be at least 1, or -1 for one a core, not 0")
 
 
 def check_finite(**arguments: float) -> None:

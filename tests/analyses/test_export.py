@@ -12,7 +12,7 @@ from vrlprobe.analyses._export import export_checkpoint
 from vrlprobe.analyses._film import Renderer
 from vrlprobe.analyses._import import import_checkpoints
 from vrlprobe.analyses._transplant import transplant
-from vrlprobe.checkpoints.reading import read_checkpoint
+from vrlprobe.checkpoints.read import read_checkpoint
 from vrlprobe.envs.pixels import PixelEnv
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.runs.reader import open_run

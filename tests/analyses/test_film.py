@@ -37,7 +37,7 @@ def test_runs_are_aligned_and_rows_are_in_order() -> None:
 
 
 @pytest.mark.needs("egl")
-def test_rendering_the_physics_gives_the_recorded_image() -> None:
+def test_renderer_the_physics_gives_the_recorded_image() -> None:
     with open_run(LEARNED) as run, Renderer() as render:
         episode = run.rollout(100_000)[0]
         again = render(run, episode.physics[[10]])[0].astype(int)

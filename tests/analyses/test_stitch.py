@@ -12,7 +12,6 @@ from sklearn.metrics import r2_score
 from tests.analyses.planted import break_cnn, break_mlp, intact, reorder, save
 from vrlprobe import metrics
 from vrlprobe.analyses import stitch
-from vrlprobe.analyses._stitch import ratio
 from vrlprobe.analyses.shared.blame import answer, collapsing
 from vrlprobe.envs.pixels import PixelEnv
 from vrlprobe.envs.record import record_episode
@@ -295,20 +294,6 @@ def test_an_agent_with_another_number_of_actions_than_the_task(plant, seen):
     message = r"CNN of a@0 .* with MLP of a@0 .*: the agent has 2 actions, cartpole_balance takes 1"
     with pytest.raises(SampleError, match=message):
         stitch(paths, seen, episodes=1)
-
-
-def test_a_ratio_of_paired_episodes():
-    others = np.array([10.0, 30, 20, 40, 25, 35, 15])
-    estimate, low, high = ratio(0.5 * others + np.arange(7), others)
-    assert estimate == pytest.approx((0.5 * others.sum() + 21) / others.sum())
-    assert low < estimate < high
-    # paired: what both share is no part of the interval
-    assert np.isnan(ratio(0.5 * others, others)[1:]).all()
-    noise = np.array([0.0, 1, 0, 1, 0, 1, 0])
-    _, low, high = ratio(0.5 * others + noise, others)
-    _, low_apart, high_apart = ratio(0.5 * others[::-1] + noise, others)
-    assert 5 * (high - low) < high_apart - low_apart
-    assert np.isnan(ratio(others, np.zeros(7))).all()
 
 
 def test_the_fixtures():

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tests.checkpoints.strangers import ALIXAgent, DenseParallel, DrQV2Agent, pretended, save
-from vrlprobe.checkpoints.reading import read_checkpoint
+from vrlprobe.checkpoints.read import read_checkpoint
 from vrlprobe.errors import VrlprobeError
 
 

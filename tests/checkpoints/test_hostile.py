@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.checkpoints.strangers import DrQV2Agent, save
-from vrlprobe.checkpoints.reading import read_checkpoint
+from vrlprobe.checkpoints.read import read_checkpoint
 from vrlprobe.errors import FormatError, UnsafeFileError, VrlprobeError
 
 
@@ -226,12 +226,12 @@ def test_modules_beside_the_networks_that_are_in_each_other_many_times(tmp_path)
 
 
 def test_anything_else_that_a_file_makes_go_wrong_is_one_line(tmp_path, monkeypatch):
-    from vrlprobe.checkpoints import reading
+    from vrlprobe.checkpoints import read
 
     def stumble(*_):
         raise KeyError("two\nlines")
 
-    monkeypatch.setattr(reading, "find_agent", stumble)
+    monkeypatch.setattr(read, "find_agent", stumble)
     with pytest.raises(FormatError, match=r"damaged, or no checkpoint \(KeyError") as error:
         read_checkpoint(save(tmp_path / "a.pt", DrQV2Agent()))
     assert "\n" not in str(error.value)

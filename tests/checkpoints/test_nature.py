@@ -12,7 +12,7 @@ from torch import nn
 from tests.checkpoints import baselines
 from tests.checkpoints.test_hostile import Call
 from vrlprobe.agents.activations import extract_activations
-from vrlprobe.checkpoints.reading import read_checkpoint
+from vrlprobe.checkpoints.read import read_checkpoint
 from vrlprobe.errors import FormatError, UnsafeFileError
 
 ZIPS = {

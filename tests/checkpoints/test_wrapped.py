@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.checkpoints import baselines
-from vrlprobe.checkpoints.reading import read_checkpoint
+from vrlprobe.checkpoints.read import read_checkpoint
 from vrlprobe.errors import FormatError
 
 POLICY = baselines.cleanrl()[0].state_dict()

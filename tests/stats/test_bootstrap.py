@@ -14,6 +14,7 @@ from vrlprobe.stats.bootstrap import (
     mean,
     mean_interval,
     percentiles,
+    ratio,
 )
 
 
@@ -94,3 +95,17 @@ def test_the_deviation_takes_the_last_evaluations_that_all_runs_have() -> None:
     assert np.isnan(final_deviation(curves, last=5))  # four in common
     assert np.isnan(final_deviation(curves[:, :4], last=2))  # one run ends before the other
     assert np.isnan(final_deviation([[np.nan], [1.0]], last=1))
+
+
+def test_a_ratio_of_paired_episodes():
+    others = np.array([10.0, 30, 20, 40, 25, 35, 15])
+    estimate, low, high = ratio(0.5 * others + np.arange(7), others)
+    assert estimate == pytest.approx((0.5 * others.sum() + 21) / others.sum())
+    assert low < estimate < high
+    # paired: what both share is no part of the interval
+    assert np.isnan(ratio(0.5 * others, others)[1:]).all()
+    noise = np.array([0.0, 1, 0, 1, 0, 1, 0])
+    _, low, high = ratio(0.5 * others + noise, others)
+    _, low_apart, high_apart = ratio(0.5 * others[::-1] + noise, others)
+    assert 5 * (high - low) < high_apart - low_apart
+    assert np.isnan(ratio(others, np.zeros(7))).all()

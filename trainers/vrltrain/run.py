@@ -315,12 +315,12 @@ def lengthen(path: Path, folder: Path, total_frames: int) -> None:
             "networks (vrltrain run --init)"
         )
     longer = replace(config, total_frames=total_frames)
-    with tempfile.TemporaryDirectory(dir=folder) as blank:
-        with closing(Training(config, Path(blank) / "old")) as before:
-            old = before.replay.nbytes
-        with closing(Training(longer, Path(blank) / "new")) as after:
-            new = after.replay.nbytes
-    if new > old:
+    with (
+        tempfile.TemporaryDirectory(dir=folder) as blank,
+        closing(Training(longer, Path(blank) / REPLAY)) as training,
+    ):
+        new = training.replay.nbytes
+    if new > (folder / REPLAY).stat().st_size:
         if has_gone_round(folder, frame):
             raise ResumeError(f"{path} cannot be lengthened: its replay was full before its end")
         os.truncate(folder / REPLAY, new)

@@ -16,7 +16,7 @@ from vrlprobe.analyses.shared.defaults import EPISODES
 from vrlprobe.analyses.shared.episodes import Given, Nothing, Played, Rollouts
 from vrlprobe.checkpoints.checkpoint import Checkpoint
 from vrlprobe.checkpoints.observations import load_observations
-from vrlprobe.checkpoints.reading import read_checkpoint
+from vrlprobe.checkpoints.read import read_checkpoint
 from vrlprobe.checkpoints.torchfile import MOST_STEPS
 from vrlprobe.envs.pixels import split_task
 from vrlprobe.errors import FormatError

@@ -1,6 +1,5 @@
 """Which layers of which checkpoints linearly hold which parts of the state."""
 
-import sys
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from vrlprobe._checks import as_list, check_at_least, check_given
+from vrlprobe._checks import as_list, check_at_least, check_jobs
 from vrlprobe.agents.activations import known_layers, probed_layers
 from vrlprobe.analyses.shared.cache import Parts
 from vrlprobe.analyses.shared.defaults import CONTROLS
@@ -160,9 +159,7 @@ def probe(
         controls,
         splits,
     )
-    if n_jobs == 0:
-        raise ValueError("n_jobs must be at least 1, or -1 for one a core, not 0")
-    check_given(-sys.maxsize, n_jobs=n_jobs)
+    check_jobs(n_jobs)
     check_device(device)
     runs = run_list(runs)
     refuse_twice(runs)

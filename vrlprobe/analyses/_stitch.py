@@ -1,7 +1,6 @@
 """Every CNN with every MLP of some checkpoints, played without training: which part is to blame?"""
 
 import os
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -12,13 +11,21 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from vrlprobe._checks import check_at_least, check_given
+from vrlprobe._checks import check_at_least, check_jobs
 from vrlprobe.agents.activations import OUTPUT
 from vrlprobe.agents.stitched import StitchedAgent
 from vrlprobe.analyses.shared.blame import answer
 from vrlprobe.analyses.shared.cache import Parts, part_key, sources_digest
 from vrlprobe.analyses.shared.defaults import EPISODES
-from vrlprobe.analyses.shared.donors import WORDS, Donor, Place, Pool, Wish, path_of
+from vrlprobe.analyses.shared.donors import (
+    WORDS,
+    Donor,
+    Place,
+    Pool,
+    Wish,
+    path_of,
+    refuse_other_settings,
+)
 from vrlprobe.analyses.shared.jobs import Network, run_jobs
 from vrlprobe.analyses.shared.names import split_name
 from vrlprobe.analyses.shared.pairs import ADAPTERS, COMPUTED_BY, Bench, Pair, features
@@ -42,7 +49,7 @@ from vrlprobe.samples.make import make_samples, weak_runs
 from vrlprobe.samples.sample_set import SampleSet
 from vrlprobe.samples.selection import Frames, check_runs, resolve_frames, run_labels, samples_for
 from vrlprobe.samples.selection import warn_of_samples as warn_samples
-from vrlprobe.stats.bootstrap import RESAMPLES, bootstrap_interval, draws_interval, mean
+from vrlprobe.stats.bootstrap import bootstrap_interval, mean, ratio
 
 Places = Place | Sequence[Place]
 PARTS = ("cnn", "mlp")
@@ -176,9 +183,7 @@ def stitch(
         ValueError: a number that cannot be.
     """
     check_at_least(0, episodes=episodes)
-    check_given(-sys.maxsize, n_jobs=n_jobs)
-    if n_jobs == 0:
-        raise ValueError("n_jobs must be at least 1, or -1 for one a core, not 0")
+    check_jobs(n_jobs)
     with ExitStack() as stack:
         pool = Pool(runs, stack, seed=seed, pair="different", good=good, bad=bad, task=task)
         parts = _with_widths(_parts(checkpoints, frames, pool))
@@ -287,13 +292,8 @@ def _check_alike(parts: Sequence[_Part]) -> None:
     first = parts[0].donor.run
     for part in parts:
         run = part.donor.run
-        for key in SHARED:
-            mine, its = first.config.get(key), run.config.get(key)
-            if mine != its:
-                raise TransplantError(
-                    f"{run.path.name} cannot be stitched to {first.path.name}: {key} is {its}, "
-                    f"there {mine}"
-                )
+        sides = f"{run.path.name} cannot be stitched to {first.path.name}"
+        refuse_other_settings(first, run, SHARED, sides)
 
 
 def _with_widths(parts: Sequence[_Part]) -> list[_Part]:
@@ -461,29 +461,3 @@ def _tell_returns(result: xr.Dataset, where: dict[str, str], seed: int) -> None:
         own = {"cnn": where[part], "mlp": where[part], "adapter": "none"}
         donors = result["episode_return"].loc[own].values
         result["relative_return"].loc[{"part": part, **where}] = list(ratio(returns, donors, seed))
-
-
-def ratio(returns: np.ndarray, others: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
-    """Ratio of two mean returns over the same initial states, with a paired bootstrap interval.
-
-    Args:
-        returns, others: (n_episodes,), the same initial state at the same place.
-        seed: of the draws.
-
-    Returns:
-        Estimate, lower and upper end; NaN where the other's mean is not positive. The ends are NaN
-        where `cohort.draws_interval` gives none.
-    """
-    if not others.sum() > 0:
-        return float("nan"), float("nan"), float("nan")
-    estimate = float(returns.mean() / others.mean())
-    if np.array_equal(returns, others):
-        return estimate, float("nan"), float("nan")
-    count = len(returns)
-    drawn = np.random.default_rng(seed).integers(count, size=(RESAMPLES, count))
-    over = others[drawn].mean(axis=1)
-    shares = np.divide(
-        returns[drawn].mean(axis=1), over, out=np.full(RESAMPLES, np.nan), where=over > 0
-    )
-    low, high = draws_interval(shares, count)
-    return estimate, float(low), float(high)

@@ -13,7 +13,12 @@ import click
 from vrlprobe._text import aligned
 from vrlprobe.analyses import collapse as judge_runs
 from vrlprobe.cli.common import FILE, Session, samples_option
-from vrlprobe.cli.thresholds import parse_thresholds, refuse_unread, with_thresholds
+from vrlprobe.cli.thresholds import (
+    parse_thresholds,
+    refuse_unread,
+    thresholds_option,
+    with_thresholds,
+)
 from vrlprobe.collapse.indicators import LOGGED, SIGNS
 from vrlprobe.collapse.verdict import Verdict
 from vrlprobe.runs.logged import LoggedRun
@@ -31,10 +36,7 @@ FOLLOW_SECONDS = 3.0
     help="Frames over which the noise decays, after which a collapsed run counts as stuck.  "
     "[default: as recorded in the run]",
 )  # fmt: skip
-@click.option(
-    "--threshold", "thresholds", multiple=True, metavar="METRIC=VALUE",
-    help="Threshold of a metric: " + ", ".join(f"{sign.name}={sign.threshold:g}" for sign in SIGNS),
-)  # fmt: skip
+@thresholds_option
 @click.option("--follow", is_flag=True, help="Judge growing runs again at every new checkpoint.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per run.")
 def collapse(

@@ -204,3 +204,14 @@ def progress(jobs: Sequence[Any], what: str = "probing") -> Iterable[Any]:
     """The jobs with a bar on stderr, where that is a terminal."""
     console = Console(stderr=True)
     return track(jobs, what, console=console, disable=not sys.stderr.isatty(), transient=True)
+
+
+@contextmanager
+def told_how_to_go_on(*, kept: bool) -> Iterator[None]:
+    """End with 130 on an interrupt, and say that nothing is lost where what was made is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        goes_on = "; the same command goes on where it stopped" if kept else ""
+        click.echo(f"stopped{goes_on}", err=True)
+        sys.exit(130)

@@ -2,9 +2,7 @@
 
 import json
 import math
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from vrlprobe.cli.common import (
     result_path,
     samples_option,
     split_list,
+    told_how_to_go_on,
     warnings_on_stderr,
 )
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
@@ -164,7 +163,7 @@ def probe(
         check_writable(output)
         if plot:
             _check_plot(plot)
-        with _told_how_to_go_on(kept=not no_cache):
+        with told_how_to_go_on(kept=not no_cache):
             result = analyses.probe(
                 opened,
                 session.samples(sample_paths),
@@ -203,17 +202,6 @@ def _draw(result: xr.Dataset, plot: Path) -> None:
     with warnings_on_stderr():
         figures.plot(result).save(plot)
     click.echo(f"wrote {plot}", err=True)
-
-
-@contextmanager
-def _told_how_to_go_on(*, kept: bool) -> Iterator[None]:
-    """End with 130 on an interrupt, and say that nothing is lost where fits are kept."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        goes_on = "; the same command goes on where it stopped" if kept else ""
-        click.echo(f"stopped{goes_on}", err=True)
-        sys.exit(130)
 
 
 def describe(result: xr.Dataset) -> str:

@@ -10,7 +10,12 @@ import xarray as xr
 from vrlprobe import analyses
 from vrlprobe._text import aligned
 from vrlprobe.cli.common import FILE, Session
-from vrlprobe.cli.thresholds import parse_thresholds, refuse_unread, with_thresholds
+from vrlprobe.cli.thresholds import (
+    parse_thresholds,
+    refuse_unread,
+    thresholds_option,
+    with_thresholds,
+)
 from vrlprobe.collapse.indicators import GRADIENT, LOGGED, SIGNS, Sign
 from vrlprobe.collapse.rule import CONSECUTIVE
 
@@ -22,10 +27,7 @@ from vrlprobe.collapse.rule import CONSECUTIVE
     help="Frames of an attempt after which the rule decides; also those after which a collapsed "
     "run counts as stuck.  [default: as recorded in the run]",
 )  # fmt: skip
-@click.option(
-    "--threshold", "thresholds", multiple=True, metavar="METRIC=VALUE",
-    help="Threshold of a metric: " + ", ".join(f"{sign.name}={sign.threshold:g}" for sign in SIGNS),
-)  # fmt: skip
+@thresholds_option
 @click.option(
     "--metric", metavar="METRIC",
     help="Any logged metric; the rule keeps a run where it exceeds --threshold.  "

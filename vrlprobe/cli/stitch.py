@@ -1,6 +1,5 @@
 """`vrlprobe stitch`: every CNN with every MLP of checkpoints, played without training."""
 
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from vrlprobe.cli.common import (
     progress,
     refuse_idle,
     samples_option,
+    told_how_to_go_on,
 )
 from vrlprobe.results.file import save_result
 
@@ -83,7 +83,7 @@ def stitch(
         refuse_idle(["cache"], "names where pairs are kept, --no-cache keeps none")
     with Session() as session:
         check_writable(output)
-        try:
+        with told_how_to_go_on(kept=not no_cache):
             result = analyses.stitch(
                 checkpoints,
                 session.samples(sample_paths),
@@ -96,10 +96,6 @@ def stitch(
                 n_jobs=jobs or cpu_count(),
                 track=partial(progress, what="playing" if episodes else "measuring"),
             )
-        except KeyboardInterrupt:
-            goes_on = "" if no_cache else "; the same command goes on where it stopped"
-            click.echo(f"stopped{goes_on}", err=True)
-            sys.exit(130)
         save_result(result, output)
     click.echo(describe(result))
     click.echo(f"wrote {output}", err=True)

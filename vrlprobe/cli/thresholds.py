@@ -6,8 +6,13 @@ from math import inf
 
 import click
 
-from vrlprobe.collapse.indicators import Sign
+from vrlprobe.collapse.indicators import SIGNS, Sign
 from vrlprobe.errors import did_you_mean
+
+thresholds_option = click.option(
+    "--threshold", "thresholds", multiple=True, metavar="METRIC=VALUE",
+    help="Threshold of a metric: " + ", ".join(f"{sign.name}={sign.threshold:g}" for sign in SIGNS),
+)  # fmt: skip
 
 
 def parse_thresholds(given: Sequence[str]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from vrlprobe._checks import check_at_least
-from vrlprobe.envs.rendering import check_rendering, render_error, suite
+from vrlprobe.envs.renderer import check_rendering, render_error, suite
 from vrlprobe.envs.tasks import ALIASES, REWARD_COMPONENTS, by_task
 from vrlprobe.errors import UnknownTaskError, VrlprobeError
 

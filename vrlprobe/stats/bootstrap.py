@@ -200,3 +200,29 @@ def wilson_interval(successes: int, runs: int, level: float = 0.95) -> tuple[flo
         raise ValueError(f"{successes} successes of {runs} runs give no share")
     interval = stats.binomtest(successes, runs).proportion_ci(level, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def ratio(returns: Floats, others: Floats, seed: int = 0) -> tuple[float, float, float]:
+    """Ratio of two mean returns over the same initial states, with a paired bootstrap interval.
+
+    Args:
+        returns, others: (n_episodes,), the same initial state at the same place.
+        seed: of the draws.
+
+    Returns:
+        Estimate, lower and upper end; NaN where the other's mean is not positive. The ends are NaN
+        where `draws_interval` gives none.
+    """
+    if not others.sum() > 0:
+        return float("nan"), float("nan"), float("nan")
+    estimate = float(returns.mean() / others.mean())
+    if np.array_equal(returns, others):
+        return estimate, float("nan"), float("nan")
+    count = len(returns)
+    drawn = np.random.default_rng(seed).integers(count, size=(RESAMPLES, count))
+    over = others[drawn].mean(axis=1)
+    shares = np.divide(
+        returns[drawn].mean(axis=1), over, out=np.full(RESAMPLES, np.nan), where=over > 0
+    )
+    low, high = draws_interval(shares, count)
+    return estimate, float(low), float(high)

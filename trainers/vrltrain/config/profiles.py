@@ -79,7 +79,6 @@ BENCH: Mapping[str, Any] = {
     "eval_episodes": 2,
     "images": "last",
     "good_return": 800.0,
-    "bad_return": 60.0,
 }
 """Desk-size networks, trained until walkers walk; in one precision whatever the machine, so that
 runs of different machines can be compared."""

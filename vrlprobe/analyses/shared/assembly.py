@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vrlprobe.analyses.shared.donors import Donor, Place, Pool, Wish
+from vrlprobe.analyses.shared.donors import Donor, Place, Pool, Wish, refuse_other_settings
 from vrlprobe.errors import TransplantError, did_you_mean
 from vrlprobe.runs.architectures import architecture
 from vrlprobe.runs.atomic import made_new
@@ -180,10 +180,7 @@ def _check_fit(like: Run, donors: Mapping[str, Donor]) -> None:
     for donor in donors.values():
         other = donor.run
         sides = f"{other.path.name} does not fit {like.path.name}"
-        for key in SHARED:
-            mine, its = like.config.get(key), other.config.get(key)
-            if mine != its:
-                raise TransplantError(f"{sides}: {key} is {its}, there {mine}")
+        refuse_other_settings(like, other, SHARED, sides)
         mine, its = like.layout.parameters, other.layout.parameters
         for name in sorted({*mine, *its}):
             if mine.get(name) != its.get(name):

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +29,20 @@ from vrlprobe.stats.classes import CLASSES, Class
 Pair = Literal["same", "different"]
 Place = str | os.PathLike[str] | Run
 WORDS = (*CLASSES, "blank", "self")
+
+
+def refuse_other_settings(first: Run, other: Run, keys: Iterable[str], what: str) -> None:
+    """Raise TransplantError where the configs of two runs differ in one of some settings.
+
+    Args:
+        first, other: the runs.
+        keys: names of settings.
+        what: the message's begin, which names both.
+    """
+    for key in keys:
+        mine, its = first.config.get(key), other.config.get(key)
+        if mine != its:
+            raise TransplantError(f"{what}: {key} is {its}, there {mine}")
 
 
 def path_of(place: Place) -> Path:
