@@ -9,11 +9,12 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe._text import aligned
-from vrlprobe.analyses._contrast import MEAN, MEASURES, By, Score
+from vrlprobe.analyses._contrast import MEAN, By, Score
 from vrlprobe.analyses._contrast import contrast as study
 from vrlprobe.cli.common import FILE, check_writable, class_options, split_list, warnings_on_stderr
 from vrlprobe.cli.inputs import result, results
 from vrlprobe.results.file import save_result
+from vrlprobe.results.schemas.contrast import MEASURES
 
 UNITS = {"log_mse": "log test error", "r2": "R²"}
 """The scores as the tables call them."""

@@ -11,6 +11,7 @@ import xarray as xr
 from h5netcdf.utils import CompatibilityError
 
 from vrlprobe.errors import FormatError, SampleError
+from vrlprobe.results.schemas import SCHEMAS
 from vrlprobe.runs.atomic import check_room
 from vrlprobe.runs.output import written_at_once
 from vrlprobe.runs.paths import as_path, no_such_file
@@ -18,19 +19,6 @@ from vrlprobe.runs.provenance import installed
 from vrlprobe.runs.trailer import add_trailer, check_trailer
 
 PACKAGES = ("vrlprobe", "numpy", "scipy", "torch", "h5py", "xarray")
-
-NEEDED = {
-    "probe": ("run", "frame", "layer", "component", "checkpoint"),
-    "metrics": ("run", "frame", "layer", "checkpoint"),
-    "cohort": ("run", "frame"),
-    "contrast": ("measure", "group", "component", "layer"),
-    "foretell": ("run", "metric", "frame"),
-    "outlook": ("attempt", "frame"),
-    "atoms": ("layer", "component"),
-    "film": ("row", "time"),
-    "stitch": ("cnn", "mlp", "donor"),
-}
-"""By kind, what a result must still have after a selection to be read as a whole one."""
 
 
 def save_result(dataset: xr.Dataset, path: str | Path) -> None:
@@ -67,7 +55,8 @@ def load_result(path: str | Path) -> xr.Dataset:
     """Read a result whole into memory.
 
     Raises:
-        FormatError: no such file, or not one that `save_result` wrote.
+        FormatError: no such file, not one that `save_result` wrote, or a variable that does not fit
+            the schema of its kind.
         IntegrityError: it is damaged.
     """
     path = as_path(path)
@@ -82,6 +71,8 @@ def load_result(path: str | Path) -> xr.Dataset:
         raise FormatError(f"{path} is not a result file: {error}") from error
     if "vrlprobe" not in dataset.attrs:
         raise FormatError(f"{path} is a NetCDF file, but not a result of vrlprobe")
+    if schema := SCHEMAS.get(str(dataset.attrs["vrlprobe"])):
+        schema.check(dataset, str(path))
     return dataset
 
 
@@ -115,7 +106,7 @@ def check_kind(found: Any, *kinds: str) -> None:
                 f"the result has one {dim} and no dimension of it left: select it as a list, "
                 f"{dim}=[{name!r}]"
             )
-    for name in NEEDED[there]:
+    for name in SCHEMAS[there].needed:
         if name not in found.dims and name not in found.variables:
             raise FormatError(
                 f"the result lacks {name}: a whole result of {there} is needed, or labels selected "
