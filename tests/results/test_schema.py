@@ -55,7 +55,7 @@ def test_a_schema_is_a_table_that_sphinx_reads(schema: Schema) -> None:
     "name",
     [
         *("probe", "metrics", "cohort", "compare", "contrast", "predict", "reset_rule"),
-        *("forecast", "survival", "escape", "order", "stitch", "units", "film"),
+        *("forecast", "survival", "escape", "order", "stitch", "units", "film", "similarity"),
     ],
 )
 def test_the_help_of_an_analysis_holds_the_table_of_its_result(name: str) -> None:

@@ -39,6 +39,7 @@ from vrlprobe.samples.selection import (
     resolve_frames,
     run_labels,
     samples_for,
+    spaced,
     warn_of_samples,
 )
 
@@ -199,7 +200,7 @@ class _Shared:
     def __init__(self, samples: SampleSet, n_samples: int) -> None:
         self.samples = samples
         self.count = min(n_samples, len(self.samples))
-        self._stacked = self.samples.observations(_spaced(len(self.samples), self.count))
+        self._stacked = self.samples.observations(spaced(len(self.samples), self.count))
 
     def observations(self, run: "Run", frame: int) -> npt.NDArray[np.uint8]:
         return self._stacked
@@ -231,11 +232,7 @@ class _Own:
         episodes = [episode for episode in run.rollout(frame) if episode.images is not None]
         stack = run.layout.frame_stack
         stacked = np.concatenate([episode.observations(stack) for episode in episodes])
-        return stacked[_spaced(len(stacked), self.count)]
+        return stacked[spaced(len(stacked), self.count)]
 
     def attributes(self, runs: "list[Run]", arguments: dict[str, Any]) -> dict[str, Any]:
         return run_attributes("metrics", runs, arguments) | {"task": self.task, "samples": "own"}
-
-
-def _spaced(length: int, count: int) -> npt.NDArray[np.int64]:
-    return np.linspace(0, length - 1, count).round().astype(np.int64)

@@ -17,3 +17,4 @@ from vrlprobe.metrics.representation import numerical_rank as numerical_rank
 from vrlprobe.metrics.representation import singular_values as singular_values
 from vrlprobe.metrics.representation import srank as srank
 from vrlprobe.metrics.representation import zero_fraction as zero_fraction
+from vrlprobe.metrics.similarity import linear_cka as linear_cka

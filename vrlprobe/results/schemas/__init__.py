@@ -11,6 +11,7 @@ from vrlprobe.results.schemas.order import ORDER
 from vrlprobe.results.schemas.predict import PREDICT
 from vrlprobe.results.schemas.probe import PROBE
 from vrlprobe.results.schemas.reset_rule import RESET_RULE
+from vrlprobe.results.schemas.similarity import SIMILARITY
 from vrlprobe.results.schemas.stitch import STITCH
 from vrlprobe.results.schemas.survival import SURVIVAL
 from vrlprobe.results.schemas.units import UNITS
@@ -20,6 +21,7 @@ SCHEMAS = {
     for schema in (
         PROBE,
         METRICS,
+        SIMILARITY,
         COHORT,
         COMPARE,
         CONTRAST,
