@@ -22,7 +22,7 @@ from vrlprobe.analyses.shared.defaults import OBSERVATIONS
 from vrlprobe.collapse.measurements import checkpoint_phases, measurements
 from vrlprobe.errors import SampleError
 from vrlprobe.metrics.gradients import gradient_norms, logged_norms
-from vrlprobe.metrics.registry import LAYERED
+from vrlprobe.metrics.registry import LAYERED, action_metrics
 from vrlprobe.results.dataset import (
     Track,
     all_frames,
@@ -177,15 +177,6 @@ def checkpoint_metrics(
         **(action_metrics(actions) if actions is not None and np.isfinite(actions).all() else {}),
         "episode_return": run.mean_return(frame),
         "checkpoint": run.digest(frame),
-    }
-
-
-def action_metrics(actions: npt.NDArray[np.float32]) -> dict[str, float]:
-    """Metrics of mean actions (n_samples, n_actions), by name."""
-    return {
-        "action_spread": measure.action_std(actions),
-        "saturated_share": measure.saturated_share(actions),
-        "action_entropy": measure.action_entropy(actions),
     }
 
 

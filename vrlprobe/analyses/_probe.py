@@ -1,5 +1,6 @@
 """Which layers of which checkpoints linearly hold which parts of the state."""
 
+import logging
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ import xarray as xr
 from vrlprobe._checks import as_list, check_at_least, check_jobs
 from vrlprobe.agents.activations import known_layers, probed_layers
 from vrlprobe.analyses.shared.cache import Parts
-from vrlprobe.analyses.shared.defaults import CONTROLS
+from vrlprobe.analyses.shared.defaults import CONTROLS, N_JOBS
 from vrlprobe.analyses.shared.jobs import Fit, Job, Planner, Rows, common_sources, run_jobs
 from vrlprobe.analyses.shared.variants import (
     Variants,
@@ -25,7 +26,8 @@ from vrlprobe.analyses.shared.variants import (
 from vrlprobe.device import check_device
 from vrlprobe.errors import SampleError, UnknownLayerError
 from vrlprobe.probes import DEFAULT_MAX_ATOMS, Scores
-from vrlprobe.probes.registry import PROBES, Floats, ProbeSettings
+from vrlprobe.probes.kinds import PROBES
+from vrlprobe.probes.registry import Floats, ProbeSettings
 from vrlprobe.results.dataset import (
     BOUNDS,
     Track,
@@ -53,6 +55,9 @@ if TYPE_CHECKING:
 Where = dict[str, Any]
 
 
+logger = logging.getLogger(__name__)
+
+
 @PROBE.documented
 def probe(
     runs: Runs,
@@ -68,7 +73,7 @@ def probe(
     splits: int = 1,
     keep_own: bool = False,
     cache: str | Path | None = None,
-    n_jobs: int = 1,
+    n_jobs: int = N_JOBS,
     device: str | torch.device = "cpu",
     track: Track = iter,
 ) -> xr.Dataset:
@@ -88,8 +93,8 @@ def probe(
         kind: "omp", the paper's; "ridge", linear in all activations; "mlp", not linear. Of several,
             the first is the probe of the controls and the splits.
         max_atoms: of "omp", the largest sparsity tried.
-        min_active: of "omp", training samples on which a unit differs from 0 to be an atom; one
-            in a hundred if None.
+        min_active: of "omp", training samples on which a unit differs from 0 to be an atom. None
+            takes one in a hundred; `SparseProbe` and `omp_path` take 1, as scikit-learn.
         controls: baselines to fit as well: "shuffled" (the states of other episodes at the same
             share of their length: what the time within an episode tells), "blank" (an untrained
             network of the same architecture, drawn with the run's seed if it has one), "width"
@@ -276,6 +281,7 @@ def _compute(
     for planner in planners:
         own = [fit for fit in missing.values() if fit.network.run is planner.run]
         jobs += planner.jobs(own)
+    logger.info("%d fits to make in %d jobs; %d asked for", len(missing), len(jobs), len(fits))
     made = run_jobs(jobs, n_jobs, parts)
     for _ in track(range(len(missing))):
         next(made)

@@ -1,5 +1,6 @@
 """Every CNN with every MLP of some checkpoints, played without training: which part is to blame?"""
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from vrlprobe.agents.activations import OUTPUT
 from vrlprobe.agents.stitched import StitchedAgent
 from vrlprobe.analyses.shared.blame import answer
 from vrlprobe.analyses.shared.cache import Parts, part_key, sources_digest
-from vrlprobe.analyses.shared.defaults import EPISODES
+from vrlprobe.analyses.shared.defaults import EPISODES, N_JOBS
 from vrlprobe.analyses.shared.donors import (
     WORDS,
     Donor,
@@ -90,6 +91,9 @@ class _Part:
         return float(run.read("log/updates", run.row(frame))) != 0
 
 
+logger = logging.getLogger(__name__)
+
+
 @STITCH.documented
 def stitch(
     checkpoints: Places,
@@ -104,7 +108,7 @@ def stitch(
     bad: float | None = None,
     seed: int = 0,
     cache: str | Path | None = None,
-    n_jobs: int = 1,
+    n_jobs: int = N_JOBS,
     track: Track = iter,
 ) -> xr.Dataset:
     """Play every CNN with every MLP of some checkpoints, without training them together.
@@ -373,6 +377,7 @@ def _pairs(
 def _compute(pairs: Sequence[Pair], kept: Parts, n_jobs: int, track: Track) -> None:
     """Measure and play the pairs that are missing."""
     missing = list({pair.key: pair for pair in pairs if pair.key not in kept}.values())
+    logger.info("%d of %d pairs to measure and play", len(missing), len(pairs))
     made = run_jobs(missing, n_jobs, kept)
     for _ in track(missing):
         next(made)

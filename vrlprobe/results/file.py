@@ -121,12 +121,8 @@ def blank_value(values: xr.DataArray) -> Any:
     return {"f": np.nan, "b": False}.get(values.dtype.kind, -1 if values.dtype.kind == "i" else "")
 
 
-PROBES = {"omp": "sparse linear", "ridge": "ridge", "mlp": "nonlinear (MLP)"}
-"""Kinds of probe, in words."""
-
-
 def probe_kind(result: xr.Dataset) -> str:
-    """Of `PROBES`, the kind of probe that a result was made with."""
+    """The name, of `vrlprobe.probes.kinds.PROBES`, of the probe that a result was made with."""
     return str(json.loads(result.attrs.get("arguments", "{}")).get("probe", "omp"))
 
 

@@ -5,19 +5,16 @@ import numpy as np
 from vrlprobe.metrics.registry import AGENT, LAYERED
 from vrlprobe.results.schema import Schema, Variable
 
-UNITS = {"episode_return": "reward"}
-"""Of metrics with units; the others are numbers."""
-
 METRICS = Schema(
     "metrics",
     {
         **{
-            name: Variable(("run", "frame", "layer"), np.nan, text, "1")
-            for name, text in LAYERED.items()
+            name: Variable(("run", "frame", "layer"), np.nan, item.text, "1")
+            for name, item in LAYERED.items()
         },
         **{
-            name: Variable(("run", "frame"), np.nan, text, UNITS.get(name, "1"))
-            for name, text in AGENT.items()
+            name: Variable(("run", "frame"), np.nan, item.text, item.units)
+            for name, item in AGENT.items()
         },
         "stage": Variable(
             ("run", "frame"), "", "collapsed or healthy, by the run's log; empty if not known"
