@@ -63,8 +63,9 @@ def test_what_comes_out_is_told_once_it_is_out(runs) -> None:
 
 def test_a_metric_that_tells_little_has_its_own_figures(runs) -> None:
     found = forecast(runs).sel(metric="critic_loss")
-    expected = separation(LOSS, [True] * 4 + [False] * 4)
-    np.testing.assert_allclose(found["separation"], expected)
+    # stuck runs lose 3, 1, 2 and 2.5, the others 5, 4, 0.5 and 6: of 16 pairs, the stuck run has
+    # the larger loss in the 4 with 0.5
+    np.testing.assert_allclose(found["separation"], 4 / 16)
 
 
 def test_the_best_metric_is_chosen_by_the_others_and_clocks_are_no_metrics(runs) -> None:

@@ -30,7 +30,9 @@ def _killed_writer(path, delay):
 
 def test_kills(tmp_path, kills):
     """Each time: every reported checkpoint is there, as written; it can be gone on with."""
-    generator = random.Random(time.time_ns())
+    seed = time.time_ns()
+    print(f"seed {seed}")  # pytest shows it where the test fails
+    generator = random.Random(seed)
     reported_in_all = 0
     for kill in range(kills):
         path = tmp_path / "run.h5"

@@ -95,11 +95,13 @@ def test_bytes_of_the_optimizers_and_the_target() -> None:
     assert costs["target update"].bytes == 3 * nbytes["critic_target"]
 
 
-def test_a_repeated_cost_takes_as_many_times_as_long() -> None:
-    machine, cost = Machine(), Cost({"float32": 1e6, "bfloat16": 1e6}, bytes=1e3)
-    assert machine.seconds(cost.repeated(7)) == pytest.approx(7 * machine.seconds(cost))
-    rates = machine.matrix_rates
-    products = 1e6 / rates["float32"] + 1e6 / rates["bfloat16"]
-    assert machine.seconds(cost) == pytest.approx(products)
-    slower = Cost({"float32": 1e9}, bytes=1e12)
-    assert machine.seconds(slower) == 1e12 / max(machine.copy_rates.items())[1]
+def test_a_cost_takes_what_products_or_bytes_take_at_fixed_rates() -> None:
+    """2e9 and 4e9 operations a second: 0.5 + 0.25 ms; 2^20 bytes at 1e8 a second: 10.49 ms."""
+    machine, products = Machine(), {"float32": 1e6, "bfloat16": 1e6}
+    machine.matrix_rates = {"float32": 2e9, "bfloat16": 4e9}
+    machine.copy_rates = {2**10: 1e9, 2**20: 1e8}
+    few, many = Cost(products, bytes=1e3), Cost(products, bytes=2.0**20)
+    assert machine.seconds(few) == pytest.approx(0.75e-3)
+    assert machine.seconds(many) == pytest.approx(10.48576e-3)
+    assert machine.seconds(few.repeated(7)) == pytest.approx(5.25e-3)
+    assert machine.seconds(many.repeated(7)) == pytest.approx(73.40032e-3)

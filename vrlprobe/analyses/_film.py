@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -89,24 +89,33 @@ def film(
     shared(
         shapes, [shot[1] for shot in shots], "image size", "one strip", hint="`size` renders anew"
     )
+    played = [shot[4] for shot in shots]
     found = xr.Dataset(
         {"image": (("row", "time", "y", "x", "colour"), np.stack(strips))},
         coords={
             "run": ("row", [shot[0] for shot in shots]),
             "checkpoint": ("row", [shot[2] for shot in shots]),
             "episode": ("row", [shot[3] for shot in shots]),
-            "episode_return": ("row", [shot[4].episode_return for shot in shots]),
-            "length": ("row", [repeat * len(shot[4]) for shot in shots]),
-            "rendered": ("row", [bool(size) or shot[4].images is None for shot in shots]),
+            **_described(played, repeat, anew=bool(size)),
             "frame": ("time", repeat * steps.astype(np.int64)),
         },
         attrs={
             **run_attributes("film", runs, {"frame": frame, "episodes": wanted}),
-            "step_seconds": _step_seconds(shots[0][4]),
+            "step_seconds": _step_seconds(played[0]),
             "action_repeat": repeat,
         },
     )
     return FILM.labelled(found)
+
+
+def _described(episodes: Sequence[Episode], repeat: int, anew: bool) -> dict[str, Any]:
+    """Coordinates of the rows that are told by their episodes."""
+    columns = {
+        "episode_return": [episode.episode_return for episode in episodes],
+        "length": [repeat * len(episode) for episode in episodes],
+        "rendered": [anew or episode.images is None for episode in episodes],
+    }
+    return {name: ("row", values) for name, values in columns.items()}
 
 
 def _step_seconds(episode: Episode) -> float:

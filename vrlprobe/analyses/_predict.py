@@ -72,20 +72,8 @@ def predict(
     check_kind(probed, "probe")
     runs = logged_list(runs)
     refuse_twice(runs)
-    digests = [str(run.config.get("init_digest", "")) for run in runs]
-    parts = [last_checkpoint(probed, label) for label in probed["run"].values.tolist()]
-    members = {
-        str(part["run"].item()): np.flatnonzero(np.array(digests) == part["checkpoint"].item())
-        for part in parts
-    }
-    there = [part for part in parts if len(members[part["run"].item()])]
-    if len(there) < FEWEST_INITS:
-        raise SampleError(
-            f"{len(there)} of the {len(parts)} probed inits have runs among those given, at least "
-            f"{FEWEST_INITS} are needed (a run knows its init when it began with `vrltrain run "
-            "--init`)"
-        )
-    labels = [str(part["run"].item()) for part in there]
+    there, members = _inits(probed, runs)
+    labels = list(members)
     components = [*(c for c in probed["component"].values.tolist() if _varies(there, c)), MEAN]
     result = PREDICT.blank(
         {
@@ -112,6 +100,28 @@ def predict(
     arguments = {"good": good, "bad": bad, "threshold": threshold, "seed": seed}
     samples = {"samples": probed.attrs.get("samples", "")}
     return result.assign_attrs({**run_attributes("predict", runs, arguments), **samples})
+
+
+def _inits(
+    probed: xr.Dataset, runs: Sequence[LoggedRun]
+) -> tuple[list[xr.Dataset], dict[str, npt.NDArray[np.int64]]]:
+    """The probed inits that runs began with, and by their labels the places of these runs.
+
+    Raises:
+        SampleError: too few inits have runs.
+    """
+    digests = np.array([str(run.config.get("init_digest", "")) for run in runs])
+    parts = [last_checkpoint(probed, label) for label in probed["run"].values.tolist()]
+    found = [(part, np.flatnonzero(digests == part["checkpoint"].item())) for part in parts]
+    there = [(part, places) for part, places in found if len(places)]
+    if len(there) < FEWEST_INITS:
+        raise SampleError(
+            f"{len(there)} of the {len(parts)} probed inits have runs among those given, at least "
+            f"{FEWEST_INITS} are needed (a run knows its init when it began with `vrltrain run "
+            "--init`)"
+        )
+    members = {str(part["run"].item()): places for part, places in there}
+    return [part for part, _ in there], members
 
 
 def _varies(parts: Sequence[xr.Dataset], component: str) -> bool:

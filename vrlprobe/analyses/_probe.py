@@ -203,14 +203,18 @@ def _rows(
     Episodes on which a run is not tested are assigned among themselves, so that every split leaves
     as many to test it on.
     """
-    others = common_sources(samples, runs)
-    first = [Rows(samples, run, wanted, keep_own, others) for run in runs]
+    sources = [samples.contributions(run) for run in runs]
+    others = common_sources(samples, sources)
+    first = [
+        Rows(samples, run, wanted, keep_own, others, own)
+        for run, own in zip(runs, sources, strict=True)
+    ]
     left_out = [
         tuple(source in own.without for own in first) for source in range(len(samples.sources))
     ]
     further = repeated_splits(samples, splits, left_out)[1:]
     return [
-        [own, *(Rows(again, run, wanted, keep_own, own.without) for again in further)]
+        [own, *(Rows(again, run, wanted, keep_own, own.without, own.own) for again in further)]
         for run, own in zip(runs, first, strict=True)
     ]
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from vrlprobe._group import as_options
@@ -10,37 +11,31 @@ from vrltrain.cli import main
 from vrltrain.config.options import given_config
 
 
-def test_typos_get_a_line_each(tmp_path: Path) -> None:
-    runner = CliRunner()
-    wrong_task = runner.invoke(main, ["run", "--task", "walker_wlak"])
-    assert wrong_task.exit_code == 1
-    assert "walker_walk" in wrong_task.stderr
-    wrong_profile = runner.invoke(main, ["run", "--profile", "dekstop"])
-    assert wrong_profile.exit_code == 2
-    wrong_value = runner.invoke(main, ["run", "--batch-size", "0"])
-    assert wrong_value.exit_code == 2
-    assert "batch_size is 0, needed 1 or more" in wrong_value.stderr
-    too_small = runner.invoke(main, ["run", "--image-size", "10"])
-    assert too_small.exit_code == 2
-    assert "at least 15" in too_small.stderr
-    huge_seed = runner.invoke(main, ["run", "--seed", "99999999999999999999"])
-    assert huge_seed.exit_code == 2
-    no_task = runner.invoke(main, ["run", "--task", ""])
-    assert no_task.exit_code == 1
-    for idle, switch in (
-        (["--reset-parts", "mlp"], "--reset-rule"),
-        (["--reset-metric", "action_spread"], "--reset-rule"),
-        (["--perturb-rate", "5"], "--perturb-steps"),
-        (["--init-blanks", "file"], "--init"),
-    ):
-        result = runner.invoke(main, ["run", *idle])
-        told = f"{idle[0]} has no effect without {switch}"
-        assert (result.exit_code, told in result.stderr) == (2, True)
-    short = runner.invoke(main, ["run", "--lr", "-1"])
-    assert (short.exit_code, "learning_rate is -1" in short.stderr) == (2, True)
-    no_device = runner.invoke(main, ["run", "--device", "gpu", "-o", str(tmp_path / "a.h5")])
-    assert no_device.exit_code == 1
-    assert "device 'gpu' cannot be used here" in no_device.stderr
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--task", "walker_wlak"], 1, "walker_walk"),
+        (["--profile", "dekstop"], 2, "'dekstop'"),
+        (["--batch-size", "0"], 2, "batch_size is 0, needed 1 or more"),
+        (["--image-size", "10"], 2, "at least 15"),
+        (["--seed", "99999999999999999999"], 2, "99999999999999999999"),
+        (["--task", ""], 1, "task"),
+        (["--reset-parts", "mlp"], 2, "--reset-parts has no effect without --reset-rule"),
+        (
+            ["--reset-metric", "action_spread"],
+            2,
+            "--reset-metric has no effect without --reset-rule",
+        ),
+        (["--perturb-rate", "5"], 2, "--perturb-rate has no effect without --perturb-steps"),
+        (["--init-blanks", "file"], 2, "--init-blanks has no effect without --init"),
+        (["--lr", "-1"], 2, "learning_rate is -1"),
+        (["--device", "gpu"], 1, "device 'gpu' cannot be used here"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_typo_gets_a_line(tmp_path: Path, words: list[str], code: int, said: str) -> None:
+    result = CliRunner().invoke(main, ["run", *words, "-o", str(tmp_path / "a.h5")])
+    assert (result.exit_code, said in result.stderr) == (code, True), result.stderr
     assert not list(tmp_path.iterdir())
 
 

@@ -47,6 +47,7 @@ class Rows:
         samples, run, components: the set, the run, and the state's components.
         keep_own: test it on its own episodes, too.
         others: sources whose episodes stay out beside its own, as those of runs compared with it.
+        own: `samples.contributions(run)`, where it is known.
 
     Raises:
         SampleError: no test episode is left.
@@ -59,8 +60,9 @@ class Rows:
         components: Sequence[str],
         keep_own: bool,
         others: Iterable[int] = (),
+        own: tuple[int, ...] | None = None,
     ) -> None:
-        self.own = samples.contributions(run)
+        self.own = samples.contributions(run) if own is None else own
         self.without = () if keep_own else tuple(sorted({*self.own, *others}))
         self.samples, self.components = samples, tuple(components)
         self.rows = {
@@ -102,12 +104,12 @@ class Rows:
         return dict(zip(self.rows, torch.split(values.T, lengths), strict=True))
 
 
-def common_sources(samples: SampleSet, runs: Iterable[Run]) -> list[int]:
+def common_sources(samples: SampleSet, contributions: Iterable[Iterable[int]]) -> list[int]:
     """The sources of any of the runs, where test episodes of others are left; else none.
 
     Without them all runs are tested on the same episodes, of which none has an advantage.
     """
-    found = sorted({source for run in runs for source in samples.contributions(run)})
+    found = sorted({source for own in contributions for source in own})
     return found if len(samples.rows("test", found)) else []
 
 
