@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vrlprobe.analyses._probe import probe as probe
     from vrlprobe.analyses._record import full_record as full_record
     from vrlprobe.analyses._reset_rule import reset_rule as reset_rule
+    from vrlprobe.analyses._similarity import similarity as similarity
     from vrlprobe.analyses._stitch import stitch as stitch
     from vrlprobe.analyses._survival import survival as survival
     from vrlprobe.analyses._transplant import transplant as transplant
@@ -50,6 +51,7 @@ _WHERE = {
     "predict": "_predict",
     "probe": "_probe",
     "reset_rule": "_reset_rule",
+    "similarity": "_similarity",
     "stitch": "_stitch",
     "survival": "_survival",
     "transplant": "_transplant",

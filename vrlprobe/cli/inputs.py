@@ -21,6 +21,7 @@ MAKERS = {
     "contrast": "vrlprobe contrast PROBE.nc -o {stem}.nc",
     "foretell": "vrlprobe forecast RUN… -o {stem}.nc",
     "outlook": "vrlprobe survival RUN… -o {stem}.nc",
+    "similarity": "vrlprobe similarity RUN… -o {stem}.nc",
     "stitch": "vrlprobe stitch RUN[@FRAME]… -o {stem}.nc",
     "atoms": "vrlprobe plot units RUN --data {stem}.nc",
 }

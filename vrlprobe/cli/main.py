@@ -15,6 +15,7 @@ COMMANDS = {
     "activations": "Write a checkpoint's layer activations to NetCDF.",
     "probe": "Which layers linearly encode which parts of the state.",
     "metrics": "Rank, correlation, dead units and gradients of runs.",
+    "similarity": "How alike the layers of runs are, by linear CKA.",
     "collapse": "Whether runs are stuck, since when, or when they escaped.",
     "reset-rule": "What the paper's reset rule would have done to runs.",
     "cohort": "Count good, bad and stuck runs, with intervals.",

@@ -271,6 +271,25 @@ def survival(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:
     finish(figures.survival(found), output, data)
 
 
+@plot.command(short_help="How alike layers are between runs and over training.")
+@figure_options
+@layers_option
+def similarity(
+    inputs: tuple[Path, ...], output: Path, data: Path | None, layers: str | None
+) -> None:
+    """Linear CKA of each layer between runs, and over training.
+
+    INPUTS is one result of `vrlprobe similarity RUN… -o similarity.nc`. The matrices compare the
+    runs at the last frame that all have. Below, a solid curve compares a run's checkpoints with its
+    last one; the dashed curve is the mean over pairs of runs.
+    """
+    check_output(output, data)
+    if len(inputs) > 1:
+        raise click.UsageError("this figure shows one result: compare the runs together")
+    (found,) = results(inputs, "similarity").values()
+    finish(figures.similarity(found, layers=split_list(layers)), output, data)
+
+
 @plot.command(short_help="Every CNN with every MLP: return, action std, agreement.")
 @figure_options
 def stitch(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:

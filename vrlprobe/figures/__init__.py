@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vrlprobe.figures._plot import plot as plot
     from vrlprobe.figures._probe import probe as probe
     from vrlprobe.figures._result import Plot as Plot
+    from vrlprobe.figures._similarity import similarity as similarity
     from vrlprobe.figures._stitch import stitch as stitch
     from vrlprobe.figures._survival import survival as survival
     from vrlprobe.figures._transplant import transplant as transplant
@@ -37,6 +38,7 @@ _WHERE = {
     "order": "_order",
     "plot": "_plot",
     "probe": "_probe",
+    "similarity": "_similarity",
     "stitch": "_stitch",
     "survival": "_survival",
     "transplant": "_transplant",

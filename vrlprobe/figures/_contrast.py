@@ -10,18 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vrlprobe.figures._result import Plot
-from vrlprobe.figures.style import COLUMN_WIDTH, FAINT, FULL_WIDTH, INK, OPTIONS, ROLES
+from vrlprobe.figures.style import COLUMN_WIDTH, FULL_WIDTH, GROUP_COLOURS, INK, OPTIONS
 from vrlprobe.results.file import check_kind
 from vrlprobe.samples.selection import Names, choose
 from vrlprobe.stats.contrast import LEVEL
 
 ACROSS = 4
 """Components drawn where none are named."""
-COLOURS = {
-    "good": ROLES[0], "middle": FAINT, "bad": ROLES[1],
-    "healthy": ROLES[2], "escaped": ROLES[0], "stuck": ROLES[1], "undecided": FAINT,
-}  # fmt: skip
-"""A group's colour."""
 STEP = 0.14
 """How far groups stand apart along x, that their intervals do not hide each other."""
 
@@ -88,7 +83,7 @@ def _groups(ax: Axes, part: xr.Dataset, score: str) -> None:
         mean, low, high = (values if score == "r2" else np.exp(values)).T
         x = np.arange(len(layers)) + STEP * (place - (len(groups) - 1) / 2)
         style: dict[str, Any] = {
-            "color": COLOURS[group],
+            "color": GROUP_COLOURS[group],
             "ms": 3,
             "lw": 0.9,
             "capsize": 1.5,

@@ -15,6 +15,7 @@ from vrlprobe.figures._layers import layers
 from vrlprobe.figures._metrics import metrics
 from vrlprobe.figures._probe import probe
 from vrlprobe.figures._result import Plot
+from vrlprobe.figures._similarity import similarity
 from vrlprobe.figures._stitch import stitch
 from vrlprobe.figures._survival import survival
 from vrlprobe.figures._transplant import transplant
@@ -28,7 +29,8 @@ def plot(result: xr.Dataset | Mapping[str, xr.Dataset], **options: Any) -> Plot:
     Args:
         result: what an analysis returned; cohorts by their names make one figure.
         options: of the function that draws it: `probe`, `layers`, `metrics`, `cohort`,
-            `transplant`, `contrast`, `forecast`, `survival`, `stitch`, `units` or `film`.
+            `transplant`, `contrast`, `forecast`, `survival`, `similarity`, `stitch`,
+            `units` or `film`.
 
     Raises:
         FormatError: there is no figure of this.
@@ -44,7 +46,7 @@ def plot(result: xr.Dataset | Mapping[str, xr.Dataset], **options: Any) -> Plot:
         return (transplant if "group" in result.dims else cohort)(result, **options)
     draw = {
         "metrics": metrics, "foretell": forecast, "outlook": survival, "stitch": stitch,
-        "atoms": units, "film": film, "contrast": contrast,
+        "atoms": units, "film": film, "contrast": contrast, "similarity": similarity,
     }.get(kind)  # fmt: skip
     if draw is None:
         raise FormatError(f"there is no figure of a result of {kind}")

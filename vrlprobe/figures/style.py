@@ -21,6 +21,11 @@ FULL_WIDTH, COLUMN_WIDTH = 6.9, 3.35
 INK, FAINT, SHADE = "#222222", "#b0b0b0", "#e9e5dc"
 ROLES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe and Ito's colours, for what is not a layer."""
+GROUP_COLOURS = {
+    "good": ROLES[0], "middle": FAINT, "bad": ROLES[1],
+    "healthy": ROLES[2], "escaped": ROLES[0], "stuck": ROLES[1], "undecided": FAINT,
+}  # fmt: skip
+"""Of classes and verdicts."""
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 OPTIONS: Any = {
     "font.size": 7.5,

@@ -12,7 +12,12 @@ import xarray as xr
 from PIL import Image
 
 from vrlprobe.analyses.shared.average import class_ends
-from vrlprobe.collapse.measurements import Readings, Staged, readings, staged
+from vrlprobe.collapse.measurements import (
+    CheckpointPhase,
+    Measurements,
+    checkpoint_phases,
+    measurements,
+)
 from vrlprobe.collapse.phases import spans
 from vrlprobe.collapse.verdict import Verdict
 from vrlprobe.report.curves import (
@@ -104,8 +109,8 @@ def _card(
     place: int, run: LoggedRun, row: xr.Dataset, verdict: Verdict, ends: tuple[int, float]
 ) -> dict[str, Any]:
     """One run's row of the table, charts and provenance."""
-    read = readings(run)
-    stages = staged(read)
+    read = measurements(run)
+    phases = checkpoint_phases(read)
     return {
         "label": str(row["run"].item()),
         "anchor": f"run-{place}",
@@ -120,19 +125,19 @@ def _card(
         "state": run.state,
         "attempts": row["attempts"].item(),
         "frames": run.frames.tolist(),
-        "stages": [stage.word for stage in stages],
+        "phases": [phase.word for phase in phases],
         "returns": [whole_text(value) for value in run.returns.tolist()],
-        "charts": _charts(run, read, stages, *ends),
+        "charts": _charts(run, read, phases, *ends),
         "provenance": _provenance(run),
     }
 
 
 def _charts(
-    run: LoggedRun, read: Readings, stages: Sequence[Staged], last: int, top: float
+    run: LoggedRun, read: Measurements, phases: Sequence[CheckpointPhase], last: int, top: float
 ) -> list[Chart]:
     common: dict[str, Any] = {
         "x": Axis(0, last, LEFT, RIGHT),
-        "spans": spans(stages, int(run.frames[-1])),
+        "spans": spans(phases, int(run.frames[-1])),
         "attempts": read.attempts,
     }
     at = run.frames.astype(float)

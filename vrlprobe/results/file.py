@@ -28,6 +28,7 @@ NEEDED = {
     "outlook": ("attempt", "frame"),
     "atoms": ("layer", "component"),
     "film": ("row", "time"),
+    "similarity": ("run", "frame", "layer", "checkpoint"),
     "stitch": ("cnn", "mlp", "donor"),
 }
 """By kind, what a result must still have after a selection to be read as a whole one."""

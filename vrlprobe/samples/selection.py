@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from vrlprobe._checks import as_list
 from vrlprobe.errors import FormatError, SampleError, UnknownFrameError, did_you_mean
@@ -136,6 +137,11 @@ def samples_for(
         "comparable with other runs' (`samples` takes a set or well-performing runs)"
     )
     return make_samples(runs), True, notes
+
+
+def spaced(length: int, count: int) -> npt.NDArray[np.int64]:
+    """Positions (count,), evenly spaced from the first to the last of so many samples."""
+    return np.linspace(0, length - 1, count).round().astype(np.int64)
 
 
 def warn_of_samples(runs: Sequence[Run], samples: SampleSet, notes: Sequence[str]) -> None:

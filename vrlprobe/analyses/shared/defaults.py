@@ -8,3 +8,5 @@ OBSERVATIONS = 1000
 """The most that `metrics` takes."""
 EPISODES = 10
 """Played with each checkpoint that is imported, and with each stitched pair."""
+COMPARED = 500
+"""The most that `similarity` takes: its memory grows with the square."""
