@@ -66,8 +66,8 @@ def export_dataset(
         shared([run.config.get(what) for run in runs], runs, what, "one dataset")
     shared([run.components for run in runs], runs, "components", "one dataset")
     bound = _action_bound(where)
-    with _complete(folder, dataset_id) as checkpoint_phases, Renderer() as render:
-        _write(checkpoint_phases, where, dataset_id, bound, track, render)
+    with _complete(folder, dataset_id) as staged, Renderer() as render:
+        _write(staged, where, dataset_id, bound, track, render)
     return folder
 
 
@@ -149,22 +149,22 @@ def _complete(folder: Path, dataset_id: str) -> Iterator[Path]:
     from minari.dataset.minari_dataset import parse_dataset_id
     from minari.namespace import create_namespace, list_local_namespaces
 
-    checkpoint_phases = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+    staged = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
     try:
         namespace, _, _ = parse_dataset_id(dataset_id)
         if namespace and namespace not in list_local_namespaces():
             create_namespace(namespace)
-        checkpoint_phases.mkdir(parents=True)
-        yield checkpoint_phases
-        checkpoint_phases.rename(folder)
+        staged.mkdir(parents=True)
+        yield staged
+        staged.rename(folder)
     except OSError as error:
         raise FormatError(f"cannot write {folder}: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(checkpoint_phases, ignore_errors=True)
+        shutil.rmtree(staged, ignore_errors=True)
 
 
 def _write(
-    checkpoint_phases: Path,
+    staged: Path,
     where: Episodes,
     dataset_id: str,
     bound: float,
@@ -177,7 +177,7 @@ def _write(
         episode = run.rollout(frame)[i]
         pixels = _pixels(run, episode, render)
         if storage is None:
-            storage = _storage(checkpoint_phases / "data", groups, pixels, episode.actions, bound)
+            storage = _storage(staged / "data", groups, pixels, episode.actions, bound)
             storage.update_metadata(_metadata(where, dataset_id))
         storage.update_episodes([_buffer(episode, pixels, groups)])
         told = {"run": run.path.name, "seed_of_run": run.config.get("seed"), "frame": frame}
