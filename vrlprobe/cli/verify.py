@@ -6,11 +6,12 @@ import sys
 
 import click
 
+from vrlprobe.cli.run_name import RunName
 from vrlprobe.runs.verify import Report, verify_run
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", nargs=-1, required=True, type=RunName(), metavar="RUN...")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list, one object per run.")
 def verify(runs: tuple[str, ...], as_json: bool) -> None:
     """Check every checksum, digest and shape in runs; exit 1 if anything is wrong."""

@@ -124,11 +124,16 @@ class Played(_Open):
         stack = int(checkpoint.config["frame_stack"])
         agent = checkpoint.agent()
         channels, height, width = agent.image_shape
-        if channels != 3 * stack or height != width or OUTPUT not in agent.layers:
+        otherwise = "give observations as arrays (`observations`), or none (`episodes=0`)"
+        if OUTPUT not in agent.layers:
             raise FormatError(
-                f"an agent that takes {channels} x {height} x {width} images and gives "
-                f"{list(agent.layers)[-1]} cannot play {task}: give it observations as arrays "
-                "(`observations`), or none (`episodes=0`)"
+                f"the agent cannot play {task}: its actions are the layer {OUTPUT}, and its layers "
+                f"are {', '.join(agent.layers)}: {otherwise}"
+            )
+        if channels != 3 * stack or height != width:
+            raise FormatError(
+                f"the agent cannot play {task}: it takes {channels} x {height} x {width} values, "
+                f"{task} gives {3 * stack} x {height} x {height} ({stack} images): {otherwise}"
             )
         self._task, self._count, self._seed, self._played = task, count, seed, played
         self.render = checkpoint.render
