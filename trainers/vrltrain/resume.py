@@ -15,7 +15,7 @@ import numpy as np
 
 from vrlprobe.collapse.rule import Attempt
 from vrlprobe.errors import FormatError, ResumeError
-from vrlprobe.runs.atomic import remove_parts, replaced_whole
+from vrlprobe.runs.atomic import replaced_whole
 from vrlprobe.runs.schema import parameters_digest
 from vrltrain.train import Training
 
@@ -60,7 +60,6 @@ def save_state(training: Training, folder: Path) -> None:
     }
     target = folder / f"{training.frame:012d}.npz"
     arrays: dict[str, Any] = training.learner.state()
-    remove_parts(target)
     try:
         with replaced_whole(target) as temporary, open(temporary, "wb") as file:
             np.savez(file, counters=np.array(json.dumps(counters)), **arrays)

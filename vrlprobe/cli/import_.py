@@ -101,7 +101,7 @@ def import_(
     vrlprobe import early.pt late.pt --frame 100000,1000000 --task walker_walk -o runs/mine.h5
     vrlprobe import snapshot.pt --task maze --observations obs.npz -o runs/maze.h5
     """
-    check_writable(output)
+    check_writable(output, "a run")
     with Session(), told_how_to_go_on(kept=bool(episodes) and observations is None):
         done = analyses.import_checkpoints(
             snapshots,

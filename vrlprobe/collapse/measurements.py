@@ -75,7 +75,7 @@ def _columns(item: xr.DataArray) -> list[tuple[str, Floats]]:
 def _carried_on(attempts: Floats) -> npt.NDArray[np.int64]:
     """Numbers of attempts, those left out being the last one known, or 1."""
     rows = np.where(np.isfinite(attempts), np.arange(len(attempts)), -1)
-    last = np.maximum.accumulate(rows)
+    last = np.maximum.accumulate(rows) if len(rows) else rows
     return np.where(last < 0, 1, attempts[last]).astype(np.int64)
 
 
@@ -92,7 +92,7 @@ def _gradient(run: "Run", frame: int) -> float:
 
 def attempt_begins(whole: Measurements) -> dict[int, int]:
     """By an attempt's number: the frame at which it began, the last one of the attempt before."""
-    begins = {int(whole.attempts[0]): 0}
+    begins = {int(number): 0 for number in whole.attempts[:1]}
     for before, number in zip(whole.frames, whole.attempts[1:], strict=False):
         begins.setdefault(int(number), int(before))
     return begins

@@ -72,7 +72,8 @@ def page_content(
         probes: a run's part of a probe result, or None.
     """
     frames = sorted({frame for run in runs for frame in run.frames.tolist()})
-    top = np.nanmax([1.0, *found["episode_return"].values.ravel()])
+    returned = found["episode_return"].values
+    top = max([1.0, *returned[np.isfinite(returned)]])
     cards = [
         _card(place, run, found.isel(run=place), verdict, (max(frames), float(top)))
         for place, (run, verdict) in enumerate(zip(runs, verdicts, strict=True))
