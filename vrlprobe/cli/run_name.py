@@ -4,7 +4,7 @@ import click
 from click.shell_completion import CompletionItem
 
 
-class RunName(click.ParamType[str]):
+class RunName(click.types.StringParamType):
     """A run file, or one with a checkpoint behind an @, or a word for several; told as text.
 
     The shell completes it to files, and to the words.
