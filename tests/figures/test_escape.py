@@ -47,7 +47,7 @@ def test_runs_of_one_colour_have_another_mark() -> None:
 
 
 def test_dots_at_one_place_are_all_to_be_seen() -> None:
-    """Fourteen runs of the desk study switch at 0: none hides another by more than half."""
+    """Fourteen runs of the desk study switch at 0: of each more than a third is to be seen."""
     found = xr.Dataset(
         {
             "separation": ("metric", [0.9, 0.8]),
@@ -67,4 +67,4 @@ def test_dots_at_one_place_are_all_to_be_seen() -> None:
         if line.get_label()[:4] == "seed"
     ]
     dot = 2.2 * figure.dpi / 72
-    assert np.diff(np.sort(heights)).min() > 0.5 * dot
+    assert np.diff(np.sort(heights)).min() > 0.4 * dot
