@@ -3,6 +3,7 @@
 The names below are imported when they are first used, so that `import vrlprobe` costs nothing.
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +114,7 @@ _WHERE = {
 _MODULES = ("analyses", "figures")
 """One function for each analysis, and one for each figure."""
 
+logging.getLogger("vrlprobe").addHandler(logging.NullHandler())
 __all__ = sorted([*_WHERE, *_MODULES])
 _import = importer(__name__, _WHERE)
 

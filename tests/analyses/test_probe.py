@@ -367,3 +367,15 @@ def test_a_run_without_the_layers_of_the_first_is_told(other, samples, make_run,
             UnknownLayerError, match=r"other\.h5, of architecture drqv2: no layer 'all'"
         ):
             probe([flat, other], samples, max_atoms=1)
+
+
+def test_the_log_says_how_much_work_there_is(other, samples, tmp_path, caplog) -> None:
+    """Nothing is said unless it is asked for: the second call finds everything fitted."""
+    caplog.set_level("INFO", "vrlprobe")
+    for made in (2, 0):
+        caplog.clear()
+        probe(other, samples, layers=["mlp1", "mlp2"], max_atoms=2, cache=tmp_path)
+        (record,) = caplog.records
+        assert record.name == "vrlprobe.analyses._probe"
+        assert record.getMessage().startswith(f"{made} fits to make in ")
+        assert record.getMessage().endswith("; 2 asked for")

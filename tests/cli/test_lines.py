@@ -10,13 +10,11 @@ import pytest
 from vrlprobe._group import as_options
 from vrlprobe.agents import drqv2, nature
 from vrlprobe.analyses import transplant
-from vrlprobe.analyses.shared import fits as fitting
 from vrlprobe.checkpoints import choices
 from vrlprobe.cli import grid as transplanting
 from vrlprobe.cli import import_ as importing
 from vrlprobe.cli import probe as probing
 from vrlprobe.errors import TransplantError
-from vrlprobe.results.file import PROBES
 
 
 def vrlprobe(*arguments, **environment):
@@ -85,8 +83,7 @@ for name in main.list_commands(None):
 
 
 def test_what_help_offers_is_what_there_is():
-    """It names kinds of networks and probes without importing them."""
-    assert list(PROBES) == list(fitting.PROBES)
+    """It names kinds of networks without importing them."""
     assert list(choices.ACTIVATIONS) == list({**drqv2.ACTIVATIONS, **nature.ACTIVATIONS})
 
 

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from vrlprobe import figures
-from vrlprobe.analyses._similarity import VARIABLES
 from vrlprobe.errors import FormatError
-from vrlprobe.results.dataset import blank
+from vrlprobe.results.schemas.similarity import SIMILARITY
 
 
 def result(runs=("bad1", "good1"), frames=(0, 1000)):
@@ -15,7 +14,7 @@ def result(runs=("bad1", "good1"), frames=(0, 1000)):
         "run": runs, "frame": frames, "other_run": runs, "other_frame": frames,
         "layer": ["cnn4", "mlp1"],
     }  # fmt: skip
-    found = blank(coords, VARIABLES)
+    found = SIMILARITY.blank(coords)
     configs = ", ".join(f'"{run}": {{"good_return": 20, "bad_return": 5}}' for run in runs)
     found.attrs |= {"vrlprobe": "similarity", "configs": f"{{{configs}}}"}
     found["checkpoint"][:] = "x"

@@ -5,20 +5,19 @@ import numpy as np
 import pytest
 
 from vrlprobe import figures
-from vrlprobe.analyses._stitch import BOUNDS, PARTS, VARIABLES
+from vrlprobe.analyses._stitch import BOUNDS, PARTS
 from vrlprobe.errors import FormatError
-from vrlprobe.results.dataset import blank
+from vrlprobe.results.schemas.stitch import STITCH
 
 
 def result(adapters, episodes=7):
     """Two checkpoints, of which the second one's MLP does not act."""
     labels = ["seed1@100000", "seed3@100000"]
-    found = blank(
+    found = STITCH.blank(
         {
             "cnn": labels, "mlp": labels, "adapter": adapters, "episode": range(episodes),
             "part": PARTS, "bound": BOUNDS, "donor": labels,
-        },
-        VARIABLES,
+        }
     )  # fmt: skip
     found.attrs |= {"vrlprobe": "stitch"}
     found["action_spread"][:] = np.array([[0.61, 2e-8], [0.5, 1e-8]])[..., None]

@@ -13,7 +13,8 @@ from vrlprobe.collapse.indicators import ACTION_STD
 from vrlprobe.collapse.measurements import Measurements
 from vrlprobe.collapse.verdict import Verdict
 from vrlprobe.errors import SampleError, did_you_mean
-from vrlprobe.results.dataset import BOUNDS, Variables, all_frames, blank, run_attributes
+from vrlprobe.results.dataset import BOUNDS, all_frames, run_attributes
+from vrlprobe.results.schemas.cohort import COHORT
 from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
 from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.runs.settings import number, whole
@@ -30,35 +31,8 @@ from vrlprobe.stats.bootstrap import (
 )
 from vrlprobe.stats.speed import area_under_curve, frames_to_threshold, median_frames
 
-PER_RUN: Variables = {
-    "task": (("run",), "", "domain and task"),
-    "seed": (("run",), -1, "of the training"),
-    "final_return": (("run",), np.nan, "mean return of the last checkpoint's episodes"),
-    "class": (("run",), "", "good, middle or bad by the final return"),
-    "verdict": (("run",), "", "on action collapse: healthy, escaped, stuck or undecided"),
-    "since": (("run",), -1, "frame of the escape, or since which it is stuck"),
-    "out": (
-        ("run",), np.nan,
-        "frame from which it is seen out of collapse, to its end, the first measurement of an "
-        "attempt never in it; infinite where it ends in collapse, NaN where it has too few of them"
-    ),
-    "read_from": (("run",), -1, "frame of the first measurement after an update"),
-    "threshold": (("run",), np.nan, "return that counts as reached"),
-    "frames_to_threshold": (
-        ("run",), np.nan,
-        "frames until the first evaluation with that return, or to the last evaluation",
-    ),
-    "reached": (("run",), False, "whether the run reaches it"),
-    "area_under_curve": (
-        ("run",), np.nan, "area under the learning curve divided by its frames: mean return"
-    ),
-    "attempts": (("run",), 1, "trainings from scratch in the run"),
-    "finished": (("run",), True, "whether it has its last checkpoint"),
-    "last_checkpoint": (("run",), "", "SHA-256 of its parameters"),
-    "episode_return": (("run", "frame"), np.nan, "mean return of the checkpoint's rollout"),
-}  # fmt: skip
 
-
+@COHORT.documented
 def cohort(
     runs: Logged,
     *,
@@ -82,29 +56,10 @@ def cohort(
         seed: of the bootstrap.
 
     Returns:
-        Dims (run,): `task`, `seed`, `final_return`, `class` (good, middle or bad by it), `verdict`
-        on action collapse, `since`, the frame of the escape or since which it is stuck, `out`, the
-        frame from which it is out of collapse to its end (infinite where it ends in it, NaN where
-        it has too few measurements), `read_from`, the frame of the first measurement after an
-        update, `threshold`, the return counted as reached, `frames_to_threshold`, frames until the
-        first evaluation with it, or to the last evaluation of a run that never has it, `reached`,
-        whether it has, `area_under_curve`, the area under the learning curve divided by its frames,
-        `attempts`, trainings from scratch in the run, `finished`, `last_checkpoint`, its digest.
-        Dims (run, frame): `episode_return`. Dims (statistic, bound): `final`,
-        the mean and the interquartile mean of the final returns with the ends of their 95%
-        bootstrap intervals. Scalars: `percentile_5`, `percentile_95` of the final returns,
-        `deviation`, the standard deviation across the runs of a task averaged over the last ten
-        evaluations, and over tasks; NaN where a task's runs do not end together. The same of each
-        task, dims (each_task,): `task_runs`, `task_mean`, `task_percentile_5`,
-        `task_percentile_95`, `task_deviation`; and dims (each_task, bound): `task_median_frames` to
-        the threshold, Kaplan and Meier's, infinite where too few runs reach it, and
-        `task_area_under_curve`, the mean.
-        With `by`, dims (run,): `of_group`; (group,): `runs`, `successes` (of the class good),
-        `stuck`, `ends_in_collapse` (whatever the verdict: a run that the reset rule started again
-        late is undecided then), `mean_return`; (group, bound): `success`, the share of good runs;
-        (group, frame): `curve`, the mean return of the good ones, and `curve_runs`, how many have
-        the frame; (group, bound): `median_frames` to the threshold, Kaplan and Meier's; (group,):
-        `mean_area_under_curve`.
+        The variables below. Those of `each_task` are of the runs of one task; with `by`, those of
+        `group` are of the runs of one group. Groups that are numbers are sorted by size.
+
+        {variables}
 
     Raises:
         SampleError: no runs, one without checkpoints or rollouts, or without thresholds.
@@ -117,7 +72,7 @@ def cohort(
     refuse_twice(runs)
     labels = run_labels(runs)
     frames = all_frames([run.frames.tolist() for run in runs])
-    result = blank({"run": labels, "frame": frames}, PER_RUN)
+    result = COHORT.blank({"run": labels, "frame": frames})
     for label, run in zip(labels, runs, strict=True):
         for name, value in _member(run, good, bad, window).items():
             result[name].loc[label] = value
@@ -135,13 +90,13 @@ def cohort(
     }  # fmt: skip
     attributes = run_attributes("cohort", runs, arguments)
     result = result.assign(_aggregates(result, seed)).assign_attrs(attributes)
-    return result if by is None else grouped(result, runs, by)
+    return COHORT.labelled(result if by is None else grouped(result, runs, by))
 
 
 def _member(
     run: "LoggedRun", good: float | None, bad: float | None, window: int | None
 ) -> dict[str, Any]:
-    """What a cohort says of one run, see `PER_RUN`."""
+    """What a cohort says of one run, see `COHORT`."""
     read, verdict = judged(run, window=window)
     final = float(run.returns[-1])
     return {
@@ -165,7 +120,7 @@ def _read_from(read: Measurements) -> int:
 
 
 def _out(verdict: Verdict) -> float:
-    """See `PER_RUN`."""
+    """See `COHORT`."""
     if not verdict.phases:
         return float("nan")
     if verdict.phases[-1].collapsed:
@@ -238,22 +193,6 @@ def _of_task(part: xr.Dataset) -> dict[str, float]:
 
 SCRATCH = "scratch"
 """The group of runs that began with no transplant, when runs are grouped by `init`."""
-PER_GROUP: Variables = {
-    "runs": (("group",), 0, "number of runs"),
-    "successes": (("group",), 0, "runs of the class good"),
-    "stuck": (("group",), 0, "runs with the verdict stuck"),
-    "ends_in_collapse": (("group",), 0, "runs in collapse at the end, whatever the verdict"),
-    "success": (("group", "bound"), np.nan, "share of good runs and its 95% Wilson interval"),
-    "mean_return": (("group",), np.nan, "mean of the final returns"),
-    "curve": (("group", "frame"), np.nan, "mean return of the good runs (paper, Figure 3b)"),
-    "curve_runs": (("group", "frame"), 0, "good runs that have this frame"),
-    "median_frames": (
-        ("group", "bound"),
-        np.nan,
-        "Kaplan and Meier's median of the frames to the threshold",
-    ),
-    "mean_area_under_curve": (("group",), np.nan, "mean area under the curve divided by frames"),
-}
 
 
 def group_of(run: LoggedRun, by: str) -> str:
@@ -279,18 +218,17 @@ def grouped(result: xr.Dataset, runs: Sequence[LoggedRun], by: str) -> xr.Datase
         by: a setting in their configs; `init` puts runs from scratch into a group of their own.
 
     Returns:
-        The result with `of_group` (run,) and the variables of `PER_GROUP`, dims (group,),
-        (group, bound) and (group, frame); groups that are numbers by size, others by name.
+        The result with `of_group` (run,) and the variables of `group`; groups that are
+        numbers by size, others by name.
     """
     names = np.array([group_of(run, by) for run in runs], object)
     labels = sorted(set(names.tolist()), key=_by_size)
-    found = blank(
-        {"group": labels, "bound": BOUNDS, "frame": result["frame"].values.tolist()}, PER_GROUP
-    )
+    coords = {"group": labels, "bound": BOUNDS, "frame": result["frame"].values.tolist()}
+    found = COHORT.blank(coords, "by")
     for label in labels:
         for name, value in _of_group(result.isel(run=np.flatnonzero(names == label))).items():
             found[name].loc[label] = value
-    found = found.assign(of_group=("run", names, {"long_name": f"the run's {by}"}))
+    found = found.assign(of_group=("run", names))
     return result.merge(found).assign_attrs(by=by)
 
 

@@ -11,6 +11,7 @@ from vrlprobe.collapse.indicators import INDICATORS, Indicator, check_indicators
 from vrlprobe.collapse.measurements import Floats, Measurements, attempt_begins, measurements
 from vrlprobe.collapse.verdict import RECENT, Verdict, judge
 from vrlprobe.errors import SampleError
+from vrlprobe.metrics.registry import LAYERED
 from vrlprobe.runs.collection import Logged, Runs, logged_list
 from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.runs.reader import Run
@@ -126,6 +127,7 @@ def _measured(run: "Run", samples: SampleSet, frames: npt.NDArray[np.int64]) -> 
     blank = np.full(max(len(frames) - RECENT, 0), np.nan)
     return {
         f"{name}[{layer}]": np.concatenate([blank, found[name].sel(layer=layer).values])
-        for name in ("numerical_rank", "correlation_samples", "dormant_ratio")
+        for name, item in LAYERED.items()
+        if item.compute
         for layer in found["layer"].values
     }

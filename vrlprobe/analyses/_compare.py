@@ -10,8 +10,9 @@ import xarray as xr
 from vrlprobe._checks import as_number, check_at_least, check_finite
 from vrlprobe.analyses.shared.average import class_ends
 from vrlprobe.errors import SampleError
-from vrlprobe.results.dataset import BOUNDS, Variables, blank
+from vrlprobe.results.dataset import BOUNDS
 from vrlprobe.results.file import check_kind, check_named, provenance
+from vrlprobe.results.schemas.compare import COMPARE, MEASURES
 from vrlprobe.stats.bootstrap import bootstrap_interval, interquartile_mean, mean, wilson_interval
 from vrlprobe.stats.comparison import (
     improvement,
@@ -25,37 +26,11 @@ from vrlprobe.stats.speed import area_under_curve, frames_to_threshold, median_f
 
 Floats = npt.NDArray[np.float64]
 
-MEASURES: Mapping[str, str] = {
-    "return": "return at the frame, mean over its last evaluations",
-    "interquartile_return": "the same; its interquartile mean over runs",
-    "good": "whether that is a good one",
-    "in_collapse": "whether it comes out of collapse after the frame, or never",
-    "collapse_frames": "frames until it is out of collapse, at most the frame",
-    "threshold_frames": "frames until the return is over the threshold, at most the frame",
-    "area_under_curve": "area under the learning curve to the frame, divided by its frames",
-}
 """What is compared, one number a run."""
 SHARES = ("good", "in_collapse")
-VARIABLES: Variables = {
-    "base": (("task", "cohort", "measure", "bound"), np.nan, "mean over the runs of the first"),
-    "other": (("task", "cohort", "measure", "bound"), np.nan, "mean over the cohort's runs"),
-    "difference": (("task", "cohort", "measure", "bound"), np.nan, "other minus base"),
-    "p": (("task", "cohort", "measure"), np.nan, "two-sided, that there is no difference"),
-    "improvement": (
-        ("task", "cohort", "bound"), np.nan, "probability that other's return is above base's"
-    ),
-    "base_median_frames": (
-        ("task", "cohort", "bound"), np.nan, "median frames to the threshold, of the first"
-    ),
-    "other_median_frames": (("task", "cohort", "bound"), np.nan, "the same of the cohort"),
-    "threshold": (("task", "cohort"), np.nan, "return that counts as reached"),
-    "n_base": (("task", "cohort"), 0, "runs of the first cohort"),
-    "n_other": (("task", "cohort"), 0, "runs of the cohort"),
-    "paired": (("task", "cohort"), False, "whether both have the same seeds, and are compared so"),
-    "frame": (("task", "cohort"), -1, "at which they are compared; -1 where a task is not in both"),
-}  # fmt: skip
 
 
+@COMPARE.documented
 def compare(
     cohorts: Mapping[str, xr.Dataset],
     *,
@@ -80,23 +55,15 @@ def compare(
         seed: of the bootstrap, and of permutations where not all are taken.
 
     Returns:
-        Of every other cohort and the tasks that it shares with the first. Dims (task, cohort,
-        measure, bound): `base`, the mean over the runs of the first, `other`, over the cohort's,
-        `difference`, other minus base. Dims (task, cohort, measure): `p`, two-sided, that there is
-        none. Dims (task, cohort): `n_base`, `n_other`, their runs; `paired`; `frame`, -1 where the
-        task is not in both. Measures: `return` at the frame, `good`, whether that is a good one,
-        `in_collapse`, whether the run comes out after the frame or never, `collapse_frames` until
-        it is out, at most the frame, `threshold_frames`, frames until the first evaluation with a
-        return from the threshold on, at most the frame (the restricted mean of a censored time, as
-        all runs are seen to the frame), `area_under_curve` up to the frame, divided by its frames,
-        and `interquartile_return`, whose mean is the interquartile one and which has no p. Dims
-        (task, cohort, bound): `improvement`, the probability that a run of the other returns more
-        than one of the base, ties counted half; `base_median_frames`, `other_median_frames`, Kaplan
-        and Meier's median of the frames to the threshold, infinite where too few runs reach it.
-        Dims (task, cohort): `threshold`. Bounds: estimate, low, high. Intervals are of 95%: of
-        shares Wilson's and Newcombe's, of means from bootstrap samples of runs. p is from
-        Wilcoxon's signed ranks and McNemar's exact test for pairs, Mann and Whitney's and Fisher's
-        exact test otherwise; of `threshold_frames` from a permutation test of the means.
+        The variables below, for every other cohort and the tasks that it shares with the first.
+        Bounds: estimate, low, high. Intervals are of 95%: of shares Wilson's and Newcombe's, of
+        means from bootstrap samples of runs. p is from Wilcoxon's signed ranks and McNemar's exact
+        test for pairs, Mann and Whitney's and Fisher's exact test otherwise; of `threshold_frames`
+        from a permutation test of the means. Frames are restricted means of a censored time, as all
+        runs are seen to the frame. Medians are Kaplan and Meier's, infinite where too few runs
+        reach the threshold.
+
+        {variables}
 
     Raises:
         FormatError: not cohorts by their names.
@@ -119,13 +86,8 @@ def compare(
     tasks = sorted({task for _, found in others for task in _tasks(found)} & _tasks(base))
     if not tasks:
         raise SampleError(f"{first} has no task in common with {', '.join(n for n, _ in others)}")
-    result = blank(
-        {
-            "task": tasks, "cohort": [name for name, _ in others], "measure": list(MEASURES),
-            "bound": BOUNDS,
-        },
-        VARIABLES,
-    )  # fmt: skip
+    coords = {"task": tasks, "cohort": [name for name, _ in others]}
+    result = COMPARE.blank({**coords, "measure": list(MEASURES), "bound": BOUNDS})
     settings = _Settings(frame, evaluations, good, threshold, seed)
     for task in tasks:
         for name, found in others:
@@ -211,7 +173,7 @@ class _Settings:
 
 
 def _compared(base: _Side, other: _Side, settings: _Settings) -> dict[str, object]:
-    """The values of `VARIABLES` for one task and cohort."""
+    """The values of `COMPARE` for one task and cohort."""
     paired = base.seeds == other.seeds and len(set(base.seeds)) == len(base.seeds)
     if not paired:
         _check_independent(base, other)

@@ -13,8 +13,9 @@ from vrlprobe._checks import as_list, check_at_least
 from vrlprobe.analyses.shared.average import final_returns, run_classes
 from vrlprobe.envs.tasks import reward_components
 from vrlprobe.errors import SampleError, UnknownLayerError
-from vrlprobe.results.dataset import BOUNDS, Variables, blank
+from vrlprobe.results.dataset import BOUNDS
 from vrlprobe.results.file import at_frame, check_kind, last_checkpoint, provenance
+from vrlprobe.results.schemas.contrast import CONTRAST, MEASURES
 from vrlprobe.samples.selection import Names, choose
 from vrlprobe.stats.bootstrap import mean_interval
 from vrlprobe.stats.classes import CLASSES
@@ -28,38 +29,13 @@ Score = Literal["log_mse", "r2"]
 GROUPS = {"class": CLASSES, "verdict": ("healthy", "escaped", "stuck", "undecided")}
 SIDES = {"class": (("good",), ("bad",)), "verdict": (("healthy", "escaped"), ("stuck",))}
 """The groups that are compared: the base, and the other."""
-MEASURES = ("gap", "contrast", "correlation")
 FEWEST = 2
 """Runs that each side needs to be compared."""
 MEAN = "mean"
 """The component that stands for the mean over all, or all that are asked for."""
-CELL = ("measure", "component", "layer")
-VARIABLES: Variables = {
-    "value": (
-        (*CELL, "bound"), np.nan,
-        "other minus base; that minus the same at the reference layer; Spearman's with the return",
-    ),
-    "p": (CELL, np.nan, "two-sided, of this layer alone"),
-    "p_holm": (CELL, np.nan, "corrected for the layers (Holm)"),
-    "score": (("run", "component", "layer"), np.nan, "log test_mse, or test_r2, of the run"),
-    "group_score": (
-        ("group", "component", "layer", "bound"), np.nan, "mean score over the group's runs"
-    ),
-    "n_runs": (("group",), 0, "number of runs"),
-    "of_group": (("run",), "", "the run's group"),
-    "final_return": (("run",), np.nan, "last known mean return of the run"),
-}  # fmt: skip
-PLANNED: Variables = {
-    "runs_needed": (
-        ("component", "layer"), -1,
-        "runs a group for a contrast of the planned size, 80% power, alone at p < 0.05",
-    ),
-    "runs_needed_holm": (
-        ("component", "layer"), -1, "the same as the first of all layers' contrasts (Holm)"
-    ),
-}  # fmt: skip
 
 
+@CONTRAST.documented
 def contrast(
     result: xr.Dataset,
     *,
@@ -98,19 +74,13 @@ def contrast(
         seed: of the bootstrap, and of the permutations where not all are taken.
 
     Returns:
-        Dims (measure, component, layer): `p`, two-sided, and `p_holm`, corrected for the layers;
-        with (bound,) `value`, the estimate with its 95% bootstrap interval. Measures: `gap`, other
-        group minus base; `contrast`, the gap at this layer minus that at the reference;
-        `correlation`, Spearman's of the score with the return at the end, over all runs. p is of
-        permutation tests, exact up to `vrlprobe.stats.comparison.EXACT_WAYS` permutations. A layer
-        whose score is the same in all runs (raw images) is not tested: NaN, as is the contrast of
-        the reference. Dims (run, component, layer): `score`. Dims (group, component, layer, bound):
-        `group_score`, the mean over the group's runs. Dims (group,): `n_runs`. Dims (run,):
-        `of_group`, `final_return`. With `plan`, dims (component, layer): `runs_needed` a group at
-        80% power and p < 0.05 for this layer alone, and `runs_needed_holm` as the first of all
-        layers', by the closed form of `vrlprobe.stats.contrast.runs_needed`; -1 where nothing is
-        tested.
+        The variables below. p is of permutation tests, exact up to
+        `vrlprobe.stats.comparison.EXACT_WAYS` permutations. A layer whose score is the same in all
+        runs (raw images) is not tested: NaN, as is the contrast of the reference. `runs_needed` is
+        -1 where nothing is tested; the closed form is `vrlprobe.stats.contrast.runs_needed`.
         Attributes: `base` and `other`, the groups compared, `reference`, `left_out`.
+
+        {variables}
 
     Raises:
         FormatError: something else than a result of probe, or of cohort.
@@ -130,10 +100,10 @@ def contrast(
     _check_sides(groups, base, other, by)
     there = [group for group in GROUPS[by] if group in groups]
     coords = {
-        "measure": MEASURES, "component": [MEAN, *chosen], "layer": layers, "bound": BOUNDS,
+        "measure": list(MEASURES), "component": [MEAN, *chosen], "layer": layers, "bound": BOUNDS,
         "group": there, "run": part["run"].values.tolist(),
     }  # fmt: skip
-    found = blank(coords, VARIABLES if plan is None else {**VARIABLES, **PLANNED})
+    found = CONTRAST.blank(coords, *([] if plan is None else ["plan"]))
     found["of_group"][:] = np.array(groups, object)
     found["final_return"][:] = list(final_returns(result).values())
     found["score"][:] = _scores(part, score, names, chosen)

@@ -10,25 +10,11 @@ import xarray as xr
 from vrlprobe.collapse.phases import CONFIRMED
 from vrlprobe.errors import SampleError
 from vrlprobe.metrics.registry import AGENT, LAYERED
-from vrlprobe.results.dataset import Variables, blank
+from vrlprobe.results.schemas.escape import ESCAPE
 from vrlprobe.stats.threshold import Cut, best_cut, separation
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-
-VARIABLES: Variables = {
-    "separation": (
-        ("metric",), np.nan,
-        "chance that of two checkpoints the collapsed one has the larger value",
-    ),
-    "threshold": (("metric",), np.nan, "that tells collapsed from healthy checkpoints best"),
-    "collapsed_above": (("metric",), False, "whether collapsed checkpoints lie above it"),
-    "lag": (
-        ("metric", "run"), np.nan,
-        "frames from the escape to the metric's lasting switch, negative before it",
-    ),
-    "escape": (("run",), -1, "first frame after collapse, by the spread of actions"),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,6 +28,7 @@ class _Out:
     """First frame after it."""
 
 
+@ESCAPE.documented
 def escape(measured: xr.Dataset) -> xr.Dataset:
     """Hold every metric's switch against the escape that the spread of actions shows.
 
@@ -52,10 +39,12 @@ def escape(measured: xr.Dataset) -> xr.Dataset:
         measured: what `vrlprobe.analyses.metrics` returns.
 
     Returns:
-        Dims (metric, run), metrics named `numerical_rank[mlp1]`; runs are those that came out. The
-        variables of `VARIABLES`: thresholds and separation are over the checkpoints of all runs,
-        those that never came out included. Attributes: `n_collapsed`, `n_healthy` checkpoints, and
-        `interval`, the frames between two of them.
+        The variables below; metrics are named `numerical_rank[mlp1]`, runs are those that came out.
+        Thresholds and separation are over the checkpoints of all runs, those that never came out
+        included. Attributes: `n_collapsed`, `n_healthy` checkpoints, and `interval`, the frames
+        between two of them.
+
+        {variables}
 
     Raises:
         SampleError: no run that came out, no checkpoint in collapse, one sample set for all, or not
@@ -72,7 +61,7 @@ def escape(measured: xr.Dataset) -> xr.Dataset:
         raise SampleError("none of these runs comes out of action collapse: nothing switches")
     columns = _columns(measured)
     came_out = [labels[out.place] for out in outs]
-    result = blank({"metric": list(columns), "run": came_out}, VARIABLES)
+    result = ESCAPE.blank({"metric": list(columns), "run": came_out})
     result["escape"][:] = [out.escape for out in outs]
     _check_measured(measured, result["escape"])
     known, collapsed = phase != "", phase == "collapsed"

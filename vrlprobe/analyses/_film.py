@@ -12,6 +12,7 @@ from vrlprobe._checks import as_list, check_given
 from vrlprobe.envs.pixels import PixelEnv
 from vrlprobe.errors import SampleError
 from vrlprobe.results.dataset import run_attributes, shared
+from vrlprobe.results.schemas.film import FILM
 from vrlprobe.runs.collection import Runs, run_list
 from vrlprobe.runs.episode import Episode
 from vrlprobe.runs.settings import whole
@@ -26,6 +27,7 @@ DEFAULT_UNTIL = 300
 """Frames of an episode in a strip, as in the paper's Figures 6 and 7."""
 
 
+@FILM.documented
 def film(
     runs: Runs,
     *,
@@ -47,12 +49,11 @@ def film(
             images, and renders anew where there are none.
 
     Returns:
-        `image`, uint8, dims (row, time, y, x, colour), a row an episode: run by run, then episode
-        by episode; a grey image has equal colours, and it is black after an episode's end.
-        Coordinates (row,): `run`, `checkpoint` (its frame), `episode`, `episode_return`, `length`
-        (frames), `rendered` (anew); (time,): `frame` of the episode, action repeat included. The
-        attribute `step_seconds` is what an agent step takes of the simulated time, NaN where no
-        physics were recorded; `action_repeat` are its frames.
+        The variables below, a row an episode: run by run, then episode by episode; a grey image has
+        equal colours. The attribute `step_seconds` is what an agent step takes of the simulated
+        time, NaN where no physics were recorded; `action_repeat` are its frames.
+
+        {variables}
 
     Raises:
         SampleError: a run without this episode, or runs of other action repeats or image sizes.
@@ -88,7 +89,7 @@ def film(
     shared(
         shapes, [shot[1] for shot in shots], "image size", "one strip", hint="`size` renders anew"
     )
-    return xr.Dataset(
+    found = xr.Dataset(
         {"image": (("row", "time", "y", "x", "colour"), np.stack(strips))},
         coords={
             "run": ("row", [shot[0] for shot in shots]),
@@ -105,6 +106,7 @@ def film(
             "action_repeat": repeat,
         },
     )
+    return FILM.labelled(found)
 
 
 def _step_seconds(episode: Episode) -> float:

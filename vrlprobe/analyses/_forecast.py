@@ -12,8 +12,9 @@ from vrlprobe._checks import check_at_least
 from vrlprobe.analyses._collapse import judged
 from vrlprobe.collapse.measurements import Measurements, measurements
 from vrlprobe.errors import SampleError
-from vrlprobe.results.dataset import Variables, all_frames, blank, place_in, run_attributes, shared
+from vrlprobe.results.dataset import all_frames, place_in, run_attributes, shared
 from vrlprobe.results.file import check_kind, last_checkpoint
+from vrlprobe.results.schemas.forecast import FORECAST
 from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
 from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.samples.classes import run_class
@@ -50,38 +51,8 @@ OF_NO_NETWORK = frozenset(
 )
 """Columns that are the same in every run, or say nothing of the networks."""
 
-VARIABLES: Variables = {
-    "separation": (
-        ("metric", "frame"), np.nan,
-        "chance that of two runs the one that ends badly has the larger value",
-    ),
-    "accuracy": (
-        ("metric", "frame"), np.nan,
-        "mean of the shares of either end told right, each run by a cut that the others give",
-    ),
-    "p": (
-        ("metric", "frame"), np.nan,
-        "share of random ways to shuffle the ends over the runs that are told as well or better",
-    ),
-    "found": (("metric", "frame"), 0, "runs that end badly and are told so, each by the others"),
-    "false": (("metric", "frame"), 0, "other runs that are told to end badly"),
-    "threshold": (("metric", "frame"), np.nan, "the best cut on all runs"),
-    "bad_above": (("metric", "frame"), False, "whether runs above the threshold end badly"),
-    "saved": (
-        ("metric", "frame"), np.nan,
-        "share of all runs' frames that stopping the runs in `found` there would have saved",
-    ),
-    "n_runs": (("metric", "frame"), 0, "runs with a measurement"),
-    "n_bad": (("metric", "frame"), 0, "of them that end badly"),
-}  # fmt: skip
-PER_RUN: Variables = {
-    "ends_badly": (("run",), False, "what is foretold"),
-    "verdict": (("run",), "", "on action collapse at the end"),
-    "final_return": (("run",), np.nan, "mean return of the last checkpoint's episodes"),
-    "last_frame": (("run",), 0, "of the run"),
-}
 
-
+@FORECAST.documented
 def forecast(
     runs: Logged,
     measured: xr.Dataset | None = None,
@@ -105,18 +76,12 @@ def forecast(
         seed: of the shuffles.
 
     Returns:
-        Dims (metric, frame), at the frames after the first update: `separation`, the chance that of
-        two runs the one that ends badly has the larger value; `accuracy`, the mean of the shares of
-        either end told right, each run by a cut that the others give; `p`, the share of random ways
-        to shuffle the ends over the runs that are told as well or better, of each metric and frame
-        by itself; `found`, `false`, the runs that end badly and the others that are told to;
-        `threshold`, the best cut on all runs, and `bad_above`, whether those above it end badly;
-        `saved`, the share of all runs' frames that stopping those in `found` there would have
-        saved; `n_runs` with a measurement, `n_bad` of them that end badly. The metric `any` is at
-        each frame the one that is best on the other runs, so that its figures are not those of the
-        luckiest of many metrics. Dims (run,): `ends_badly`,
-        `verdict` on action collapse at the end, `final_return`, `last_frame`. The last measurements
+        The variables below, at the frames after the first update. The metric `any` is at each
+        frame the one that is best on the other runs, so that its figures are not those of the
+        luckiest of many metrics. `p` is of each metric and frame by itself. The last measurements
         themselves decide what is stuck, so that the end of a run tells it by definition.
+
+        {variables}
 
     Raises:
         FormatError: something else than a result of metrics.
@@ -146,7 +111,7 @@ def forecast(
             "these runs have no measurements after the first update: nothing can tell"
         )
     metrics, frames = values["metric"].values.tolist(), values["frame"].values.tolist()
-    found = blank({"metric": [*metrics, BLIND], "frame": frames}, VARIABLES)
+    found = FORECAST.blank({"metric": [*metrics, BLIND], "frame": frames})
     for frame in frames:
         for metric, scores in _at_frame(values.sel(frame=frame), ends, frame, seed):
             for name, value in scores.items():
@@ -215,13 +180,13 @@ def _ends(
     good: float | None,
     bad: float | None,
 ) -> xr.Dataset:
-    """How the runs end, see `PER_RUN`."""
-    ends = blank({"run": labels}, PER_RUN)
+    """How the runs end, see `FORECAST`."""
+    ends = FORECAST.blank({"run": labels})
     for label, run, word in zip(labels, runs, words, strict=True):
         final = float(run.returns[-1])
         kind = word if outcome == "stuck" else run_class(run, final, good, bad)
         row = (_badly(kind, outcome), word, final, run.frames[-1])
-        for name, value in zip(PER_RUN, row, strict=True):
+        for name, value in zip(ends, row, strict=True):
             ends[name].loc[label] = value
     return ends
 

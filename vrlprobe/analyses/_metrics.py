@@ -22,16 +22,15 @@ from vrlprobe.analyses.shared.defaults import OBSERVATIONS
 from vrlprobe.collapse.measurements import checkpoint_phases, measurements
 from vrlprobe.errors import SampleError
 from vrlprobe.metrics.gradients import gradient_norms, logged_norms
-from vrlprobe.metrics.registry import AGENT, LAYERED
+from vrlprobe.metrics.registry import LAYERED, action_metrics
 from vrlprobe.results.dataset import (
     Track,
-    Variables,
     all_frames,
-    blank,
     run_attributes,
     sample_attributes,
     shared,
 )
+from vrlprobe.results.schemas.metrics import METRICS
 from vrlprobe.runs.collection import Runs, refuse_twice, run_list
 from vrlprobe.samples.sample_set import SampleSet
 from vrlprobe.samples.selection import (
@@ -51,17 +50,8 @@ MLP_LAYERS = ("mlp0", "mlp1", "mlp2")
 ZEROS = ("dead_units", "zero_fraction")
 """Metrics that mean something only behind a ReLU: tanh and leaky units are never exactly 0."""
 
-VARIABLES: Variables = {
-    **{name: (("run", "frame", "layer"), np.nan, text) for name, text in LAYERED.items()},
-    **{name: (("run", "frame"), np.nan, text) for name, text in AGENT.items()},
-    "stage": (("run", "frame"), "", "collapsed or healthy, by the run's log; empty if not known"),
-    "stage_begin": (("run", "frame"), -1, "first checkpoint of that phase, measured or not"),
-    "stage_end": (("run", "frame"), -1, "first one after it; -1 where it goes on to the last"),
-    "attempt": (("run", "frame"), -1, "training from scratch that the checkpoint belongs to"),
-    "checkpoint": (("run", "frame"), "", "SHA-256 of the checkpoint's parameters"),
-}
 
-
+@METRICS.documented
 def metrics(
     runs: Runs,
     samples: SampleSet | Runs | Literal["own"] | None = None,
@@ -91,13 +81,11 @@ def metrics(
         track: wraps the sequence of work items, for instance to show progress.
 
     Returns:
-        Dims (run, frame, layer): `numerical_rank`, `effective_rank`, `srank`,
-        `correlation_neurons`, `cosine_neurons`, `correlation_samples`, `dead_units`,
-        `zero_fraction`, `dormant_ratio`, `grad_norm`. Dims (run, frame): `episode_return`,
-        `action_spread`, `saturated_share`, `action_entropy`, `stage` with its begin and end,
-        `attempt`, `checkpoint`. NaN where undefined or missing: zeros of a layer that is no ReLU,
+        The variables below; NaN where undefined or missing: zeros of a layer that is no ReLU,
         `grad_norm` of a layer that has none. For a checkpoint without critic or stored batch,
         `grad_norm` is the logged one. The attribute `n_samples` is the number of observations.
+
+        {variables}
 
     Raises:
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there, or a
@@ -118,7 +106,7 @@ def metrics(
         warn_of_samples(runs, seen, notes)
         source = _Shared(seen, n_samples)
     labels = run_labels(runs)
-    result = blank({"run": labels, "frame": all_frames(chosen), "layer": names}, VARIABLES)
+    result = METRICS.blank({"run": labels, "frame": all_frames(chosen), "layer": names})
     for label, run, found in zip(labels, runs, chosen, strict=True):
         _tell_phases(result, label, run, found)
     jobs = [(place, frame) for place, found in enumerate(chosen) for frame in found]
@@ -189,15 +177,6 @@ def checkpoint_metrics(
         **(action_metrics(actions) if actions is not None and np.isfinite(actions).all() else {}),
         "episode_return": run.mean_return(frame),
         "checkpoint": run.digest(frame),
-    }
-
-
-def action_metrics(actions: npt.NDArray[np.float32]) -> dict[str, float]:
-    """Metrics of mean actions (n_samples, n_actions), by name."""
-    return {
-        "action_spread": measure.action_std(actions),
-        "saturated_share": measure.saturated_share(actions),
-        "action_entropy": measure.action_entropy(actions),
     }
 
 

@@ -9,6 +9,7 @@ import xarray as xr
 
 from vrlprobe.errors import SampleError, UnknownLayerError
 from vrlprobe.results.file import last_checkpoint
+from vrlprobe.results.schemas.order import ORDER
 from vrlprobe.samples.selection import Names, choose
 from vrlprobe.stats.comparison import holm, signed_rank_p
 
@@ -17,6 +18,7 @@ LEVEL = 0.05
 Floats = npt.NDArray[np.float64]
 
 
+@ORDER.documented
 def order(result: xr.Dataset, components: Names = None) -> xr.Dataset:
     """Compare the layers of each run's last frame pair by pair (paper, supplement B).
 
@@ -30,12 +32,10 @@ def order(result: xr.Dataset, components: Names = None) -> xr.Dataset:
             empty.
 
     Returns:
-        Dims (component,): `runs`, those in which it moves. Dims (component, layer, other): `wins`,
-        the share of runs in which `layer` has the smaller error, ties counted half; `ratio`, the
-        geometric mean over runs of its error divided by that of `other`; `p`, two-sided, of the
-        exact test of Wilcoxon's signed ranks, corrected for the pairs of a component (Holm); NaN
-        on the diagonal. Attributes: `n_runs`, `runs_needed`, the fewest with which any pair of so
-        many can be significant.
+        The variables below; NaN on the diagonal. `p` is of the exact test. Attributes: `n_runs`,
+        `runs_needed`, the fewest with which any pair of so many can be significant.
+
+        {variables}
 
     Raises:
         FormatError: a component that is not in the result.
@@ -63,7 +63,7 @@ def order(result: xr.Dataset, components: Names = None) -> xr.Dataset:
     values = [table.transpose("run", "layer").values for table in tables.values()]
     found = [_compared(table) for table in values]
     dims = ("component", "layer", "other")
-    return xr.Dataset(
+    compared = xr.Dataset(
         {key: (dims, np.stack([part[key] for part in found])) for key in ("wins", "ratio", "p")}
         | {"runs": ("component", [int((~np.isnan(table)).any(axis=1).sum()) for table in values])},
         {"component": list(tables), "layer": layers, "other": layers},
@@ -74,6 +74,7 @@ def order(result: xr.Dataset, components: Names = None) -> xr.Dataset:
             "runs_needed": runs_needed(len(layers)),
         },
     )
+    return ORDER.labelled(compared)
 
 
 def _log_errors(result: xr.Dataset, runs: list[str]) -> xr.DataArray:

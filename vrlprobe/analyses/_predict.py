@@ -8,8 +8,9 @@ import xarray as xr
 
 from vrlprobe._checks import check_at_least, check_finite
 from vrlprobe.errors import SampleError
-from vrlprobe.results.dataset import BOUNDS, Variables, all_frames, blank, run_attributes
+from vrlprobe.results.dataset import BOUNDS, all_frames, run_attributes
 from vrlprobe.results.file import check_kind, last_checkpoint
+from vrlprobe.results.schemas.predict import MEASURES, PREDICT
 from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
 from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.runs.settings import number
@@ -19,7 +20,6 @@ from vrlprobe.stats.correlation import rank_correlations
 from vrlprobe.stats.speed import area_under_curve, frames_to_threshold, median_frames
 
 Floats = npt.NDArray[np.float64]
-MEASURES = ("success", "return", "gain", "threshold_frames", "area_under_curve")
 """What a training comes to, one number a run."""
 RESAMPLES = 2000
 BLOCK = 200
@@ -29,27 +29,8 @@ MEAN = "mean"
 FEWEST_INITS = 3
 """Inits that a rank correlation needs to be more than a sign."""
 
-VARIABLES: Variables = {
-    "error": (("init", "layer", "component"), np.nan, "test_mse / variance before the training"),
-    "outcome": (
-        ("init", "measure"), np.nan,
-        "mean over its runs: share of good ones, final return, gain, frames to the threshold, area",
-    ),
-    "median_frames": (
-        ("init", "bound"), np.nan, "Kaplan and Meier's median of the frames to the threshold"
-    ),
-    "runs": (("init",), 0, "trainings from this init"),
-    "correlation": (
-        ("layer", "component", "measure", "bound"), np.nan,
-        "Spearman's rank correlation of error and outcome over inits, 95% bootstrap interval",
-    ),
-    "p": (
-        ("layer", "component", "measure"), np.nan,
-        "share of permutations of the inits with a correlation at least as far from 0",
-    ),
-}  # fmt: skip
 
-
+@PREDICT.documented
 def predict(
     probed: xr.Dataset,
     runs: Logged,
@@ -70,21 +51,15 @@ def predict(
         seed: of the bootstrap and of the permutations.
 
     Returns:
-        Dims (init, layer, component): `error`, the share of the variance that the probe misses; the
-        component `mean` is the mean over all. Dims (init, measure): `outcome`, the mean over its
-        runs. Measures: `success`, whether a run is good; `return`, the final one; `gain`, that
-        minus the init's own return, of the run's evaluation at frame 0, NaN where a run has none;
-        `threshold_frames`, frames until the first evaluation with a return from the threshold on,
-        at most the frame to which all runs are evaluated; `area_under_curve` up to that frame,
-        divided by its frames. Dims (init, bound): `median_frames`, Kaplan and Meier's median of the
-        frames to the threshold, infinite where too few runs reach it. Dims (init,): `runs`, their
-        number. Dims (layer, component, measure): `correlation` with bounds, and `p`. Inits, and
-        runs within each, are drawn with replacement for the interval
+        The variables below; the component `mean` is the mean over all. Inits, and runs within
+        each, are drawn with replacement for the interval
         (`vrlprobe.stats.bootstrap.draws_interval`; NaN ends for fewer than
         `vrlprobe.stats.bootstrap.FEWEST` inits, which make few different resamples), and both take
         inits as independent, which cells of a grid that share a part are not; `p` is not corrected
         for the number of layers and components. Where all errors or all outcomes are equal, or an
         outcome is not known, there is no correlation: NaN.
+
+        {variables}
 
     Raises:
         FormatError: something else than a result of probe.
@@ -112,15 +87,14 @@ def predict(
         )
     labels = [str(part["run"].item()) for part in there]
     components = [*(c for c in probed["component"].values.tolist() if _varies(there, c)), MEAN]
-    result = blank(
+    result = PREDICT.blank(
         {
             "init": labels,
             "layer": probed["layer"].values.tolist(),
             "component": components,
-            "measure": MEASURES,
+            "measure": list(MEASURES),
             "bound": BOUNDS,
-        },
-        VARIABLES,
+        }
     )
     errors = np.stack([1 - part["test_r2"].sel(component=components[:-1]).values for part in there])
     result["error"][:] = np.concatenate([errors, errors.mean(axis=2, keepdims=True)], axis=2)

@@ -1,5 +1,6 @@
 """Which layers of which checkpoints linearly hold which parts of the state."""
 
+import logging
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,10 +14,9 @@ import xarray as xr
 from vrlprobe._checks import as_list, check_at_least, check_jobs
 from vrlprobe.agents.activations import known_layers, probed_layers
 from vrlprobe.analyses.shared.cache import Parts
-from vrlprobe.analyses.shared.defaults import CONTROLS
+from vrlprobe.analyses.shared.defaults import CONTROLS, N_JOBS
 from vrlprobe.analyses.shared.jobs import Fit, Job, Planner, Rows, common_sources, run_jobs
 from vrlprobe.analyses.shared.variants import (
-    EACH,
     Variants,
     compare_variants,
     describe_splits,
@@ -26,16 +26,16 @@ from vrlprobe.analyses.shared.variants import (
 from vrlprobe.device import check_device
 from vrlprobe.errors import SampleError, UnknownLayerError
 from vrlprobe.probes import DEFAULT_MAX_ATOMS, Scores
-from vrlprobe.probes.registry import PROBES, Floats, ProbeSettings
+from vrlprobe.probes.kinds import PROBES
+from vrlprobe.probes.registry import Floats, ProbeSettings
 from vrlprobe.results.dataset import (
     BOUNDS,
     Track,
-    Variables,
     all_frames,
-    blank,
     run_attributes,
     sample_attributes,
 )
+from vrlprobe.results.schemas.probe import PROBE
 from vrlprobe.runs.collection import Runs, refuse_twice, run_list
 from vrlprobe.samples.sample_set import SampleSet
 from vrlprobe.samples.selection import (
@@ -51,25 +51,14 @@ from vrlprobe.samples.split import repeated_splits
 if TYPE_CHECKING:
     from vrlprobe.runs.reader import Run
 
-VARIABLES: Variables = {
-    "train_mse": (EACH, np.nan, "mean squared error on the training samples"),
-    "val_mse": (EACH, np.nan, "mean squared error on the validation samples"),
-    "test_mse": (EACH, np.nan, "mean squared error on the test samples"),
-    "test_r2": (EACH, np.nan, "1 - test_mse / variance of the test samples"),
-    "sparsity": (EACH, -1, "number of atoms, chosen on the validation samples"),
-    "at_edge": (EACH, False, "the sparsity is the largest that was tried"),
-    "mean_mse": (("run", "component"), np.nan, "test error of the training mean"),
-    "n_features": (("run", "layer"), 0, "number of activations"),
-    "episode_return": (("run", "frame"), np.nan, "mean return of the checkpoint's rollout"),
-    "final_return": (("run",), np.nan, "last known mean return of the run, probed there or not"),
-    "contributed": (("run",), False, "the run, or a donor of its, is a source of the samples"),
-    "n_test": (("run",), 0, "number of test samples"),
-    "checkpoint": (("run", "frame"), "", "SHA-256 of the checkpoint's parameters"),
-}
 
 Where = dict[str, Any]
 
 
+logger = logging.getLogger(__name__)
+
+
+@PROBE.documented
 def probe(
     runs: Runs,
     samples: SampleSet | Runs | None = None,
@@ -84,7 +73,7 @@ def probe(
     splits: int = 1,
     keep_own: bool = False,
     cache: str | Path | None = None,
-    n_jobs: int = 1,
+    n_jobs: int = N_JOBS,
     device: str | torch.device = "cpu",
     track: Track = iter,
 ) -> xr.Dataset:
@@ -104,8 +93,8 @@ def probe(
         kind: "omp", the paper's; "ridge", linear in all activations; "mlp", not linear. Of several,
             the first is the probe of the controls and the splits.
         max_atoms: of "omp", the largest sparsity tried.
-        min_active: of "omp", training samples on which a unit differs from 0 to be an atom; one
-            in a hundred if None.
+        min_active: of "omp", training samples on which a unit differs from 0 to be an atom. None
+            takes one in a hundred; `SparseProbe` and `omp_path` take 1, as scikit-learn.
         controls: baselines to fit as well: "shuffled" (the states of other episodes at the same
             share of their length: what the time within an episode tells), "blank" (an untrained
             network of the same architecture, drawn with the run's seed if it has one), "width"
@@ -125,28 +114,16 @@ def probe(
         track: wraps the sequence of work items, for instance to show progress.
 
     Returns:
-        Dims (run, frame, layer, component): `train_mse`, `val_mse`, `test_mse` in the component's
-        squared units, `test_r2` (1 - error / variance on the test samples; NaN for a constant),
-        `sparsity` (-1 where not computed; all units but for "omp"), `at_edge` (the chosen sparsity
-        is `max_atoms`, and there were more units to choose; for "ridge" and "mlp", the penalty or
-        epoch is an end of what was tried). With controls, dims (control, run, frame, layer,
-        component): `control_test_mse`, `control_test_r2`, `control_sparsity`, and `selectivity`,
-        `test_r2` minus the control's (Hewitt and Liang, 2019), which counts as 0 where it is below:
-        worse than the mean is no information, and no merit of the probe. With several kinds, dims
-        (probe, run, frame, layer, component): `probe_val_mse`, `probe_test_mse`, `probe_test_r2`,
-        `probe_sparsity`; and `nonlinear_gap` (run, frame, layer, component), R² of "mlp" minus that
-        of the linear probe with the least validation error, below 0 counted as 0. With several
-        splits, dims (split, run, frame, layer, component): `split_test_mse`, `split_test_r2`;
-        `splits_r2` (run, frame, layer, bound), the median R² over components, its mean over splits
-        and 95% interval over splits and episodes; `episode_test_mse` (run, frame, layer, component,
-        episode), the mean over the splits that test an episode, NaN if none does; `episode_split`
-        (run, split, episode), 0, 1 or 2 for training, validation and test, -1 where it is left out
-        of the test set; `test_share` (run,). All other variables are of the first kind and split.
-        Dims (run, component):
-        `mean_mse`, the test error of the training mean. Dims (run, layer): `n_features`. Dims (run,
-        frame): `episode_return`, `checkpoint` (its digest). Dims (run,): `contributed`, `n_test`,
-        `final_return`, by which agents are classed: the run's last known return, whichever of its
-        frames are probed. NaN where a run lacks a frame.
+        The variables below; NaN where a run lacks a frame or a component is constant. MSE is in
+        the component's squared units. `sparsity` is the number of all units but for "omp".
+        `at_edge`: for "omp", the chosen sparsity is `max_atoms`, and there were more units to
+        choose; for "ridge" and "mlp", the penalty or epoch is an end of what was tried.
+        `selectivity` (Hewitt and Liang, 2019) counts a control that is worse than the mean as 0,
+        as does `nonlinear_gap`. All variables without a dimension `probe` or `split` are of the
+        first kind and split. `final_return`, by which agents are classed, is the run's last known
+        return, whichever of its frames are probed.
+
+        {variables}
 
     Raises:
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there, or a
@@ -304,6 +281,7 @@ def _compute(
     for planner in planners:
         own = [fit for fit in missing.values() if fit.network.run is planner.run]
         jobs += planner.jobs(own)
+    logger.info("%d fits to make in %d jobs; %d asked for", len(missing), len(jobs), len(fits))
     made = run_jobs(jobs, n_jobs, parts)
     for _ in track(range(len(missing))):
         next(made)
@@ -319,7 +297,7 @@ def _assembled(
     more = variants.coords
     if "split" in more:
         more |= {"bound": BOUNDS, "episode": range(n_episodes)}
-    result = blank({**coords, **more}, {**VARIABLES, **variants.variables})
+    result = PROBE.blank({**coords, **more}, *variants.given)
     for where, values in scores:
         put_scores(result, where, values)
     compare_variants(result)

@@ -19,6 +19,7 @@ from vrlprobe.collapse.rule import CONSECUTIVE, Rule, success_probability
 from vrlprobe.collapse.verdict import Verdict, judge
 from vrlprobe.errors import SampleError
 from vrlprobe.results.dataset import run_attributes, shared
+from vrlprobe.results.schemas.reset_rule import RESET_RULE
 from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
 from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.runs.settings import whole
@@ -28,17 +29,8 @@ if TYPE_CHECKING:
     pass
 from vrlprobe.analyses._collapse import noise_window, rule_window
 
-RULE_VARIABLES: Mapping[str, str] = {
-    "decided": "the window is over, or the attempt may go on already",
-    "fired": "frame at which the rule would have reset the run's first attempt, -1 if it keeps it",
-    "streak": "most measurements in a row in the window that let the attempt go on",
-    "verdict": "what became of the run without a reset",
-    "judged": "right, wrong (fired on a run that escaped later, kept one that stayed stuck), open",
-    "saved": "frames after the reset that the run spent stuck",
-    "lost": "frames thrown away by resetting a run that escaped later",
-}
 
-
+@RESET_RULE.documented
 def reset_rule(
     runs: Logged,
     *,
@@ -58,15 +50,10 @@ def reset_rule(
         indicators: of the verdicts.
 
     Returns:
-        Dims (run,): `decided`, the window is over, or the attempt may go on already; `fired`, the
-        frame at which the rule would have reset the first attempt, -1 if it keeps it; `streak`, the
-        most measurements in a row in the window that let it go on; `verdict` without a reset;
-        `judged`, right, wrong (fired on a run that escaped later, kept one that stayed stuck) or
-        open; `saved`, frames after the reset that the run spent stuck; `lost`, frames thrown away
-        by resetting a run that escaped later. Dims (): `p`, the share of runs past their
-        window that the rule fired on, `n`, the attempts that fit in the shortest run, `success` =
-        1 - p^n with its 95% interval `success_low`, `success_high` (paper, proposition 1): the
-        chance to pass the rule, which is one to escape as far as it keeps none that is stuck.
+        The variables below; the scalars are missing where no run is past its window. `success` is
+        the chance to pass the rule, which is one to escape as far as it keeps none that is stuck.
+
+        {variables}
 
     Raises:
         SampleError: several tasks; a run without checkpoints, window or measurements of the metric.
@@ -95,14 +82,10 @@ def reset_rule(
         verdict = judge(first.frames, first.values, noise_window(run, window), indicators)
         was_reset = int(whole_run.attempts[-1]) > 1
         rows.append(_applied(applied, first, None if was_reset else verdict))
-    result = xr.Dataset(
-        {
-            name: ("run", [row[name] for row in rows], {"long_name": text})
-            for name, text in RULE_VARIABLES.items()
-        },
-        coords={"run": run_labels(runs)},
-    )
-    result = result.assign(_chance(rows, min(attempts)))
+    result = RESET_RULE.blank({"run": run_labels(runs)})
+    for name in result:
+        result[name][:] = [row[str(name)] for row in rows]
+    result = RESET_RULE.labelled(result.assign(_chance(rows, min(attempts))))
     arguments = {"window": window, "sign": asdict(indicator), "consecutive": consecutive}
     return result.assign_attrs(run_attributes("rule", runs, arguments))
 
@@ -135,7 +118,7 @@ def _check_measurements(run: "LoggedRun", applied: Rule, first: Measurements) ->
 
 
 def _applied(applied: Rule, first: Measurements, verdict: Verdict | None) -> dict[str, Any]:
-    """The variables of `RULE_VARIABLES`; no verdict where what came without a reset is unknown."""
+    """A run's variables, see `RESET_RULE`; no verdict if the end without a reset is unknown."""
     values = first.values[applied.indicator.name]
     fired = applied.fires(first.frames, values)
     streak = applied.streak_in_window(first.frames, values)

@@ -18,12 +18,11 @@ from vrlprobe.analyses.shared.defaults import COMPARED
 from vrlprobe.metrics.similarity import FEWEST, gram_direction
 from vrlprobe.results.dataset import (
     Track,
-    Variables,
     all_frames,
-    blank,
     run_attributes,
     sample_attributes,
 )
+from vrlprobe.results.schemas.similarity import SIMILARITY
 from vrlprobe.runs.collection import Runs, refuse_twice, run_list
 from vrlprobe.runs.reader import Run
 from vrlprobe.samples.sample_set import SampleSet
@@ -37,17 +36,8 @@ from vrlprobe.samples.selection import (
     warn_of_samples,
 )
 
-VARIABLES: Variables = {
-    "cka": (
-        ("run", "frame", "other_run", "other_frame", "layer"), np.nan,
-        "linear centred kernel alignment, unbiased",
-    ),
-    "episode_return": (("run", "frame"), np.nan, "mean return of the checkpoint's rollout"),
-    "final_return": (("run",), np.nan, "last known mean return of the run"),
-    "checkpoint": (("run", "frame"), "", "SHA-256 of the checkpoint's parameters"),
-}  # fmt: skip
 
-
+@SIMILARITY.documented
 def similarity(
     runs: Runs,
     samples: SampleSet | Runs | None = None,
@@ -84,9 +74,10 @@ def similarity(
     Returns
     -------
     xarray.Dataset
-        Dims (run, frame, other_run, other_frame, layer): `cka`, see `vrlprobe.metrics.linear_cka`;
-        NaN where a layer is constant. Dims (run, frame): `episode_return`, `checkpoint`. Dims
-        (run,): `final_return`. The attribute `n_samples` is the number of observations.
+        The variables below; `cka` is `vrlprobe.metrics.linear_cka`, NaN where a layer is constant.
+        The attribute `n_samples` is the number of observations.
+
+        {variables}
 
     Raises
     ------
@@ -147,7 +138,7 @@ def _described(
         "other_frame": every,
         "layer": names,
     }
-    result = blank(coords, VARIABLES)
+    result = SIMILARITY.blank(coords)
     for label, run, frames in zip(labels, runs, chosen, strict=True):
         known = run.returns[np.isfinite(run.returns)]
         result["final_return"].loc[label] = known[-1] if len(known) else np.nan

@@ -1,5 +1,6 @@
 """Every CNN with every MLP of some checkpoints, played without training: which part is to blame?"""
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from vrlprobe.agents.activations import OUTPUT
 from vrlprobe.agents.stitched import StitchedAgent
 from vrlprobe.analyses.shared.blame import answer
 from vrlprobe.analyses.shared.cache import Parts, part_key, sources_digest
-from vrlprobe.analyses.shared.defaults import EPISODES
+from vrlprobe.analyses.shared.defaults import EPISODES, N_JOBS
 from vrlprobe.analyses.shared.donors import (
     WORDS,
     Donor,
@@ -34,12 +35,11 @@ from vrlprobe.probes import Scores
 from vrlprobe.results.dataset import (
     BOUNDS,
     Track,
-    Variables,
-    blank,
     run_attributes,
     sample_attributes,
 )
 from vrlprobe.results.file import package_versions
+from vrlprobe.results.schemas.stitch import STITCH
 from vrlprobe.runs.collection import Runs, run_list
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import config_digest
@@ -59,36 +59,6 @@ ACTION_REPEAT = 2
 """DrQ-v2's, for runs whose config does not say."""
 SHOWN = 5
 """Pairs that a warning lists."""
-
-EACH = ("cnn", "mlp", "adapter")
-VARIABLES: Variables = {
-    "episode_return": ((*EACH, "episode"), np.nan, "return of an episode played by the pair"),
-    "mean_return": ((*EACH, "bound"), np.nan, "mean over the episodes, 95% bootstrap interval"),
-    "relative_return": (
-        ("part", *EACH, "bound"), np.nan,
-        "mean_return as a share of that of the agent that the CNN or MLP is from, on the same "
-        "starts; 95% bootstrap interval over paired episodes",
-    ),
-    "action_spread": (EACH, np.nan, "standard deviation of the action over the samples"),
-    "numerical_rank": (EACH, np.nan, "numerical rank of mlp1"),
-    "action_mse": (
-        ("part", *EACH), np.nan,
-        "mean squared difference from the actions of the agent that the CNN or MLP is from",
-    ),
-    "action_r2": (
-        ("part", *EACH), np.nan,
-        "R² for the actions of the agent that the CNN or MLP is from, all actions together",
-    ),
-    "adapter_r2": (EACH, np.nan, "R² of the linear map's features on the test samples"),
-    "adapter_penalty": (EACH, np.nan, "its penalty, as a share of the mean variance of an axis"),
-    "adapter_at_edge": (EACH, False, "the penalty is the smallest or largest that was tried"),
-    "donor_run": (("donor",), "", "run that the checkpoint is of; of blank parts, whose sizes"),
-    "donor_frame": (("donor",), -1, "frame of the checkpoint; -1 for blank parts"),
-    "trained": (("donor",), False, "the checkpoint has seen an update"),
-    "recorded_return": (("donor",), np.nan, "mean return of the checkpoint's own rollout"),
-    "n_features": (("donor",), 0, "width of the interface between CNN and MLP"),
-    "checkpoint": (("donor",), "", "SHA-256 of the checkpoint's parameters"),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -121,6 +91,10 @@ class _Part:
         return float(run.read("log/updates", run.row(frame))) != 0
 
 
+logger = logging.getLogger(__name__)
+
+
+@STITCH.documented
 def stitch(
     checkpoints: Places,
     samples: SampleSet | Runs | None = None,
@@ -134,7 +108,7 @@ def stitch(
     bad: float | None = None,
     seed: int = 0,
     cache: str | Path | None = None,
-    n_jobs: int = 1,
+    n_jobs: int = N_JOBS,
     track: Track = iter,
 ) -> xr.Dataset:
     """Play every CNN with every MLP of some checkpoints, without training them together.
@@ -165,17 +139,13 @@ def stitch(
         track: wraps the sequence of work items, for instance to show progress.
 
     Returns:
-        Dims (cnn, mlp), with `adapter` also (adapter,): `action_spread` over the test samples,
-        `numerical_rank` of mlp1 there. Dims (…, episode): `episode_return`. Dims (…, bound):
-        `mean_return` with its 95% bootstrap interval over episodes. Dims (part, …): `action_mse`
-        and `action_r2`, how the pair's actions agree with those of the agent that its CNN or MLP
-        is from; R² is 1 - squared differences / variance, of all actions together (scikit-learn's
-        `variance_weighted`), NaN where that agent's action is constant. Dims (part, …, bound):
-        `relative_return`, the mean return as a share of that agent's on the same initial states.
-        With `adapter`: `adapter_r2` of the mapped features on the test samples, `adapter_penalty`,
-        `adapter_at_edge`. Dims (donor,): `donor_run`, `donor_frame`, `trained`, `recorded_return`,
-        `n_features`, `checkpoint`. NaN where a CNN's features do not fit an MLP. The attribute
-        `answer` says in a sentence which part collapses the others.
+        The variables below; without `adapter`, the dimension of that name has one label. R² is 1 -
+        squared differences / variance, of all actions together (scikit-learn's
+        `variance_weighted`), NaN where that agent's action is constant. NaN where a CNN's features
+        do not fit an MLP. The attribute `answer` says in a sentence which part collapses the
+        others.
+
+        {variables}
 
     Raises:
         TransplantError: fewer than two checkpoints, or ones that do not see or do the same.
@@ -407,6 +377,7 @@ def _pairs(
 def _compute(pairs: Sequence[Pair], kept: Parts, n_jobs: int, track: Track) -> None:
     """Measure and play the pairs that are missing."""
     missing = list({pair.key: pair for pair in pairs if pair.key not in kept}.values())
+    logger.info("%d of %d pairs to measure and play", len(missing), len(pairs))
     made = run_jobs(missing, n_jobs, kept)
     for _ in track(missing):
         next(made)
@@ -427,7 +398,7 @@ def _assembled(
         "bound": BOUNDS,
         "donor": labels,
     }
-    result = blank(coords, VARIABLES)
+    result = STITCH.blank(coords)
     for where, values in scores:
         for name, value in values.items():
             result[name].loc[where] = value

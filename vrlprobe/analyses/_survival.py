@@ -19,7 +19,8 @@ from vrlprobe.collapse.measurements import (
     measurements,
 )
 from vrlprobe.errors import SampleError
-from vrlprobe.results.dataset import BOUNDS, Variables, blank, run_attributes, shared
+from vrlprobe.results.dataset import BOUNDS, run_attributes, shared
+from vrlprobe.results.schemas.survival import SURVIVAL
 from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
 from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.runs.settings import last_due, whole
@@ -32,39 +33,6 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-PER_ATTEMPT: Variables = {
-    "run": (("attempt",), "", "whose attempt it is"),
-    "number": (("attempt",), 1, "which of the run's"),
-    "duration": (
-        ("attempt",), 0,
-        "frames from its begin until it is out of collapse, or to its last measurement"
-    ),
-    "out": (("attempt",), False, "whether it is out, and stays so"),
-    "entered": (("attempt",), False, "whether it was ever in collapse"),
-}  # fmt: skip
-PER_FRAME: Variables = {
-    "in_collapse": (("bound", "frame"), np.nan, "share of attempts still in collapse"),
-    "at_risk": (("frame",), 0, "attempts seen in collapse until then"),
-    "frames_per_escape": (
-        ("bound", "frame"), np.nan, "mean frames until one comes out, each given up at this frame"
-    ),
-}  # fmt: skip
-PER_RUN: Variables = {
-    "waited": (("waiting",), 0, "frames of its attempt, all but the first in collapse"),
-    "left": (("waiting",), 0, "frames that the run has to go"),
-    "longer": (("waiting",), 0, "attempts seen for longer than it has waited"),
-    "out_waiting": (
-        ("bound", "waiting"), np.nan,
-        "chance to come out by the run's end; unknown where no attempt was seen for longer",
-    ),
-    "out_again": (("bound", "waiting"), np.nan, "the same for a new attempt in the frames left"),
-    "frames_waiting": (("bound", "waiting"), np.nan, "mean frames left after coming out"),
-    "frames_again": (("bound", "waiting"), np.nan, "the same for a new attempt"),
-    "again_better": (
-        ("waiting",), np.nan, "share of bootstrap samples in which a new attempt has more of them"
-    ),
-    "waiting_better": (("waiting",), np.nan, "share in which waiting has"),
-}  # fmt: skip
 FREE = (
     *("seed", "total_frames", "eval_every_frames", "eval_episodes", "final_episodes", "images"),
     *("init_digest", "device", "threads", "norm_batch_size", "good_return", "bad_return"),
@@ -75,7 +43,7 @@ CHANCES = ("out_waiting", "frames_waiting", "out_again", "frames_again")
 
 @dataclass(frozen=True)
 class _Attempt:
-    """An attempt of the run at a place, see `PER_ATTEMPT`."""
+    """An attempt of the run at a place, see `SURVIVAL`."""
 
     place: int
     number: int
@@ -86,6 +54,7 @@ class _Attempt:
     """Whether it stood in collapse when it was last seen."""
 
 
+@SURVIVAL.documented
 def survival(runs: Logged, *, seed: int = 0) -> xr.Dataset:
     """Learn from runs how long collapse lasts, when to give up, and what those in it may expect.
 
@@ -99,23 +68,16 @@ def survival(runs: Logged, *, seed: int = 0) -> xr.Dataset:
         seed: of the bootstrap over runs.
 
     Returns:
-        Dims (attempt,): `run`, `number` (which of the run's), `duration` from its start until it is
-        out, or to its last measurement, `out`, whether it is, `entered`, whether it was ever in
-        collapse. Dims (bound, frame): `in_collapse`, the share of attempts still in it,
-        `frames_per_escape`, the mean frames until one comes out if each is given up at this frame;
-        (frame,): `at_risk`, attempts seen in collapse until then; at the frames of an attempt at
-        which one came out or was last seen, and at the windows of the runs' reset rules. Of the
-        runs that have frames left and stand in collapse, dims (waiting,): `waited`, `left`,
-        `longer`, the attempts seen for longer; (bound, waiting): `out_waiting`, the chance to come
-        out by the run's end, `out_again`, that of a new attempt, `frames_waiting`, `frames_again`,
-        the mean frames left after it; (waiting,): `again_better`, `waiting_better`, the share of
-        bootstrap samples in which either has more of them. `cutoff` (bound,): the frame of an
-        attempt at which giving it up makes the fewest frames per escape, the first of equally good
+        The variables below. Frames are those of an attempt at which one came out or was last seen,
+        and the windows of the runs' reset rules. `waiting` are the runs that have frames left and
+        stand in collapse. `cutoff` makes the fewest frames per escape, the first of equally good
         ones; what it costs is the least of many estimates, and so too little by what luck adds.
         Intervals are of 95%, Greenwood's over attempts for `in_collapse`, else from bootstrap
         samples of runs (`vrlprobe.stats.bootstrap.expanded_tail`), without those in which no
         attempt was seen for longer than one has waited, for `cutoff` without those in which none
         came out; NaN for fewer than `vrlprobe.stats.bootstrap.FEWEST` runs.
+
+        {variables}
 
     Raises:
         SampleError: several tasks, fewer than two attempts with measurements, or none out.
@@ -143,7 +105,7 @@ def survival(runs: Logged, *, seed: int = 0) -> xr.Dataset:
         "attempt": range(len(attempts)), "frame": frames.tolist(), "bound": BOUNDS,
         "waiting": np.array([labels[item.place] for item, _ in waiting], str),
     }  # fmt: skip
-    found = blank(coords, {**PER_ATTEMPT, **PER_FRAME, **PER_RUN})
+    found = SURVIVAL.blank(coords)
     _describe(found, attempts, waiting, labels)
     curve = Curve(durations, found["out"].values)
     found["in_collapse"][:] = [curve.share(frames), *curve.interval(frames)]
@@ -244,7 +206,7 @@ def _estimate(found: xr.Dataset, curve: Curve, seed: int) -> None:
     table = np.stack([estimate, *ends])
     costs, cutoff, chances = np.split(table, [len(frames), len(frames) + 1], axis=1)
     found["frames_per_escape"][:] = costs
-    found["cutoff"] = ("bound", cutoff[:, 0], {"long_name": "frame at which to give an attempt up"})
+    found["cutoff"][:] = cutoff[:, 0]
     for at, name in enumerate(CHANCES):
         found[name][:] = chances[:, at :: len(CHANCES)]
     if several:

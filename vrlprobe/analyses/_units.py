@@ -14,7 +14,8 @@ from vrlprobe.analyses.shared.jobs import Rows, refuse_diverged
 from vrlprobe.errors import UnknownLayerError
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
 from vrlprobe.probes.registry import ProbeSettings, Sets, sparse_path
-from vrlprobe.results.dataset import Variables, blank, run_attributes, sample_attributes
+from vrlprobe.results.dataset import run_attributes, sample_attributes
+from vrlprobe.results.schemas.units import UNITS
 from vrlprobe.runs.collection import Runs, one_run
 from vrlprobe.samples.sample_set import SampleSet
 from vrlprobe.samples.selection import (
@@ -28,18 +29,8 @@ from vrlprobe.samples.selection import (
 if TYPE_CHECKING:
     from vrlprobe.runs.reader import Run
 
-PLACE = ("layer", "component")
-ATOMS: Variables = {
-    "unit": ((*PLACE, "atom"), -1, "activation chosen, flat in channel, row, column; -1 for none"),
-    "channel": ((*PLACE, "atom"), -1, "channel of the activation"),
-    "weight": ((*PLACE, "atom"), np.nan, "|coefficient| x deviation of the activation / of state"),
-    "box": ((*PLACE, "atom", "edge"), -1, "pixels that it sees; bottom and right are exclusive"),
-    "field": ((*PLACE, "y", "x"), 0.0, "weights spread over the pixels that the atoms see"),
-    "sparsity": (PLACE, 0, "number of atoms, chosen on the validation samples"),
-    "test_r2": (PLACE, np.nan, "1 - test error / variance of the test samples"),
-}
 
-
+@UNITS.documented
 def units(
     run: "Run",
     samples: SampleSet | Runs | None = None,
@@ -61,12 +52,9 @@ def units(
         max_atoms, min_active, keep_own: as for `probe`.
 
     Returns:
-        Dims (layer, component, atom): `unit`, the activation chosen, flat in channel, row, column,
-        -1 for none, its `channel`, and `weight`, `|coefficient|` x its deviation / the state's.
-        Dims (layer, component, atom, edge): `box`, the pixels that it sees; bottom and right are
-        exclusive. Dims (layer, component, y, x): `field`, the weights spread over the pixels that
-        the atoms see. Dims (layer, component): `sparsity`, the number of atoms, and `test_r2`.
-        Dims (y, x, colour): `image`, one test observation's newest image.
+        The variables below.
+
+        {variables}
 
     Raises:
         SampleError, UnknownLayerError, UnknownFrameError: what was asked for is not there.
@@ -90,7 +78,7 @@ def units(
         "y": range(height),
         "x": range(width),
     }
-    result = blank(coords, ATOMS)
+    result = UNITS.blank(coords)
     for name in names:
         values = found.pop(name)
         refuse_diverged(name, f"{run.path.name} at frame {at}", values)
@@ -100,7 +88,7 @@ def units(
     picture = samples.observations(rows.rows["test"][len(rows.rows["test"]) // 2 :][:1])
     result["image"] = (("y", "x", "colour"), picture[0, -3:].transpose(1, 2, 0))
     attributes = {"frame": at, "checkpoint": run.digest(at), "run": run_labels([run])[0]}
-    return result.assign_attrs(
+    return UNITS.labelled(result).assign_attrs(
         run_attributes("atoms", [run], {**vars(settings), "keep_own": keep_own, "frame": at})
         | sample_attributes(samples)
         | attributes

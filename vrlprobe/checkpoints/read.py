@@ -1,7 +1,10 @@
-"""Tells what a checkpoint's file is, and reads it."""
+"""Readers of checkpoints by the kind of file: the first that knows a file reads it."""
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from vrlprobe.checkpoints.archive import Archive, is_zip
 from vrlprobe.checkpoints.checkpoint import Checkpoint
@@ -9,6 +12,7 @@ from vrlprobe.checkpoints.drqv2 import GLOBAL_STEP, agent_checkpoint, find_agent
 from vrlprobe.checkpoints.sb3 import POLICY, sb3_checkpoint
 from vrlprobe.checkpoints.statedict import (
     EXPORTED,
+    Arrays,
     load_safetensors,
     state_dict,
     state_dict_checkpoint,
@@ -17,6 +21,68 @@ from vrlprobe.checkpoints.statedict import (
 from vrlprobe.checkpoints.torchfile import beside, load_torch, mapping, whole_number
 from vrlprobe.errors import FormatError, VrlprobeError
 from vrlprobe.runs.paths import no_such_file
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to read, and what the caller says of it; see `read_checkpoint`.
+
+    Attributes:
+        where: begins every error's message.
+    """
+
+    path: Path
+    where: str
+    architecture: str | None = None
+    image_size: int | None = None
+    activation: str | None = None
+
+    @cached_property
+    def root(self) -> Any:
+        """What torch saved, described without running anything of it."""
+        return load_torch(self.path, self.where)
+
+
+def _safetensors(source: Source) -> Checkpoint | None:
+    if source.path.suffix != ".safetensors":
+        return None
+    return _of_arrays(source, *load_safetensors(source.path))
+
+
+def _stable_baselines(source: Source) -> Checkpoint | None:
+    if not is_zip(source.path):
+        return None
+    archive = Archive(source.path, source.where)
+    return sb3_checkpoint(archive, source.image_size) if POLICY in archive.names else None
+
+
+def _drqv2(source: Source) -> Checkpoint | None:
+    agent = find_agent(source.root)
+    if not agent:
+        return None
+    return agent_checkpoint(source.root, agent, source.where, source.image_size)
+
+
+def _state_dict(source: Source) -> Checkpoint:
+    root = source.root
+    found = _of_arrays(source, state_dict(root, source.where), stated(beside(root, EXPORTED)))
+    steps = whole_number(mapping(root).get(GLOBAL_STEP))
+    return found if found.steps is not None else replace(found, steps=steps)
+
+
+def _of_arrays(source: Source, arrays: Arrays, told: Mapping[str, Any]) -> Checkpoint:
+    return state_dict_checkpoint(
+        arrays, source.where, source.architecture, source.image_size, source.activation, told
+    )
+
+
+READERS: dict[str, Callable[[Source], Checkpoint | None]] = {
+    "safetensors": _safetensors,
+    "Stable-Baselines3": _stable_baselines,
+    "DrQ-v2": _drqv2,
+    "state dict": _state_dict,
+}
+"""By the kind of file: None of a file of another kind. The last one takes whatever is left."""
 
 
 def read_checkpoint(
@@ -45,7 +111,8 @@ def read_checkpoint(
     if not path.is_file():
         raise FormatError(no_such_file(path))
     try:
-        found = _read(path, where, architecture, image_size, activation)
+        source = Source(path, where, architecture, image_size, activation)
+        found = next(filter(None, (read(source) for read in READERS.values())))
     except VrlprobeError:
         raise
     except Exception as error:  # a stranger's file can make nearly anything raise
@@ -55,25 +122,3 @@ def read_checkpoint(
         if wanted not in (None, found.config.get(key)):
             raise FormatError(f"{where}: {found.kind}, whose {key} is {found.config.get(key)}")
     return found
-
-
-def _read(
-    path: Path,
-    where: str,
-    architecture: str | None,
-    image_size: int | None,
-    activation: str | None,
-) -> Checkpoint:
-    steps = None
-    if path.suffix == ".safetensors":
-        arrays, told = load_safetensors(path)
-    elif is_zip(path) and POLICY in (archive := Archive(path, where)).names:
-        return sb3_checkpoint(archive, image_size)
-    else:
-        root = load_torch(path, where)
-        if agent := find_agent(root):
-            return agent_checkpoint(root, agent, where, image_size)
-        arrays, told = state_dict(root, where), stated(beside(root, EXPORTED))
-        steps = whole_number(mapping(root).get(GLOBAL_STEP))
-    found = state_dict_checkpoint(arrays, where, architecture, image_size, activation, told)
-    return found if found.steps is not None else replace(found, steps=steps)

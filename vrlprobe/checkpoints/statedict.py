@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vrlprobe.checkpoints.checkpoint import Checkpoint, check_fit
-from vrlprobe.checkpoints.choices import ARCHITECTURES
 from vrlprobe.checkpoints.drqv2 import ACTION_REPEAT, drqv2_config
 from vrlprobe.checkpoints.nature import find_names, nature_checkpoint
 from vrlprobe.checkpoints.torchfile import check_numbers, is_tensor, mapping, tensor_array
 from vrlprobe.errors import FormatError
 from vrlprobe.runs.architectures import architecture as find_architecture
 
+KNOWN = ("drqv2", "nature")
+"""Architectures that are told by the names of their tensors, whatever prefix they have."""
 DRQV2_PARTS = ("encoder", "actor", "critic", "critic_target")
 DRQV2_FIRST = "encoder.convnet.0.weight"
 MODULES = ("module", "_orig_mod")
@@ -102,7 +103,7 @@ def state_dict_checkpoint(
     Args:
         arrays: by dotted name, or by 'part/name' as in a run file.
         where: begins every error's message.
-        architecture: one of `ARCHITECTURES`, or a registered one; told by the names if None.
+        architecture: an installed or registered one; told by the names if None.
         image_size: height and width of the images, where the shapes leave a choice.
         activation: between the layers, where the file does not state it; the usual one if None.
         told: what the file states of itself (`stated`).
@@ -118,7 +119,7 @@ def state_dict_checkpoint(
     told = told or {}
     image_size = image_size or told.get("image_size")
     activation = told.get("activation", activation)
-    if architecture not in (None, *ARCHITECTURES):
+    if architecture not in (None, *KNOWN):
         own = find_architecture({"architecture": architecture}, where)
         exported = told.get("architecture") == architecture
         return _at(_own(own, arrays, where, exported), told)
@@ -137,7 +138,7 @@ def state_dict_checkpoint(
     seen = ", ".join(sorted(arrays)[:3]) + " …"
     raise FormatError(
         f"{where}: no agent known here: it holds {seen}; needed the names of "
-        f"{' or '.join(ARCHITECTURES)} (docs/import.md), or an architecture of your own"
+        f"{' or '.join(KNOWN)} (docs/import.md), or an architecture of your own"
     )
 
 

@@ -6,12 +6,13 @@ import click
 import xarray as xr
 
 from vrlprobe._text import aligned
-from vrlprobe.analyses._compare import MEASURES, SHARES
+from vrlprobe.analyses._compare import SHARES
 from vrlprobe.analyses._compare import compare as study
 from vrlprobe.cli.common import FILE, check_writable, forced, threshold_option
 from vrlprobe.cli.inputs import named, names_option
 from vrlprobe.report.summary import median_text
 from vrlprobe.results.file import save_result
+from vrlprobe.results.schemas.compare import MEASURES
 from vrlprobe.runs.output import result_kind
 from vrlprobe.stats.bootstrap import FEWEST
 

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe._text import aligned
-from vrlprobe.analyses._contrast import MEAN, MEASURES, By, Score
+from vrlprobe.analyses._contrast import MEAN, By, Score
 from vrlprobe.analyses._contrast import contrast as study
 from vrlprobe.cli.common import (
     FILE,
@@ -21,6 +21,7 @@ from vrlprobe.cli.common import (
 )
 from vrlprobe.cli.inputs import result, results
 from vrlprobe.results.file import save_result
+from vrlprobe.results.schemas.contrast import MEASURES
 from vrlprobe.runs.output import result_kind
 
 UNITS = {"log_mse": "log test error", "r2": "R²"}

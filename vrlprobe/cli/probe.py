@@ -9,7 +9,6 @@ from typing import Any
 import click
 import numpy as np
 import xarray as xr
-from joblib import cpu_count
 
 from vrlprobe import analyses
 from vrlprobe.analyses.shared.cache import default_folder
@@ -28,19 +27,16 @@ from vrlprobe.cli.common import (
     told_how_to_go_on,
     warnings_on_stderr,
 )
+from vrlprobe.cli.jobs import jobs_option
 from vrlprobe.figures.style import figure_kind
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
-from vrlprobe.results.file import PROBES, control_medians, last_checkpoint, save_result
+from vrlprobe.probes.kinds import PROBES
+from vrlprobe.results.file import control_medians, last_checkpoint, save_result
 from vrlprobe.runs.output import result_kind
 from vrlprobe.samples.selection import choose
 from vrlprobe.stats.bootstrap import FEWEST
 
 LOWEST = -9.99
-EDGES = {
-    "omp": "+ uses all {max_atoms} atoms: a larger --max-atoms may do better",
-    "ridge": "+ takes the smallest or largest penalty tried",
-    "mlp": "+ was still improving when training ended",
-}
 CONTROL_NOTES = {
     "shuffled": "shuffled: the median when probing for the states of other episodes at the same "
     "time, which is what the time within an episode tells",
@@ -80,8 +76,9 @@ SPLIT_NOTE = (
     "kind",
     default="omp",
     show_default=True,
-    help="Sparse linear (omp), linear in all activations (ridge) or a small network (mlp); several "
-    "are compared (omp,ridge,mlp).",
+    help="Kind of probe: "
+    + ", ".join(f"{name} ({kind.option})" for name, kind in PROBES.items())
+    + "; several are compared (omp,ridge,mlp).",
 )
 @click.option(
     "--control",
@@ -108,13 +105,7 @@ SPLIT_NOTE = (
     "-o", "--output", type=FILE,
     help="Result file.  [default: RUN.probe.nc; RUN.probe-ridge.nc, RUN.probe-omp-mlp.nc …]",
 )  # fmt: skip
-@click.option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=None,
-    help="Processes, each of up to 1.4 GB at the published size.  [default: one per core]",
-)
+@jobs_option("Processes, each of up to 1.4 GB at the published size.")
 @click.option(
     "--device",
     default="cpu",
@@ -142,7 +133,7 @@ def probe(
     sample_paths: tuple[Path, ...],
     keep_own: bool,
     output: Path | None,
-    jobs: int | None,
+    jobs: int,
     device: str,
     cache: Path | None,
     no_cache: bool,
@@ -180,7 +171,7 @@ def probe(
                 splits=splits,
                 keep_own=keep_own,
                 cache=None if no_cache else cache or default_folder(),
-                n_jobs=jobs or cpu_count(),
+                n_jobs=jobs,
                 device=device,
                 track=progress,
             )
@@ -214,7 +205,7 @@ def describe(result: xr.Dataset) -> str:
     notes = ["R² on the test samples; * marks each component's best layer, - a constant one"]
     notes += _constants(result)
     if bool(result["at_edge"].any()):
-        notes.append(EDGES[arguments["probe"]].format(**arguments))
+        notes.append(PROBES[arguments["probe"]].edge_note.format(**arguments))
     if "control" in result.dims:
         notes += [CONTROL_NOTES[name] for name in result["control"].values]
         notes += _better_controls(result)

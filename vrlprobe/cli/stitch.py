@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 import xarray as xr
-from joblib import cpu_count
 
 from vrlprobe import analyses
 from vrlprobe._text import aligned
@@ -21,6 +20,7 @@ from vrlprobe.cli.common import (
     samples_option,
     told_how_to_go_on,
 )
+from vrlprobe.cli.jobs import jobs_option
 from vrlprobe.cli.run_name import RunName
 from vrlprobe.results.file import save_result
 from vrlprobe.runs.output import result_kind
@@ -47,10 +47,7 @@ from vrlprobe.runs.output import result_kind
     help="Random seed of the initial states, the draw, blank parts and the bootstrap.",
 )  # fmt: skip
 @click.option("-o", "--output", type=FILE, required=True, help="Result file (NetCDF).")
-@click.option(
-    "-j", "--jobs", type=click.IntRange(min=1), default=None,
-    help="Processes.  [default: one per core]",
-)  # fmt: skip
+@jobs_option("Processes.")
 @click.option(
     "--cache", type=FILE,
     help="Folder where pairs are kept, so that none is played twice.  "
@@ -66,7 +63,7 @@ def stitch(
     task: str | None,
     seed: int,
     output: Path,
-    jobs: int | None,
+    jobs: int,
     cache: Path | None,
     no_cache: bool,
 ) -> None:
@@ -96,7 +93,7 @@ def stitch(
                 task=task,
                 seed=seed,
                 cache=None if no_cache else cache or default_folder(),
-                n_jobs=jobs or cpu_count(),
+                n_jobs=jobs,
                 track=partial(progress, what="playing" if episodes else "measuring"),
             )
         save_result(result, output, force=forced())

@@ -6,6 +6,7 @@ A figure's module is imported when it is first used.
 from typing import TYPE_CHECKING
 
 from vrlprobe._lazy import importer
+from vrlprobe.figures._kinds import FIGURES
 
 if TYPE_CHECKING:
     from vrlprobe.figures._cohort import cohort as cohort
@@ -28,22 +29,9 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Plot": "_result",
-    "cohort": "_cohort",
-    "contrast": "_contrast",
-    "escape": "_escape",
-    "film": "_film",
-    "forecast": "_forecast",
-    "layers": "_layers",
-    "metrics": "_metrics",
-    "order": "_order",
     "plot": "_plot",
-    "probe": "_probe",
-    "similarity": "_similarity",
-    "stitch": "_stitch",
-    "survival": "_survival",
-    "transplant": "_transplant",
-    "units": "_units",
     "write_video": "_video",
+    **{name: kind.module for name, kind in FIGURES.items()},
 }
 __all__ = sorted(_WHERE)
 __getattr__ = importer(__name__, _WHERE)

@@ -20,8 +20,8 @@ from vrlprobe.figures._choices import (
 )
 from vrlprobe.figures._result import Plot
 from vrlprobe.figures.style import FULL_WIDTH, OPTIONS, thousands, wrapped
+from vrlprobe.probes.kinds import PROBES
 from vrlprobe.results.file import (
-    PROBES,
     at_frame,
     check_kind,
     control_medians,
@@ -98,7 +98,7 @@ def draw(result: xr.Dataset, components: Sequence[str] | None = None) -> Figure:
     above = rows > MOST or rows * len(names) < LOW
     rest = 0.8 if above and rows <= MOST else 0.4
     height = rest + rows * (0.6 + LINE * lines + 0.185 * len(names))
-    told = "small: number of atoms" if kind == "omp" else f"{PROBES[kind]} probe"
+    told = "small: number of atoms" if kind == "omp" else f"{PROBES[kind].caption} probe"
     joint = "; " if above or rows * len(names) >= TALL else "\n"
     with mpl.rc_context(OPTIONS):
         figure = Figure(figsize=(width, height), layout="constrained")

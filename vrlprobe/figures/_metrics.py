@@ -23,27 +23,13 @@ from vrlprobe.figures.style import (
     power_of_ten,
     wrapped,
 )
+from vrlprobe.metrics.registry import AGENT, LAYERED
 from vrlprobe.results.file import check_kind
 from vrlprobe.samples.selection import Names, choose
 
 Floats = npt.NDArray[np.float64]
 
-HEADINGS = {
-    "episode_return": "return",
-    "numerical_rank": "rank",
-    "effective_rank": "effective rank",
-    "srank": "srank (99%)",
-    "correlation_samples": "correlation (cosine)",
-    "correlation_neurons": "correlation of units",
-    "cosine_neurons": "cosine of units",
-    "dead_units": "zeros (dead units)",
-    "zero_fraction": "share of zeros",
-    "dormant_ratio": "dormant ratio",
-    "grad_norm": "gradient norm",
-    "action_spread": "spread of actions",
-    "saturated_share": "share saturated",
-    "action_entropy": "entropy of actions",
-}
+HEADINGS = {name: item.heading for name, item in (LAYERED | AGENT).items()}
 PAPERS = ("episode_return", "numerical_rank", "correlation_samples", "dead_units", "grad_norm")
 """The columns of the paper's Figures 4, 8 and 9."""
 PAPERS_LAYERS = ("mlp1", "mlp2")

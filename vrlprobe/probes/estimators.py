@@ -131,7 +131,8 @@ class SparseProbe(_Probe):
     max_atoms : int, default: 200
         The largest sparsity tried.
     min_active : int, default: 1
-        Leave out columns that differ from 0 on fewer training samples; see `omp_path`.
+        Leave out columns that differ from 0 on fewer training samples; see `omp_path`. The
+        default agrees with scikit-learn; `vrlprobe.probe` takes one in a hundred samples.
     patience : int, optional
         Stop a target after so many atoms without a better validation error; see `omp_path`.
     device : str, optional

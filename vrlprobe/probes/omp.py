@@ -162,7 +162,8 @@ def omp_path(
         Held-out sets with any number of rows; ``mse[name]`` has their errors.
     min_active : int
         Leave out columns that differ from 0 on fewer training samples. With 1, none but constant
-        ones, as scikit-learn; a few dozen keep out units that fire on single samples.
+        ones, as scikit-learn; a few dozen keep out units that fire on single samples, and
+        `vrlprobe.probe` takes one in a hundred samples.
     patience : int, optional
         Stop a target once the error on the first held-out set has not improved for so many atoms;
         this saves time and can miss a later, better sparsity.

@@ -1,7 +1,8 @@
-"""Every kind of probe by its name: what fits it to one layer's activations and the states."""
+"""Fits of the probes to one layer's activations and the states, by the settings."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,7 @@ import numpy.typing as npt
 from vrlprobe._checks import check_at_least, check_given
 from vrlprobe.probes import DEFAULT_MAX_ATOMS, Scores
 from vrlprobe.probes.arrays import ArrayLike
+from vrlprobe.probes.kinds import PROBES
 from vrlprobe.probes.mlp import mlp_fit
 from vrlprobe.probes.omp import OmpPath, omp_path
 from vrlprobe.probes.ridge import ridge_path
@@ -25,7 +27,7 @@ class ProbeSettings:
     """Which probe is fitted, and its options."""
 
     probe: str = "omp"
-    """A name out of `PROBES`."""
+    """A name out of `vrlprobe.probes.kinds.PROBES`."""
     max_atoms: int = DEFAULT_MAX_ATOMS
     """Of the sparse probe: the largest sparsity tried."""
     min_active: int | None = None
@@ -65,14 +67,16 @@ def sparse_path(sets: Sets, settings: ProbeSettings) -> OmpPath:
     return omp_path(*sets["train"], settings.max_atoms, heldout=_heldout(sets), min_active=rarest)
 
 
-def _sparse(sets: Sets, settings: ProbeSettings) -> Fitted:
+def fit_omp(sets: Sets, settings: ProbeSettings) -> Fitted:
+    """The sparse probe at its best sparsity on the validation samples."""
     path = sparse_path(sets, settings)
     best = path.best_sparsity("val")
     scores = _scores(path.mse, best, best, path.at_edge("val"))
     return Fitted(scores, lambda X: path.predict(X, best))
 
 
-def _ridge(sets: Sets, _: ProbeSettings) -> Fitted:
+def fit_ridge(sets: Sets, _: ProbeSettings) -> Fitted:
+    """The ridge probe at its best penalty on the validation samples."""
     path = ridge_path(*sets["train"], heldout=_heldout(sets))
     best = path.best_penalty("val")
     edge = (best == 0) | (best == len(path.penalties) - 1)
@@ -80,7 +84,8 @@ def _ridge(sets: Sets, _: ProbeSettings) -> Fitted:
     return Fitted(scores, lambda X: path.predict(X, best))
 
 
-def _mlp(sets: Sets, _: ProbeSettings) -> Fitted:
+def fit_mlp(sets: Sets, _: ProbeSettings) -> Fitted:
+    """The nonlinear probe at its best epoch on the validation samples."""
     fit = mlp_fit(*sets["train"], heldout=_heldout(sets))
     n_targets = len(fit.mse["train"])
     only = {name: errors[:, None] for name, errors in fit.mse.items()}
@@ -89,11 +94,11 @@ def _mlp(sets: Sets, _: ProbeSettings) -> Fitted:
     return Fitted(_scores(only, np.zeros(n_targets, int), every, edge), fit.predict)
 
 
-PROBES: dict[str, Callable[[Sets, ProbeSettings], Fitted]] = {
-    "omp": _sparse,
-    "ridge": _ridge,
-    "mlp": _mlp,
-}
+def fit_probe(sets: Sets, settings: ProbeSettings) -> Fitted:
+    """The probe that the settings name, fitted for every component."""
+    module, _, name = PROBES[settings.probe].fit.partition(":")
+    fitted: Fitted = getattr(import_module(module), name)(sets, settings)
+    return fitted
 
 
 def _heldout(sets: Sets) -> dict[str, tuple[ArrayLike, ArrayLike]]:

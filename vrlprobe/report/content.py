@@ -20,6 +20,7 @@ from vrlprobe.collapse.measurements import (
 )
 from vrlprobe.collapse.phases import spans
 from vrlprobe.collapse.verdict import Verdict
+from vrlprobe.probes.kinds import PROBES
 from vrlprobe.report.curves import (
     BOTTOM,
     LEFT,
@@ -32,7 +33,7 @@ from vrlprobe.report.curves import (
     whole_text,
 )
 from vrlprobe.report.summary import ON_COLLAPSE, summary
-from vrlprobe.results.file import PROBES, package_versions, probe_kind
+from vrlprobe.results.file import package_versions, probe_kind
 from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.runs.record import config_digest
 from vrlprobe.runs.settings import last_due
@@ -194,7 +195,7 @@ def _heat(result: xr.Dataset) -> dict[str, Any]:
         "components": there["component"].values.tolist(),
         "r2": [[rounded(line) for line in frame] for frame in r2],
         "atoms": sparsity.tolist() if kind == "omp" else None,
-        "probe": PROBES[kind],
+        "probe": PROBES[kind].caption,
         "samples": result.attrs["samples"],
         "n_test": int(result["n_test"]),
     }

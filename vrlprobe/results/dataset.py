@@ -1,10 +1,9 @@
-"""What the studies share: an empty labelled result, and its provenance."""
+"""What the studies share: the provenance of a result, and a run's part of one."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from vrlprobe.errors import FormatError, SampleError
@@ -23,23 +22,11 @@ BOUNDS = ("estimate", "low", "high")
 """Of an estimate with the ends of its interval."""
 Track = Callable[[Sequence[Any]], Iterable[Any]]
 """Wraps items of work as they are gone through, for instance to show progress."""
-Variables = Mapping[str, tuple[tuple[str, ...], Any, str]]
-"""A result's variables: name to dimensions, the value where nothing was computed, and meaning."""
 
 
 def all_frames(chosen: Sequence[Sequence[int]]) -> list[int]:
     """Every frame that some run has, in order."""
     return sorted({frame for frames in chosen for frame in frames})
-
-
-def blank(coords: Mapping[str, Sequence[Any]], variables: Variables) -> xr.Dataset:
-    """A result in which nothing is computed yet."""
-    dataset = xr.Dataset(coords={name: list(labels) for name, labels in coords.items()})
-    for name, (dims, value, meaning) in variables.items():
-        shape = [dataset.sizes[dim] for dim in dims]
-        kind = object if value == "" else None
-        dataset[name] = (dims, np.full(shape, value, kind), {"long_name": meaning})
-    return dataset
 
 
 def run_attributes(

@@ -11,6 +11,7 @@ import xarray as xr
 from h5netcdf.utils import CompatibilityError
 
 from vrlprobe.errors import FormatError, SampleError
+from vrlprobe.results.schemas import SCHEMAS
 from vrlprobe.runs.memory import Memory
 from vrlprobe.runs.output import result_kind, write_output
 from vrlprobe.runs.paths import as_path, no_such_file
@@ -18,20 +19,6 @@ from vrlprobe.runs.provenance import installed
 from vrlprobe.runs.trailer import check_trailer, trailer
 
 PACKAGES = ("vrlprobe", "numpy", "scipy", "torch", "h5py", "xarray")
-
-NEEDED = {
-    "probe": ("run", "frame", "layer", "component", "checkpoint"),
-    "metrics": ("run", "frame", "layer", "checkpoint"),
-    "cohort": ("run", "frame"),
-    "contrast": ("measure", "group", "component", "layer"),
-    "foretell": ("run", "metric", "frame"),
-    "outlook": ("attempt", "frame"),
-    "atoms": ("layer", "component"),
-    "film": ("row", "time"),
-    "similarity": ("run", "frame", "layer", "checkpoint"),
-    "stitch": ("cnn", "mlp", "donor"),
-}
-"""By kind, what a result must still have after a selection to be read as a whole one."""
 
 
 def save_result(dataset: xr.Dataset, path: str | Path, *, force: bool = False) -> None:
@@ -65,7 +52,8 @@ def load_result(path: str | Path) -> xr.Dataset:
     """Read a result whole into memory.
 
     Raises:
-        FormatError: no such file, or not one that `save_result` wrote.
+        FormatError: no such file, not one that `save_result` wrote, or a variable that does not fit
+            the schema of its kind.
         IntegrityError: it is damaged.
     """
     path = as_path(path)
@@ -80,6 +68,8 @@ def load_result(path: str | Path) -> xr.Dataset:
         raise FormatError(f"{path} is not a result file: {error}") from error
     if "vrlprobe" not in dataset.attrs:
         raise FormatError(f"{path} is a NetCDF file, but not a result of vrlprobe")
+    if schema := SCHEMAS.get(str(dataset.attrs["vrlprobe"])):
+        schema.check(dataset, str(path))
     return dataset
 
 
@@ -113,7 +103,7 @@ def check_kind(found: Any, *kinds: str) -> None:
                 f"the result has one {dim} and no dimension of it left: select it as a list, "
                 f"{dim}=[{name!r}]"
             )
-    for name in NEEDED[there]:
+    for name in SCHEMAS[there].needed:
         if name not in found.dims and name not in found.variables:
             raise FormatError(
                 f"the result lacks {name}: a whole result of {there} is needed, or labels selected "
@@ -128,12 +118,8 @@ def blank_value(values: xr.DataArray) -> Any:
     return {"f": np.nan, "b": False}.get(values.dtype.kind, -1 if values.dtype.kind == "i" else "")
 
 
-PROBES = {"omp": "sparse linear", "ridge": "ridge", "mlp": "nonlinear (MLP)"}
-"""Kinds of probe, in words."""
-
-
 def probe_kind(result: xr.Dataset) -> str:
-    """Of `PROBES`, the kind of probe that a result was made with."""
+    """The name, of `vrlprobe.probes.kinds.PROBES`, of the probe that a result was made with."""
     return str(json.loads(result.attrs.get("arguments", "{}")).get("probe", "omp"))
 
 

@@ -30,6 +30,11 @@ def architecture(config: Mapping[str, Any], where: str) -> Any:
     )
 
 
+def installed() -> tuple[str, ...]:
+    """Names of the architectures that installed packages bring, `vrlprobe` itself included."""
+    return tuple(sorted(entry_points(group=GROUP).names))
+
+
 def register(name: str, kind: Any) -> None:
     """Make an architecture known to this process; an earlier one of that name is replaced.
 

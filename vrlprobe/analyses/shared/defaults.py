@@ -10,3 +10,5 @@ EPISODES = 10
 """Played with each checkpoint that is imported, and with each stitched pair."""
 COMPARED = 500
 """The most that `similarity` takes: its memory grows with the square."""
+N_JOBS = 1
+"""Processes of an analysis, as for scikit-learn; a command takes one a core (`--jobs`)."""

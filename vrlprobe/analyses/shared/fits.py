@@ -10,7 +10,7 @@ from torch import Tensor
 from vrlprobe.probes import Scores
 from vrlprobe.probes.arrays import ArrayLike
 from vrlprobe.probes.columns import live_columns
-from vrlprobe.probes.registry import PROBES, Fitted, ProbeSettings
+from vrlprobe.probes.registry import Fitted, ProbeSettings, fit_probe
 from vrlprobe.samples.sample_set import SPLITS
 
 Floats = npt.NDArray[np.float64]
@@ -33,7 +33,7 @@ def fit_layer(
     `episode_mse` (n_components, n_episodes), in the order of the episodes' numbers.
     """
     sets = {name: (activations[name], states[name]) for name in SPLITS}
-    fitted = PROBES[settings.probe](sets, settings)
+    fitted = fit_probe(sets, settings)
     scores = {**fitted.scores, "test_r2": r_squared(fitted.scores["test_mse"], states["test"])}
     if episodes is not None:
         scores["episode_mse"] = _episode_errors(fitted, *sets["test"], episodes)

@@ -10,54 +10,16 @@ import xarray as xr
 from vrlprobe.analyses.shared.jobs import Recipe, Rows
 from vrlprobe.probes import Scores
 from vrlprobe.probes.registry import Floats, ProbeSettings
-from vrlprobe.results.dataset import BOUNDS, Variables
+from vrlprobe.results.dataset import BOUNDS
 from vrlprobe.results.file import last_checkpoint
+from vrlprobe.results.schemas.probe import CONTROLLED, EACH
 from vrlprobe.stats.bootstrap import mean_interval
 from vrlprobe.stats.splits import resampled_interval
 
-EACH = ("run", "frame", "layer", "component")
 DIMS = ("control", "probe", "split")
 """Of further fits, whose variables begin with the dimension's name."""
 NONLINEAR = "mlp"
 """The probe that is not linear."""
-
-CONTROLLED = ("control", *EACH)
-CONTROL_VARIABLES: Variables = {
-    "control_test_mse": (CONTROLLED, np.nan, "test_mse of the control"),
-    "control_test_r2": (CONTROLLED, np.nan, "test_r2 of the control"),
-    "control_sparsity": (CONTROLLED, -1, "sparsity of the control"),
-    "selectivity": (CONTROLLED, np.nan, "test_r2 - max(control_test_r2, 0)"),
-}
-PROBED = ("probe", *EACH)
-PROBE_VARIABLES: Variables = {
-    "probe_val_mse": (PROBED, np.nan, "val_mse of each kind of probe"),
-    "probe_test_mse": (PROBED, np.nan, "test_mse of each kind of probe"),
-    "probe_test_r2": (PROBED, np.nan, "test_r2 of each kind of probe"),
-    "probe_sparsity": (PROBED, -1, "sparsity of each kind of probe"),
-}
-GAP: Variables = {
-    "nonlinear_gap": (
-        EACH, np.nan,
-        "max(test_r2, 0) of the mlp - that of the linear probe with the least validation error"
-    ),
-}  # fmt: skip
-SPLIT = ("split", *EACH)
-SPLIT_VARIABLES: Variables = {
-    "split_test_mse": (SPLIT, np.nan, "test_mse on each split of the episodes"),
-    "split_test_r2": (SPLIT, np.nan, "test_r2 on each split of the episodes"),
-    "splits_r2": (
-        ("run", "frame", "layer", "bound"), np.nan,
-        "median test_r2 over components: mean over splits, 95% interval over splits and episodes"
-    ),
-    "episode_test_mse": (
-        (*EACH, "episode"), np.nan, "mean squared error on an episode, over splits that test it"
-    ),
-    "episode_split": (
-        ("run", "split", "episode"), -1,
-        "set of an episode: 0 training, 1 validation, 2 test; -1 left out of the test set"
-    ),
-    "test_share": (("run",), np.nan, "share of test episodes among those that may be tested on"),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -91,15 +53,11 @@ class Variants:
         return {name: labels for name, labels in there.items() if labels}
 
     @property
-    def variables(self) -> Variables:
-        """Of the further fits."""
+    def given(self) -> list[str]:
+        """What is asked for, see `vrlprobe.results.schema.Variable.given`."""
+        words = {"control": "controls", "probe": "several kinds", "split": "splits"}
         compared = len(self.kinds) > 1 and NONLINEAR in self.kinds
-        tables = {
-            "control": CONTROL_VARIABLES,
-            "probe": {**PROBE_VARIABLES, **(GAP if compared else {})},
-            "split": SPLIT_VARIABLES,
-        }
-        return {name: row for dim in self.coords for name, row in tables[dim].items()}
+        return [*(words[dim] for dim in self.coords), *(["mlp and another kind"] * compared)]
 
     @property
     def arguments(self) -> dict[str, Any]:
