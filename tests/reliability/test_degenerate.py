@@ -94,3 +94,14 @@ def test_an_infinite_reward(
         pytest.raises(SampleError, match=r"run\.h5: a run with a return of inf"),
     ):
         cohort(run)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_cohort_goes_on_without_such_a_run(spoilt: Callable[..., Path], value: float) -> None:
+    path = spoilt("rollouts/rewards", 1, value, 2, 5)
+    other = write_run(path.with_name("other.h5"), seed=1, frames=(0, 1000), config=WINDOW)
+    told = rf"left out, as their last return is no finite number: run\.h5 \({value:g}\)"
+    with vrlprobe.open_run(path) as run, vrlprobe.open_run(other) as second:
+        with pytest.warns(UserWarning, match=told):
+            found = cohort([run, second])
+        assert found.drop_attrs().identical(cohort([second]).drop_attrs())

@@ -4,15 +4,21 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
+import vrlprobe
+from tests.conftest import write_run
 from tests.reliability.programs import Programs
 from tests.runs import full_run
+from vrlprobe.analyses import metrics
+from vrlprobe.results.file import save_result
 from vrlprobe.runs import verify
 from vrlprobe.runs.schema import CONFIG, LAYOUT
+from vrlprobe.runs.trailer import LENGTH
 from vrlprobe.runs.verify import verify_isolated
 
 pytestmark = pytest.mark.reliability
@@ -112,6 +118,92 @@ def test_a_crafted_run_is_refused(
     figure(f"{name}: refused in {ended.seconds:.2f} s, {ended.memory / 1e6:.0f} MB")
 
 
+def _elsewhere(link: h5py.SoftLink | h5py.ExternalLink) -> Callable[[h5py.File], None]:
+    def craft(file: h5py.File) -> None:
+        del file["effective_rank"]
+        file["effective_rank"] = link
+
+    return craft
+
+
+def _instead(**how: Any) -> Callable[[h5py.File], None]:
+    """A variable made in another way."""
+
+    def craft(file: h5py.File) -> None:
+        del file["effective_rank"]
+        file.create_dataset("effective_rank", **how)
+
+    return craft
+
+
+def _virtual(file: h5py.File) -> None:
+    layout = h5py.VirtualLayout((2,), "f8")
+    layout[:] = h5py.VirtualSource("other.h5", "a", (2,))
+    del file["effective_rank"]
+    file.create_virtual_dataset("effective_rank", layout)
+
+
+def _one_text_many_times(file: h5py.File) -> None:
+    """300,000 texts of a megabyte each, which are one and the same."""
+    texts = np.array(["a" * 1_000_000, *[""] * 300_000], object)
+    dataset = file.create_dataset("texts", data=texts, dtype=h5py.string_dtype())
+    offset = dataset.id.get_offset()
+    file.flush()
+    with open(file.filename, "r+b") as raw:
+        raw.seek(offset)
+        first = raw.read(16)
+        raw.seek(offset)
+        raw.write(first * len(texts))
+
+
+CRAFTED_RESULTS: dict[str, tuple[Callable[[h5py.File], None], str]] = {
+    "a soft link": (_elsewhere(h5py.SoftLink("/srank")), "link to elsewhere"),
+    "an external link": (_elsewhere(h5py.ExternalLink("other.h5", "a")), "link to elsewhere"),
+    "external storage": (
+        _instead(shape=(2,), dtype="f8", external=[("/etc/hostname", 0, 16)]), "other files"),
+    "a virtual dataset": (_virtual, "other files"),
+    "a filter": (_instead(shape=(64,), dtype="f8", compression="lzf"), "filter 32000"),
+    "8 TiB declared": (_instead(shape=(2**40,), dtype="f8"), "claims 8796093022208 bytes"),
+    "8 TiB in chunks": (
+        _instead(shape=(2**40,), dtype="f8", chunks=(2**20,), compression=9), "claims"),
+    "references": (_instead(shape=(2,), dtype=h5py.ref_dtype), "type that no result"),
+    "a type of records": (_instead(shape=(2,), dtype=[("a", "f8")]), "type that no result"),
+    "a group": (lambda f: f.create_group("deep/er") and None, "no variable"),
+    "a committed type": (lambda f: f.__setitem__("type", np.dtype("f8")), "no variable"),
+    "an attribute of references": (
+        lambda f: f.attrs.__setitem__("a", f["run"].ref), "no number or text"),
+    "a dimension list of none": (
+        lambda f: f["srank"].attrs.__setitem__("DIMENSION_LIST", 3), "that is none"),
+    "texts that are one": (_one_text_many_times, "more text than the file"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A result's bytes without their checksum: whoever crafts a file can make that, too."""
+    folder = tmp_path_factory.mktemp("result")
+    with vrlprobe.open_run(write_run(folder / "a.h5", frames=(0, 1000))) as run:
+        save_result(metrics(run, samples=[run]), folder / "a.nc")
+    return (folder / "a.nc").read_bytes()[:-LENGTH]
+
+
+@pytest.mark.parametrize("name", CRAFTED_RESULTS)
+def test_a_crafted_result_is_refused(
+    name: str, result: bytes, programs: Programs, tmp_path: Path, figure: Callable[[str], None]
+) -> None:
+    path = tmp_path / "a.nc"
+    path.write_bytes(result)
+    craft, told = CRAFTED_RESULTS[name]
+    with h5py.File(path, "r+") as file:
+        craft(file)
+    ended = programs.run(tmp_path, "plot", "metrics", "a.nc", "-o", "a.png", patience=PATIENCE)
+    assert (ended.code, ended.is_clean) == (1, True), ended
+    assert told in ended.err
+    assert len(ended.err.splitlines()) == 1
+    assert ended.memory < MEMORY
+    figure(f"a result with {name}: {ended.seconds:.2f} s, {ended.memory / 1e6:.0f} MB")
+
+
 def test_a_crash_is_the_verdict(programs: Programs, good: bytes, tmp_path: Path) -> None:
     """Of `verify --isolated`, which also reads good runs."""
     path = tmp_path / "run.h5"
@@ -145,3 +237,15 @@ def test_no_committed_rows_are_one_line(programs: Programs, good: bytes, tmp_pat
     ended = programs.run(tmp_path, "survival", "run.h5", "run.h5")
     assert (ended.code, len(ended.err.splitlines())) == (1, 1), ended
     assert ended.is_clean
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "stage_begin"])
+def test_a_variable_that_is_missing_is_named(
+    name: str, result: bytes, programs: Programs, tmp_path: Path
+) -> None:
+    (tmp_path / "a.nc").write_bytes(result)
+    with h5py.File(tmp_path / "a.nc", "r+") as file:
+        del file[name]
+    ended = programs.run(tmp_path, "plot", "metrics", "a.nc", "-o", "a.png")
+    assert (ended.code, len(ended.err.splitlines())) == (1, 1), ended
+    assert f"a.nc lacks '{name}': make it again" in ended.err

@@ -33,13 +33,13 @@ def test_a_flipped_bit_or_a_page_of_zeros_is_told(dataset, tmp_path):
     path = tmp_path / "a.nc"
     save_result(dataset, path)
     whole = path.read_bytes()
-    pages = [(at, bytes(512)) for at in range(0, len(whole) - LENGTH - 512, 512)]
+    pages = [(at, bytes(512)) for at in range(0, len(whole), 97)]
     flips = [(at, bytes([whole[at] ^ 4])) for at in range(0, len(whole), 97)]
     for at, damage in pages + flips:
         damaged = whole[:at] + damage + whole[at + len(damage) :]
         if damaged != whole and at < len(whole) - LENGTH:
             path.write_bytes(damaged)
-            with pytest.raises(IntegrityError, match="is damaged, its bytes are not as written"):
+            with pytest.raises(IntegrityError, match=r"is damaged, (its bytes|what follows)"):
                 load_result(path)
     path.write_bytes(whole[:-LENGTH])  # as it was before there were checksums
     assert load_result(path).identical(dataset)

@@ -46,7 +46,8 @@ def cohort(
     """Classes by return, verdicts on collapse, and aggregates over several runs.
 
     Args:
-        runs: open runs or records; several tasks make strata of the intervals.
+        runs: open runs or records; several tasks make strata of the intervals. One whose last
+            return is NaN or infinite is left out with a warning.
         good, bad: returns from which a run is good and up to which it is bad; each run's own
             profile's if None.
         window: see `vrlprobe.analyses.collapse`.
@@ -62,7 +63,7 @@ def cohort(
         {variables}
 
     Raises:
-        SampleError: no runs, one without checkpoints or rollouts, or without thresholds.
+        SampleError: no runs, one without checkpoints or thresholds, or none with a finite return.
         ValueError: a window below 1, or a seed below 0.
     """
     check_at_least(0, seed=seed)
@@ -70,6 +71,7 @@ def cohort(
         check_finite(threshold=threshold)
     runs = logged_list(runs)
     refuse_twice(runs)
+    runs = _with_return(runs)
     labels = run_labels(runs)
     frames = all_frames([run.frames.tolist() for run in runs])
     result = COHORT.blank({"run": labels, "frame": frames})
@@ -91,6 +93,18 @@ def cohort(
     attributes = run_attributes("cohort", runs, arguments)
     result = result.assign(_aggregates(result, seed)).assign_attrs(attributes)
     return COHORT.labelled(result if by is None else grouped(result, runs, by))
+
+
+def _with_return(runs: Sequence[LoggedRun]) -> list[LoggedRun]:
+    """The runs whose last return is finite, with a warning of the others; all if none is."""
+    kept = [run for run in runs if not len(run.returns) or np.isfinite(run.returns[-1])]
+    if not kept or len(kept) == len(runs):
+        return list(runs)
+    spoilt = [f"{run.path.name} ({run.returns[-1]:g})" for run in runs if run not in kept]
+    warnings.warn(
+        f"left out, as their last return is no finite number: {', '.join(spoilt)}", stacklevel=3
+    )
+    return kept
 
 
 def _member(

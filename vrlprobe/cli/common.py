@@ -192,8 +192,8 @@ def check_writable(path: Path, kind: str) -> None:
         UsageError: the command line names the file twice, as an input or another output, too.
     """
     check_folder(path)
-    refuse_to_replace(path, kind, forced())
     _refuse_named_twice(path)
+    refuse_to_replace(path, kind, forced())
     if not os.access(path.parent, os.W_OK):
         raise FormatError(f"cannot write {path}: no permission in {path.parent} (-o takes another)")
 

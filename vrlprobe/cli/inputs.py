@@ -26,8 +26,12 @@ MAKERS = {
     "atoms": "vrlprobe plot units RUN --data {stem}.nc",
 }
 """How each kind of result is made."""
-LATER = {"metrics": "stage_end", "cohort": "out"}
-"""Variables that results of older versions lack."""
+READ = {
+    "probe": ("checkpoint", "test_mse", "test_r2", "sparsity"),
+    "metrics": ("checkpoint", "stage", "stage_begin", "stage_end"),
+    "cohort": ("task", "final_return", "class", "verdict", "since", "out", "episode_return"),
+}
+"""Variables that commands read; older versions did not write all of them."""
 
 
 def results(paths: Sequence[Path], kind: str) -> dict[str, xr.Dataset]:
@@ -84,8 +88,9 @@ def _result(path: Path, kind: str) -> xr.Dataset:
         raise FormatError(
             f"{path} is a result of {there}, one of {kind} is needed, made by: {maker}"
         )
-    if kind in LATER and LATER[kind] not in found.variables:
-        raise FormatError(f"{path} lacks {LATER[kind]!r}, an older vrlprobe made it: {maker}")
+    for name in READ.get(kind, ()):
+        if name not in found.variables:
+            raise FormatError(f"{path} lacks {name!r}: make it again with this version: {maker}")
     return found
 
 

@@ -11,6 +11,7 @@ import xarray as xr
 from h5netcdf.utils import CompatibilityError
 
 from vrlprobe.errors import FormatError, SampleError
+from vrlprobe.results.guard import check_result_file
 from vrlprobe.results.schemas import SCHEMAS
 from vrlprobe.runs.memory import Memory
 from vrlprobe.runs.output import result_kind, write_output
@@ -55,6 +56,7 @@ def load_result(path: str | Path) -> xr.Dataset:
         FormatError: no such file, not one that `save_result` wrote, or a variable that does not fit
             the schema of its kind.
         IntegrityError: it is damaged.
+        UnsafeFileError: it links elsewhere, or claims more than a result can hold.
     """
     path = as_path(path)
     if path.is_dir():
@@ -63,6 +65,7 @@ def load_result(path: str | Path) -> xr.Dataset:
         raise FormatError(no_such_file(path))
     try:
         check_trailer(path)
+        check_result_file(path)
         dataset = xr.load_dataset(path, engine="h5netcdf", phony_dims="access")
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FormatError(f"{path} is not a result file: {error}") from error
