@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vrlprobe._lazy import importer
 
 if TYPE_CHECKING:
+    from vrlprobe.analyses._ablate import ablate as ablate
     from vrlprobe.analyses._activations import activations as activations
     from vrlprobe.analyses._cohort import cohort as cohort
     from vrlprobe.analyses._collapse import collapse as collapse
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from vrlprobe.analyses._import import import_checkpoints as import_checkpoints
     from vrlprobe.analyses._metrics import metrics as metrics
     from vrlprobe.analyses._order import order as order
+    from vrlprobe.analyses._patch import patch as patch
     from vrlprobe.analyses._predict import predict as predict
     from vrlprobe.analyses._probe import probe as probe
     from vrlprobe.analyses._record import full_record as full_record
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from vrlprobe.analyses._units import units as units
 
 _WHERE = {
+    "ablate": "_ablate",
     "activations": "_activations",
     "cohort": "_cohort",
     "collapse": "_collapse",
@@ -48,6 +51,7 @@ _WHERE = {
     "import_checkpoints": "_import",
     "metrics": "_metrics",
     "order": "_order",
+    "patch": "_patch",
     "predict": "_predict",
     "probe": "_probe",
     "reset_rule": "_reset_rule",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vrlprobe._lazy import importer
 
 if TYPE_CHECKING:
+    from vrlprobe.figures._ablate import ablate as ablate
     from vrlprobe.figures._cohort import cohort as cohort
     from vrlprobe.figures._contrast import contrast as contrast
     from vrlprobe.figures._escape import escape as escape
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from vrlprobe.figures._layers import layers as layers
     from vrlprobe.figures._metrics import metrics as metrics
     from vrlprobe.figures._order import order as order
+    from vrlprobe.figures._patch import patch as patch
     from vrlprobe.figures._plot import plot as plot
     from vrlprobe.figures._probe import probe as probe
     from vrlprobe.figures._result import Plot as Plot
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Plot": "_result",
+    "ablate": "_ablate",
     "cohort": "_cohort",
     "contrast": "_contrast",
     "escape": "_escape",
@@ -36,6 +39,7 @@ _WHERE = {
     "layers": "_layers",
     "metrics": "_metrics",
     "order": "_order",
+    "patch": "_patch",
     "plot": "_plot",
     "probe": "_probe",
     "similarity": "_similarity",

@@ -6,6 +6,7 @@ from typing import Any
 import xarray as xr
 
 from vrlprobe.errors import FormatError
+from vrlprobe.figures._ablate import ablate
 from vrlprobe.figures._choices import is_curve
 from vrlprobe.figures._cohort import cohort
 from vrlprobe.figures._contrast import contrast
@@ -13,6 +14,7 @@ from vrlprobe.figures._film import film
 from vrlprobe.figures._forecast import forecast
 from vrlprobe.figures._layers import layers
 from vrlprobe.figures._metrics import metrics
+from vrlprobe.figures._patch import patch
 from vrlprobe.figures._probe import probe
 from vrlprobe.figures._result import Plot
 from vrlprobe.figures._similarity import similarity
@@ -30,7 +32,7 @@ def plot(result: xr.Dataset | Mapping[str, xr.Dataset], **options: Any) -> Plot:
         result: what an analysis returned; cohorts by their names make one figure.
         options: of the function that draws it: `probe`, `layers`, `metrics`, `cohort`,
             `transplant`, `contrast`, `forecast`, `survival`, `similarity`, `stitch`,
-            `units` or `film`.
+            `ablate`, `patch`, `units` or `film`.
 
     Raises:
         FormatError: there is no figure of this.
@@ -47,6 +49,7 @@ def plot(result: xr.Dataset | Mapping[str, xr.Dataset], **options: Any) -> Plot:
     draw = {
         "metrics": metrics, "foretell": forecast, "outlook": survival, "stitch": stitch,
         "atoms": units, "film": film, "contrast": contrast, "similarity": similarity,
+        "ablate": ablate, "patch": patch,
     }.get(kind)  # fmt: skip
     if draw is None:
         raise FormatError(f"there is no figure of a result of {kind}")

@@ -29,6 +29,8 @@ NEEDED = {
     "atoms": ("layer", "component"),
     "film": ("row", "time"),
     "similarity": ("run", "frame", "layer", "checkpoint"),
+    "ablate": ("run", "condition"),
+    "patch": ("run", "donor", "layer"),
     "stitch": ("cnn", "mlp", "donor"),
 }
 """By kind, what a result must still have after a selection to be read as a whole one."""

@@ -10,3 +10,7 @@ EPISODES = 10
 """Played with each checkpoint that is imported, and with each stitched pair."""
 COMPARED = 500
 """The most that `similarity` takes: its memory grows with the square."""
+DRAWS = 3
+"""Random directions and shuffled targets that `ablate` averages over."""
+UNITS = 10
+"""Strongest units that `ablate` sets to their means."""
