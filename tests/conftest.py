@@ -133,6 +133,30 @@ def pytest_addoption(parser):
     parser.addoption("--kills", type=int, default=5, help="times to kill a writer")
     parser.addoption("--flips", type=int, default=15, help="bits to flip in a run file")
     parser.addoption("--cut-points", choices=["some", "all"], default="some", help="of a writer")
+    parser.addoption(
+        "--full", action="store_true", help="test the promises of docs/reliability.md in full"
+    )
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The figures of the promises, as docs/reliability.md has them."""
+    passed = terminalreporter.stats.get("passed", [])
+    figures = [text for test in passed for name, text in test.user_properties if name == "figure"]
+    if figures and terminalreporter.config.getoption("markexpr") == "reliability":
+        terminalreporter.section("reliability")
+        terminalreporter.write_line("\n".join(figures))
+
+
+@pytest.fixture
+def cases(request):
+    """`cases(few, all)`: how many cases of a promise to try, all of them with --full."""
+    return lambda few, every: every if request.config.getoption("--full") else few
+
+
+@pytest.fixture
+def figure(record_property):
+    """`figure("90 files, ...")` states what a test of a promise found."""
+    return lambda text: record_property("figure", text)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -161,6 +161,6 @@ def test_a_task_is_a_name(task):
         vrlprobe.PixelEnv(task)
 
 
-def test_a_rule_counts_readings():
+def test_a_rule_counts_measurements():
     with pytest.raises(ValueError, match="consecutive must be a whole number, not '5'"):
         Rule(1000, consecutive="5")

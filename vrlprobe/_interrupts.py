@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a command, once, wherever they strike."""
+"""Ctrl-C, SIGTERM and SIGHUP end a command, once, wherever they strike."""
 
 import signal
 import sys
@@ -29,9 +29,10 @@ def still_interrupts() -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let SIGTERM raise KeyboardInterrupt as Ctrl-C does, and neither be lost.
+    """Let SIGTERM and SIGHUP raise KeyboardInterrupt as Ctrl-C does, and none be lost.
 
-    Where Ctrl-C is ignored (a shell's background jobs) it still is.
+    Where Ctrl-C or SIGHUP is ignored (a shell's background jobs, nohup) it still is. After the
+    first one, all others are ignored until the process has ended.
     """
     global _asked
     if threading.current_thread() is not threading.main_thread():  # it never gets a signal
@@ -41,6 +42,8 @@ def interruptible() -> Iterator[None]:
     numbers = [signal.SIGTERM, signal.SIGALRM]
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         numbers.append(signal.SIGINT)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, _interrupt) for number in numbers}
     hook = sys.unraisablehook
 
@@ -57,8 +60,8 @@ def interruptible() -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         if not _asked:  # else the process ends, and with it what the exception's frames hold
             sys.unraisablehook = hook
-        for number, handler in before.items():
-            signal.signal(number, handler)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

@@ -4,10 +4,20 @@ import html
 from collections.abc import Mapping, Sequence
 
 
+def escaped(text: str) -> str:
+    """A text without characters that do something to a terminal: a line break becomes \\n."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def aligned(rows: Sequence[Mapping[str, str]]) -> str:
-    """A table with the first row's keys as headings; columns that are all numbers flush right."""
+    """A table with the first row's keys as headings; columns that are all numbers flush right.
+
+    What a terminal would obey is escaped, here and in `listed`: texts come from strangers' files.
+    """
+    if not rows:
+        return ""
     names = list(rows[0])
-    columns = [[name, *(row[name] for row in rows)] for name in names]
+    columns = [[escaped(cell) for cell in (name, *(row[name] for row in rows))] for name in names]
     return "\n".join(
         "  ".join(cells).rstrip() for cells in zip(*map(_padded, columns), strict=True)
     )
@@ -16,7 +26,8 @@ def aligned(rows: Sequence[Mapping[str, str]]) -> str:
 def listed(items: Mapping[str, str]) -> str:
     """One line an item, the values below each other."""
     width = max(map(len, items))
-    return "\n".join(f"{name:<{width}}  {value}".rstrip() for name, value in items.items())
+    rows = (f"{name:<{width}}  {escaped(value)}" for name, value in items.items())
+    return "\n".join(row.rstrip() for row in rows)
 
 
 def html_table(caption: str, items: Mapping[str, object]) -> str:

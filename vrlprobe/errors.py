@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+from vrlprobe._text import escaped
+
 LONGEST = 2000
 
 
@@ -14,7 +16,7 @@ class VrlprobeError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
+        shown = escaped(message)
         super().__init__(shown if len(shown) <= LONGEST else f"{shown[:LONGEST]} …")
 
 

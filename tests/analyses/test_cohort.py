@@ -28,8 +28,8 @@ def test_tasks_of_other_lengths_keep_their_deviation() -> None:
     assert last.startswith("hopper_stand, 6 runs: mean 5; ")
 
 
-def test_out_of_collapse_is_when_outlook_sees_it() -> None:
-    """Seeds 4, 16, 19 and 20 were never in it, and count to their first reading in both."""
+def test_out_of_collapse_is_when_survival_sees_it() -> None:
+    """Seeds 4, 16, 19 and 20 were never in it, and count to their first measurement in both."""
     records = read_records("docs/study/desk/*.json")
     found, waited = cohort(records), survival(records)
     out = waited["out"].values

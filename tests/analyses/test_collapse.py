@@ -8,8 +8,8 @@ import pytest
 from tests.analyses.logs import ESCAPES, FRAMES, LATE, STUCK, WINDOW, N, log_of
 from vrlprobe import metrics as numbers
 from vrlprobe.analyses import collapse, reset_rule
-from vrlprobe.collapse.indicators import RANK, SPREAD, Sign
-from vrlprobe.collapse.measurements import readings
+from vrlprobe.collapse.indicators import ACTION_STD, RANK, Indicator
+from vrlprobe.collapse.measurements import measurements
 from vrlprobe.collapse.rule import Rule
 from vrlprobe.errors import SampleError
 from vrlprobe.metrics.gradients import gradient_norms
@@ -45,7 +45,7 @@ def test_verdicts_come_from_the_log(open_made) -> None:
 
 def test_untrained_rows_do_not_count(open_made) -> None:
     (run,) = open_made(healthy=log_of([0.0] + [0.5] * (N - 1)))
-    found = readings(run)
+    found = measurements(run)
     assert np.isnan(found.values["action_spread"][0])
     assert collapse([run])[0].word == "healthy"
 
@@ -55,7 +55,7 @@ def test_a_column_of_two_dimensions_has_a_name_for_each_pair(make_run) -> None:
     log = {**log_of(ESCAPES), "attention": table.tolist()}
     path = make_run("heads.h5", frames=FRAMES, config=WINDOW, log=log)
     with open_run(path) as run:
-        found = readings(run).values
+        found = measurements(run).values
         assert str(collapse(run)) == "escaped at 5,000"
     assert [name for name in found if name.startswith("attention")] == [
         f"attention[mlp{layer},head{head}]" for layer in range(3) for head in range(2)
@@ -65,19 +65,23 @@ def test_a_column_of_two_dimensions_has_a_name_for_each_pair(make_run) -> None:
 
 def test_thresholds_can_be_moved(open_made) -> None:
     (run,) = open_made(low=log_of([0.05] * N))
-    assert collapse([run])[0].stages[0].collapsed
-    assert not collapse([run], signs=(Sign(SPREAD.name, 0.01),))[0].stages[0].collapsed
+    assert collapse([run])[0].phases[0].collapsed
+    assert (
+        not collapse([run], indicators=(Indicator(ACTION_STD.name, 0.01),))[0].phases[0].collapsed
+    )
 
 
 def test_signs_that_are_none(open_made) -> None:
     (run,) = open_made(low=log_of([0.05] * N))
-    with pytest.raises(ValueError, match="signs are given in a list"):
-        collapse(run, signs=SPREAD)
+    with pytest.raises(ValueError, match="indicators are given in a list"):
+        collapse(run, indicators=ACTION_STD)
     for study in (collapse, reset_rule):
-        with pytest.raises(ValueError, match=r"a sign is a .*Sign.*, not 'action_spread'"):
-            study(run, signs=["action_spread"])
-    with pytest.raises(ValueError, match=r"a sign is a .*Sign.*, not 'grad_norm'"):
-        reset_rule(run, sign="grad_norm")
+        with pytest.raises(
+            ValueError, match=r"an indicator is a .*Indicator.*, not 'action_spread'"
+        ):
+            study(run, indicators=["action_spread"])
+    with pytest.raises(ValueError, match=r"an indicator is a .*Indicator.*, not 'grad_norm'"):
+        reset_rule(run, indicator="grad_norm")
 
 
 def test_the_last_attempt_is_judged_by_its_own_window(open_made) -> None:
@@ -85,7 +89,7 @@ def test_the_last_attempt_is_judged_by_its_own_window(open_made) -> None:
     (run,) = open_made(reset=log_of([1e-5] * N, attempts))
     verdict = collapse([run])[0]
     assert verdict.word == "undecided"
-    assert verdict.stages[0].first == 9000
+    assert verdict.phases[0].first == 9000
 
 
 def test_an_attempt_that_a_commit_left_out_goes_on(open_made) -> None:
@@ -95,17 +99,17 @@ def test_an_attempt_that_a_commit_left_out_goes_on(open_made) -> None:
         reset=log_of([1e-5] * N, [1] * 6 + [2, nan, nan, 2, nan, nan]),
         bare=log_of(ESCAPES, [nan] * N),
     )
-    assert readings(healthy).attempts.tolist() == [1] * N
-    assert readings(reset).attempts.tolist() == [1] * 6 + [2] * 6
-    assert readings(bare).attempts.tolist() == [1] * N
+    assert measurements(healthy).attempts.tolist() == [1] * N
+    assert measurements(reset).attempts.tolist() == [1] * 6 + [2] * 6
+    assert measurements(bare).attempts.tolist() == [1] * N
     assert [verdict.word for verdict in collapse([healthy, bare])] == ["healthy", "escaped"]
 
 
 def test_without_logs_rollouts_and_batches_are_asked(make_run) -> None:
     with open_run(make_run("bare.h5", frames=FRAMES[:4], config=WINDOW)) as run:
-        found = readings(run)
+        found = measurements(run)
         actions = np.concatenate([episode.actions for episode in run.rollout(1000)])
-        assert found.values["action_spread"][1] == pytest.approx(numbers.action_spread(actions))
+        assert found.values["action_spread"][1] == pytest.approx(numbers.action_std(actions))
         assert np.isnan(found.values["grad_norm[mlp1]"]).all()
         assert collapse([run])[0].word == "healthy"
 
@@ -123,7 +127,7 @@ def test_the_fixtures_are_what_they_are_called() -> None:
         open_run(FIXTURES / "walker_walk-collapsed.h5") as collapsed,
     ):
         healthy, stuck = collapse([learned, collapsed], make_samples([learned]))
-    names = [item.sign.name for item in stuck.evidence]
+    names = [item.indicator.name for item in stuck.evidence]
     assert "numerical_rank[mlp1]" in names
     assert "correlation_samples[mlp2]" in names
     assert all(item.agrees for item in (*healthy.evidence, *stuck.evidence))
@@ -150,12 +154,12 @@ def test_noise_that_goes_on_through_a_reset_has_decayed(make_run) -> None:
             assert collapse(run).word == word
 
 
-def test_a_sign_without_readings_cannot_decide(open_made) -> None:
+def test_an_indicator_without_measurements_cannot_decide(open_made) -> None:
     (run,) = open_made(stuck=log_of(STUCK))
-    with pytest.raises(ValueError, match=r"no readings of numerical_rank\[mlp1\]: there are"):
-        collapse(run, signs=[RANK])
-    with pytest.raises(ValueError, match="a verdict needs a sign that decides"):
-        collapse(run, signs=[])
+    with pytest.raises(ValueError, match=r"no measurements of numerical_rank\[mlp1\]: there are"):
+        collapse(run, indicators=[RANK])
+    with pytest.raises(ValueError, match="a verdict needs an indicator that decides"):
+        collapse(run, indicators=[])
 
 
 class TestRule:
@@ -172,12 +176,12 @@ class TestRule:
 
     def test_any_logged_metric_can_stand_in_it(self, open_made) -> None:
         runs = open_made(stuck=log_of(STUCK), escapes=log_of(ESCAPES))
-        found = reset_rule(runs, sign=SPREAD, consecutive=3)
+        found = reset_rule(runs, indicator=ACTION_STD, consecutive=3)
         assert found["fired"].values.tolist() == [8000, -1]
         with pytest.raises(
-            SampleError, match=r"no readings of rank: there are .*grad_norm\[mlp0\]"
+            SampleError, match=r"no measurements of rank: there are .*grad_norm\[mlp0\]"
         ):
-            reset_rule(runs, sign=Sign("rank", 3))
+            reset_rule(runs, indicator=Indicator("rank", 3))
 
     def test_before_the_end_of_the_window_nothing_is_decided(self, open_made) -> None:
         found = reset_rule(open_made(stuck=log_of(STUCK)), window=20_000)
@@ -185,8 +189,10 @@ class TestRule:
         assert found["judged"].item() == "open"
         assert "p" not in found
 
-    def test_a_window_with_too_few_readings_could_only_fire(self, open_made) -> None:
+    def test_a_window_with_too_few_measurements_could_only_fire(self, open_made) -> None:
         runs = open_made(escapes=log_of(ESCAPES))
-        with pytest.raises(SampleError, match=r"has 3 readings of grad_norm\[mlp1\] in the first"):
+        with pytest.raises(
+            SampleError, match=r"has 3 measurements of grad_norm\[mlp1\] in the first"
+        ):
             reset_rule(runs, window=3000)
         assert reset_rule(runs, window=3000, consecutive=3)["fired"].item() == 3000

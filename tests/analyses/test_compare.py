@@ -126,7 +126,7 @@ def test_returns_are_averaged_over_the_last_evaluations_that_all_have() -> None:
     )
 
 
-def test_runs_without_readings_have_no_time_in_collapse() -> None:
+def test_runs_without_measurements_have_no_time_in_collapse() -> None:
     other = cohort(range(8), FINAL, [np.nan] + [0.0] * 7)
     found = compare({"plain": BASE, "new": other}).squeeze(["task", "cohort"])
     unknown = found["measure"].values[found["p"].isnull()].tolist()

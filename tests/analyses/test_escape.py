@@ -13,21 +13,21 @@ OUT, STUCK = ["", C, C, C, H, H, H, H, H, H], ["", *[C] * 9]
 TWICE = ["", H, H, C, C, C, H, H, H, H]
 
 
-def measured(rank, norm, stages=(OUT, STUCK)) -> xr.Dataset:
+def measured(rank, norm, phases=(OUT, STUCK)) -> xr.Dataset:
     dims = ("run", "frame", "layer")
-    begins = [[FRAMES[words.index(word)] if word else -1 for word in words] for words in stages]
-    for row, words in zip(begins, stages, strict=True):
+    begins = [[FRAMES[words.index(word)] if word else -1 for word in words] for words in phases]
+    for row, words in zip(begins, phases, strict=True):
         if words is TWICE:
             row[6:] = [6000] * 4
     return xr.Dataset(
         {
             "numerical_rank": (dims, np.array(rank, float)[:, :, None]),
             "grad_norm": (dims, np.array(norm, float)[:, :, None]),
-            "episode_return": (("run", "frame"), np.ones((len(stages), 10))),
-            "stage": (("run", "frame"), np.array(stages, object)),
+            "episode_return": (("run", "frame"), np.ones((len(phases), 10))),
+            "stage": (("run", "frame"), np.array(phases, object)),
             "stage_begin": (("run", "frame"), np.array(begins)),
         },
-        {"run": [f"seed{n}" for n in range(len(stages))], "frame": FRAMES, "layer": ["mlp1"]},
+        {"run": [f"seed{n}" for n in range(len(phases))], "frame": FRAMES, "layer": ["mlp1"]},
         {"samples": "abc"},
     )
 
@@ -67,7 +67,7 @@ def test_a_relapse_counts_from_its_own_beginning() -> None:
     assert found["lag"].sel(metric="numerical_rank[mlp1]").item() == 1000
 
 
-def test_readings_that_are_missing_are_passed_over() -> None:
+def test_measurements_that_are_missing_are_passed_over() -> None:
     rank = [[9, 1, 1, 1, np.nan, 5, 6, 6, 7, 7], [9, *[1.5] * 9]]
     found = escape(measured(rank, np.full((2, 10), np.nan)))
     assert found["metric"].values.tolist() == ["numerical_rank[mlp1]"]

@@ -195,7 +195,7 @@ def test_an_end_by_return_needs_no_window(make_run) -> None:
         run.close()
 
 
-def test_without_readings_there_is_nothing_to_tell_from(make_run) -> None:
+def test_without_measurements_there_is_nothing_to_tell_from(make_run) -> None:
     log = {**log_of(STUCK), "updates": [0] * N}
     paths = [
         make_run(f"{n}.h5", seed=n, frames=FRAMES, reward=1.0 + 4 * (n > 3), episodes=1,
@@ -203,7 +203,7 @@ def test_without_readings_there_is_nothing_to_tell_from(make_run) -> None:
         for n in range(8)
     ]  # fmt: skip
     opened = [open_run(path) for path in paths]
-    with pytest.raises(SampleError, match="no readings after the first update"):
+    with pytest.raises(SampleError, match="no measurements after the first update"):
         forecast(opened, outcome="not good", good=100.0, bad=5.0)
     for run in opened:
         run.close()

@@ -56,7 +56,7 @@ def test_the_numbers_are_those_of_the_activations(run, other) -> None:
         for name, value in numbers.layer_metrics(arrays[layer]).items():
             assert at[name].item() == pytest.approx(value, nan_ok=True), name
     at = found.sel(run="seed1", frame=1000)
-    assert at["action_spread"].item() == pytest.approx(numbers.action_spread(arrays["action"]))
+    assert at["action_spread"].item() == pytest.approx(numbers.action_std(arrays["action"]))
     assert at["episode_return"].item() == pytest.approx(run.rollout(1000).mean_return)
     assert found.attrs["n_samples"] == 100
     assert found.attrs["samples"] == samples.digest
@@ -70,13 +70,13 @@ def test_the_cosine_of_units_tells_the_fixtures_apart_and_their_correlation_does
     table = (FIXTURES.parent / "docs" / "collapse.md").read_text()
     for name in names:
         (row,) = re.findall(rf"^\| `{name}` \|[^|]+\|(.+)\|$", table, re.MULTILINE)
-        for stage, cell in zip(("collapsed", "healthy", ""), row.split("|"), strict=True):
-            values = found[name].where(found["stage"] == stage).where(found["checkpoint"] != "")
+        for phase, cell in zip(("collapsed", "healthy", ""), row.split("|"), strict=True):
+            values = found[name].where(found["stage"] == phase).where(found["checkpoint"] != "")
             for layer, told in zip(("mlp1", "mlp2"), cell.split(","), strict=True):
                 at = values.sel(layer=layer)
                 low, high = at.min().item(), at.max().item()
                 ends = [float(end) for end in told.split(" to ")]
-                assert [low, high] == pytest.approx([ends[0], ends[-1]], abs=0.0051), (name, stage)
+                assert [low, high] == pytest.approx([ends[0], ends[-1]], abs=0.0051), (name, phase)
     cosine = found["cosine_neurons"]
     collapsed = cosine.where(found["stage"] == "collapsed").min(["run", "frame"])
     assert (collapsed > cosine.where(found["stage"] != "collapsed").max(["run", "frame"])).all()
@@ -117,7 +117,7 @@ def test_own_rollouts_are_the_checkpoints_own(run) -> None:
     found = metrics(run, "own", frames=[1000], n_samples=10**6).isel(run=0, frame=0)
     episodes = [e.observations() for e in run.rollout(1000) if e.images is not None]
     actions = run.agent(1000).act(np.concatenate(episodes))
-    assert found["action_spread"].item() == pytest.approx(numbers.action_spread(actions))
+    assert found["action_spread"].item() == pytest.approx(numbers.action_std(actions))
 
 
 @pytest.mark.parametrize("option", [{"n_samples": 1}, {"batch_size": -1}])

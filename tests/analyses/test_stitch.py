@@ -315,9 +315,7 @@ def test_the_fixtures():
             "the MLP of walker_walk-collapsed@100000 collapses every encoder tried (action std"
         )
         rows = samples.observations(samples.rows("test"))
-        assert spread[1, 1] == pytest.approx(
-            metrics.action_spread(runs[1].agent(100_000).act(rows))
-        )
+        assert spread[1, 1] == pytest.approx(metrics.action_std(runs[1].agent(100_000).act(rows)))
         early = stitch(f"{LEARNED}@0,100000", samples, episodes=0)
     assert early["trained"].values.tolist() == [False, True]
     assert early.attrs["answer"].startswith("every trained checkpoint acts")

@@ -98,7 +98,7 @@ def test_one_that_collapses_after_its_start_is_in_collapse(opened) -> None:
     late = [0.5] * 4 + [1e-5] * 8
     back = [0.5] * 4 + [1e-5] * 4 + [0.5] * 4
     now = cut(log_of(late), 7)
-    young = cut(log_of([0.5] * 12), 2)  # one reading, which no stage is made of
+    young = cut(log_of([0.5] * 12), 2)  # one measurement, which no phase is made of
     found = survival(opened(log_of(late), log_of(back), now, young))
     assert found["out"].values.tolist() == [False, True, False, False]
     assert found["duration"].values.tolist() == [11_000, 8000, 6000, 1000]
@@ -143,7 +143,7 @@ def test_records_give_what_runs_give(opened) -> None:
 
 
 def test_what_teaches_nothing_is_refused(opened) -> None:
-    with pytest.raises(SampleError, match="0 of 2 attempts with readings are out"):
+    with pytest.raises(SampleError, match="0 of 2 attempts with measurements are out"):
         survival(opened(log_of(STUCK), log_of(STUCK)))
     (run, *_) = opened(log_of(ESCAPES))[2:]
     with pytest.raises(SampleError, match="1 of 1 attempts"):

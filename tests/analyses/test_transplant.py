@@ -242,7 +242,7 @@ def test_a_collapsed_checkpoint_needs_no_window(make_run, tmp_path):
     assert donor["frame"] == 4000
 
 
-def test_too_few_readings_show_no_collapse(make_run, tmp_path):
+def test_too_few_measurements_show_no_collapse(make_run, tmp_path):
     for frames, error, message in (
         (FRAMES[:2], TransplantError, r"n.h5 does not show .*: checkpoints with .* are 1, too few"),
         ((), SampleError, "n.h5 has no checkpoint yet"),

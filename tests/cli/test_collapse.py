@@ -60,7 +60,7 @@ def test_several_runs_in_a_table(call, runs) -> None:
 def test_json_has_stages_and_evidence(call, runs) -> None:
     found = json.loads(call("collapse", *runs, "--json").stdout)
     assert [item["verdict"] for item in found] == ["stuck", "escaped"]
-    assert found[1]["stages"][0] == {"collapsed": True, "first": 1000, "last": 4000}
+    assert found[1]["phases"][0] == {"collapsed": True, "first": 1000, "last": 4000}
     assert found[0]["evidence"][0]["metric"] == "action_spread"
 
 
@@ -77,7 +77,7 @@ def test_errors_are_one_line(call, runs, make_run) -> None:
     failed(call("collapse", "bare.h5"), "bare.h5", "--window")
     rank = ("reset-rule", "--metric", "rank", "stuck.h5")
     failed(call(*rank), "rank has no threshold of its own", "--threshold rank=VALUE", code=2)
-    failed(call(*rank, "--threshold", "rank=2"), "no readings of rank")
+    failed(call(*rank, "--threshold", "rank=2"), "no measurements of rank")
 
 
 def test_options_that_would_do_nothing_are_refused(call, runs) -> None:

@@ -61,7 +61,7 @@ def test_episodes_are_played_and_a_second_call_finds_them(call, run, tmp_path):
     [
         (["pole.h5", "-o", "s.nc"], 1, "needs two checkpoints or more"),
         (["pole.h5", "blank", "-o", "no/s.nc"], 1, "there is no folder no"),
-        (["pole.h5", "blank", "-o", "pole.h5"], 1, "it is a run"),
+        (["pole.h5", "blank", "-o", "pole.h5"], 1, "does not end in .h5"),
         (["pole.h5", "good", "-o", "s.nc"], 1, "there is no folder runs to draw donors from"),
         (["pole.h5@soon", "blank", "-o", "s.nc"], 1, "not 'soon'"),
         (["pole.h5", "blank"], 2, "Missing option '-o'"),

@@ -10,7 +10,7 @@ import torch
 from vrlprobe import CollapseMonitor, extract_activations, make_samples, open_run
 from vrlprobe import metrics as numbers
 from vrlprobe.analyses import collapse, metrics
-from vrlprobe.collapse.indicators import GRADIENT, SPREAD
+from vrlprobe.collapse.indicators import ACTION_STD, GRADIENT
 from vrlprobe.collapse.rule import Rule
 from vrlprobe.metrics.gradients import logged_norms
 
@@ -44,8 +44,10 @@ def test_read_while_it_trains_it_says_what_the_run_says_afterwards(name: str) ->
         )
         said = collapse(run, samples, window=30_000)
     assert str(monitor.verdict) == str(said)
-    assert monitor.verdict.stages == said.stages
-    assert [item.sign for item in monitor.verdict.evidence] == [i.sign for i in said.evidence]
+    assert monitor.verdict.phases == said.phases
+    assert [item.indicator for item in monitor.verdict.evidence] == [
+        i.indicator for i in said.evidence
+    ]
 
 
 def read(monitor: CollapseMonitor, frame: int, spread: float, norm: float) -> dict[str, float]:
@@ -113,7 +115,7 @@ def test_what_is_not_read_decides_nothing() -> None:
     monitor = CollapseMonitor(2000)
     for frame in (1000, 2000, 3000):
         row = monitor.read(frame, actions=np.zeros((3, 1)), train_return=0.0)
-    assert row == {SPREAD.name: 0.0, "saturated_share": 0.0, "train_return": 0.0}
+    assert row == {ACTION_STD.name: 0.0, "saturated_share": 0.0, "train_return": 0.0}
     assert not monitor.should_reset
     assert monitor.verdict.word == "stuck"
     assert "no training episode had a reward" in monitor.verdict.reason
@@ -124,7 +126,7 @@ def test_a_layer_that_diverged_has_no_metrics() -> None:
     hidden = np.array([[1.0, np.nan], [0.0, 2.0]])
     row = CollapseMonitor(2000).read(1, actions=np.eye(2), activations={"mlp1": hidden})
     assert np.isnan(row["numerical_rank[mlp1]"])
-    assert row["action_spread"] == numbers.action_spread(np.eye(2)) == 0.5
+    assert row["action_spread"] == numbers.action_std(np.eye(2)) == 0.5
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -145,15 +147,17 @@ def test_a_training_that_diverged_is_told_so(bad: float) -> None:
 def test_what_cannot_be_read() -> None:
     with pytest.raises(ValueError, match="window must be at least 1, not 0"):
         CollapseMonitor(0)
-    with pytest.raises(ValueError, match="needs a sign that decides"):
-        CollapseMonitor(10, signs=())
-    with pytest.raises(ValueError, match=r"a sign is a .*Sign.*, not 'grad_norm\[mlp1\]'"):
-        CollapseMonitor(10, sign="grad_norm[mlp1]")
-    with pytest.raises(ValueError, match=r"a sign is a .*Sign.*, not 'action_spread'"):
-        CollapseMonitor(10, signs=["action_spread"])
-    for lone in (SPREAD, "action_spread"):
-        with pytest.raises(ValueError, match="signs are given in a list, not as"):
-            CollapseMonitor(10, signs=lone)
+    with pytest.raises(ValueError, match="needs an indicator that decides"):
+        CollapseMonitor(10, indicators=())
+    with pytest.raises(
+        ValueError, match=r"an indicator is a .*Indicator.*, not 'grad_norm\[mlp1\]'"
+    ):
+        CollapseMonitor(10, indicator="grad_norm[mlp1]")
+    with pytest.raises(ValueError, match=r"an indicator is a .*Indicator.*, not 'action_spread'"):
+        CollapseMonitor(10, indicators=["action_spread"])
+    for lone in (ACTION_STD, "action_spread"):
+        with pytest.raises(ValueError, match="indicators are given in a list, not as"):
+            CollapseMonitor(10, indicators=lone)
     monitor = CollapseMonitor(2000)
     with pytest.raises(ValueError, match="frame must be at least 1, not 0"):
         read(monitor, 0, 0.5, 1.0)

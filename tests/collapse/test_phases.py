@@ -1,4 +1,4 @@
-"""Stages and spans of collapse."""
+"""Phases and spans of collapse."""
 
 from itertools import pairwise
 
@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vrlprobe.collapse.phases import CONFIRMED, spans, stages
+from vrlprobe.collapse.phases import CONFIRMED, phases, spans
 
 
 def frames_of(n: int) -> np.ndarray:
@@ -16,7 +16,7 @@ def frames_of(n: int) -> np.ndarray:
 @given(st.lists(st.booleans(), max_size=60))
 def test_stages_alternate_and_cover_the_run(collapsed: list[bool]) -> None:
     frames = frames_of(len(collapsed))
-    found = stages(frames, np.array(collapsed, bool))
+    found = phases(frames, np.array(collapsed, bool))
     longest = max((len(run) for run in _runs(collapsed)), default=0)
     assert bool(found) == (longest >= CONFIRMED)
     for one, two in pairwise(found):

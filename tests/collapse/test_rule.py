@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vrlprobe.collapse.indicators import Sign
+from vrlprobe.collapse.indicators import Indicator
 from vrlprobe.collapse.rule import Rule, success_probability
 
 WINDOW = 80_000
@@ -31,7 +31,7 @@ def test_the_threshold_itself_does_not_exceed_it() -> None:
     assert RULE.streak(np.full(9, np.nextafter(1e-3, 1))) == 9
 
 
-def test_readings_that_are_not_numbers_neither_count_nor_break_a_streak() -> None:
+def test_measurements_that_are_not_numbers_neither_count_nor_break_a_streak() -> None:
     values = np.array([np.nan, 1e-2, 1e-2, np.nan, 1e-2, 1e-2, 1e-2])
     assert RULE.streak(values) == 5
 
@@ -59,19 +59,19 @@ def test_the_window_ends_at_the_first_evaluation_behind_it() -> None:
 
 
 def test_metrics_that_rise_in_collapse_can_stand_in_the_rule() -> None:
-    rule = Rule(WINDOW, Sign("correlation_samples[mlp2]", 0.9, healthy_above=False))
+    rule = Rule(WINDOW, Indicator("correlation_samples[mlp2]", 0.9, healthy_above=False))
     assert rule.fires(frames_of(20), np.full(20, 0.99)) == WINDOW
     assert rule.fires(frames_of(20), np.full(20, 0.5)) is None
 
 
 @pytest.mark.parametrize("bad", [{"window": 0}, {"window": 10, "consecutive": 0}])
-def test_a_rule_without_a_window_or_readings_is_refused(bad: dict[str, int]) -> None:
+def test_a_rule_without_a_window_or_measurements_is_refused(bad: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Rule(**bad)
 
 
-def test_a_rule_reads_a_sign() -> None:
-    with pytest.raises(ValueError, match=r"a sign is a .*Sign"):
+def test_a_rule_reads_an_indicator() -> None:
+    with pytest.raises(ValueError, match=r"an indicator is a .*Indicator"):
         Rule(WINDOW, "grad_norm[mlp1]")
 
 

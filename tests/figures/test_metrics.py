@@ -7,7 +7,7 @@ import xarray as xr
 from vrlprobe.figures._metrics import PAPERS, draw
 
 FRAMES = [0, 1000, 2000, 3000, 4000]
-STAGES = ["", "collapsed", "collapsed", "healthy", "healthy"]
+PHASES = ["", "collapsed", "collapsed", "healthy", "healthy"]
 
 
 def measured():
@@ -23,7 +23,7 @@ def measured():
         {
             **data,
             "episode_return": (("run", "frame"), rng.uniform(0, 900, (2, 5))),
-            "stage": (("run", "frame"), np.array([STAGES, stuck], object)),
+            "stage": (("run", "frame"), np.array([PHASES, stuck], object)),
             "stage_begin": (("run", "frame"), [[-1, 1000, 1000, 3000, 3000], [-1, *[1000] * 4]]),
             "stage_end": (("run", "frame"), [[-1, 3000, 3000, -1, -1], [-1] * 5]),
             "attempt": (("run", "frame"), np.ones((2, 5), int)),

@@ -142,9 +142,9 @@ def test_every_number_is_that_of_the_same_values_in_float64(kind: type) -> None:
     activations[:, 3], actions[:, 1] = -128, 0.9999
     exact, exact_actions = activations.astype(np.float64), actions.astype(np.float64)
     assert metrics.layer_metrics(activations) == metrics.layer_metrics(exact)
-    for measure in (metrics.action_spread, metrics.action_entropy):
+    for measure in (metrics.action_std, metrics.action_entropy):
         assert measure(actions) == measure(exact_actions)
-    assert metrics.action_spread(actions[:, 1:]) == pytest.approx(0, abs=1e-12)
+    assert metrics.action_std(actions[:, 1:]) == pytest.approx(0, abs=1e-12)
     values = metrics.singular_values(exact).astype(kind)
     for rank in (metrics.numerical_rank, metrics.effective_rank, metrics.srank):
         assert rank(values) == rank(values.astype(np.float64))
@@ -161,6 +161,6 @@ def test_rounding_does_not_make_constant_units_move() -> None:
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_what_diverged_has_no_metrics(bad):
     values = np.array([[1.0, bad], [0.0, 0.5], [0.2, 0.3]])
-    for name in ("action_spread", "saturated_share", "action_entropy"):
+    for name in ("action_std", "saturated_share", "action_entropy"):
         assert np.isnan(getattr(metrics, name)(values))
     assert np.isnan(list(metrics.layer_metrics(values).values())).all()

@@ -143,7 +143,7 @@ def test_the_data_for_the_slider_is_json(paths) -> None:
     data = script_data(page(paths))
     assert data["frames"] == list(FRAMES)
     assert data["runs"][0]["heat"]["r2"][4] == [[0.25, 0.9012, -0.3], [None, None, None]]
-    assert data["runs"][0]["stages"] == ["", *["collapsed"] * 4]
+    assert data["runs"][0]["phases"] == ["", *["collapsed"] * 4]
 
 
 def test_the_same_runs_give_the_same_page(paths) -> None:

@@ -12,7 +12,7 @@ import xarray as xr
 from vrlprobe.errors import FormatError, IntegrityError
 from vrlprobe.results.combine import combine_results
 from vrlprobe.results.file import load_result, provenance, save_result
-from vrlprobe.runs.output import written_at_once
+from vrlprobe.runs.atomic import replaced_whole
 from vrlprobe.runs.trailer import LENGTH
 
 
@@ -33,7 +33,7 @@ def test_a_flipped_bit_or_a_page_of_zeros_is_told(dataset, tmp_path):
     path = tmp_path / "a.nc"
     save_result(dataset, path)
     whole = path.read_bytes()
-    pages = [(at, bytes(512)) for at in range(0, len(whole) - 512, 512)]
+    pages = [(at, bytes(512)) for at in range(0, len(whole) - LENGTH - 512, 512)]
     flips = [(at, bytes([whole[at] ^ 4])) for at in range(0, len(whole), 97)]
     for at, damage in pages + flips:
         damaged = whole[:at] + damage + whole[at + len(damage) :]
@@ -62,7 +62,7 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
     target.write_text("old")
 
     def fail():
-        with written_at_once(target) as temporary:
+        with replaced_whole(target) as temporary:
             temporary.write_text("half")
             raise RuntimeError("stop")
 

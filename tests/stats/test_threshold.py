@@ -124,7 +124,7 @@ def test_many_ways_at_once_are_the_best_cuts_of_the_others() -> None:
                 assert known[run] == cut.accuracy
 
 
-def test_noise_has_a_small_p_as_seldom_as_it_should_and_a_sign_the_smallest() -> None:
+def test_noise_has_a_small_p_as_seldom_as_it_should_and_an_indicator_the_smallest() -> None:
     rng = np.random.default_rng(4)
     bad = np.arange(14) < 6
     found = []

@@ -45,7 +45,7 @@ def test_a_burst_at_the_onset_does_not_let_an_attempt_go_on() -> None:
     """Gradient norms of successive rows as a real run logged them while it fell into collapse."""
     rule = replace(TrainConfig(), reset_window=10_000).rule
     values = [np.nan, 4e-2, 5e-3, 3e-3, 8e-4, 1e-5, 1e-6, 1e-6, 1e-6, 1e-6]
-    attempt = Attempt(readings=[(1000 * (i + 1), v) for i, v in enumerate(values)])
+    attempt = Attempt(measurements=[(1000 * (i + 1), v) for i, v in enumerate(values)])
     assert attempt.streak(rule) == 3
     assert attempt.fails(rule)
 

@@ -363,6 +363,24 @@ def test_half_a_state_that_a_kill_left_is_removed(tmp_path: Path) -> None:
     assert not left.exists()
 
 
+def test_a_run_killed_before_its_first_checkpoint_starts_again(
+    tmp_path: Path, unbroken: Path
+) -> None:
+    """From its settings, as `vrltrain run` on the same path would."""
+    path = tmp_path / "run.h5"
+    with closing(Training(TINY, tmp_path / "replay.bin")) as training:
+        create_writer(path, training).close()
+    (tmp_path / "replay.bin").unlink()
+    assert resume(path, quiet)
+    same_runs(path, unbroken)
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["run.h5", "run.json"]
+
+
+def test_the_root_folder_is_no_run() -> None:
+    with pytest.raises(FormatError, match="a folder, needed is a run's file"):
+        resume_folder(Path("/"))
+
+
 @pytest.mark.parametrize("capacity", [120, 1000])
 def test_a_longer_end_gives_the_run_that_was_begun_with_it(tmp_path: Path, capacity: int) -> None:
     """Stopped, and finished with its state kept; a replay of all transitions grows."""

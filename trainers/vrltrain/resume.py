@@ -8,7 +8,6 @@ committed frame is there. The networks themselves are in the run.
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 
 from vrlprobe.collapse.rule import Attempt
 from vrlprobe.errors import FormatError, ResumeError
-from vrlprobe.runs.atomic import remove_parts, replaced_whole
+from vrlprobe.runs.atomic import replaced_whole
 from vrlprobe.runs.schema import parameters_digest
 from vrltrain.train import Training
 
@@ -54,14 +53,13 @@ def save_state(training: Training, folder: Path) -> None:
         "step": training.step,
         "digest": checkpoint_digest(training),
         "elapsed": training.elapsed,
-        "attempt": asdict(training.attempt),
+        "attempt": _stored_attempt(training.attempt),
         "head": training.replay.head,
         "episodes": list(training.replay.episodes),
         **_random_states(training),
     }
     target = folder / f"{training.frame:012d}.npz"
     arrays: dict[str, Any] = training.learner.state()
-    remove_parts(target)
     try:
         with replaced_whole(target) as temporary, open(temporary, "wb") as file:
             np.savez(file, counters=np.array(json.dumps(counters)), **arrays)
@@ -109,11 +107,19 @@ def _apply(training: Training, arrays: Mapping[str, np.ndarray]) -> None:
     counters = json.loads(str(arrays["counters"]))
     training.learner.restore(arrays)
     training.step, training.elapsed = counters["step"], counters["elapsed"]
-    training.attempt = Attempt(**counters["attempt"])
+    training.attempt = _restored_attempt(counters["attempt"])
     episodes = ((start, length) for start, length in counters["episodes"])
     training.replay.restore(counters["head"], episodes)
     training.rng.bit_generator.state = counters["rng"]
     training.env.random_state.set_state(counters["env"])
+
+
+def _stored_attempt(attempt: Attempt) -> dict[str, Any]:
+    return {"number": attempt.number, "begun": attempt.begun, "readings": attempt.measurements}
+
+
+def _restored_attempt(stored: Mapping[str, Any]) -> Attempt:
+    return Attempt(stored["number"], stored["begun"], stored["readings"])
 
 
 def has_gone_round(folder: Path, frame: int) -> bool:

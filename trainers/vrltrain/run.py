@@ -21,7 +21,6 @@ from vrlprobe.errors import (
     UnsafeFileError,
     VrlprobeError,
 )
-from vrlprobe.runs.atomic import remove_parts
 from vrlprobe.runs.locks import RunLock
 from vrlprobe.runs.provenance import processor, revision
 from vrlprobe.runs.reader import Run, open_run
@@ -256,6 +255,8 @@ def resume(
 ) -> bool:
     """Continue a run from its last checkpoint; False when it was complete already.
 
+    One that was killed before its first checkpoint starts again, from its settings.
+
     Args:
         path: the run file.
         progress: called after every episode and evaluation.
@@ -269,6 +270,12 @@ def resume(
     """
     folder = resume_folder(path)
     _refuse_growing(path)
+    if (config := _unbegun(path)) is not None:
+        if total_frames is not None:
+            config = _longer(config, path, total_frames)
+        config = replace(config, device=device or config.device)
+        begin(config, path, progress, lambda _: None, keep=keep)
+        return True
     with _alone(path, ResumeError):
         if total_frames is not None:
             lengthen(path, folder, total_frames)
@@ -303,18 +310,13 @@ def lengthen(path: Path, folder: Path, total_frames: int) -> None:
     """
     with _stopped_run(path) as run:
         config, frame = config_of(run), int(run.frames[-1])
-    if total_frames <= config.total_frames:
-        raise ResumeError(
-            f"{path} is of {config.total_frames:,} frames already: a later end is needed to go on "
-            "(`total_frames`)"
-        )
+    longer = _longer(config, path, total_frames)
     if not (folder / REPLAY).exists():
         raise ResumeError(
             f"{path} cannot be lengthened: its replay went with its resume state when it was "
             "finished; vrltrain run --keep-resume leaves them. A new run can begin with its "
             "networks (vrltrain run --init)"
         )
-    longer = replace(config, total_frames=total_frames)
     with (
         tempfile.TemporaryDirectory(dir=folder) as blank,
         closing(Training(longer, Path(blank) / REPLAY)) as training,
@@ -325,6 +327,15 @@ def lengthen(path: Path, folder: Path, total_frames: int) -> None:
             raise ResumeError(f"{path} cannot be lengthened: its replay was full before its end")
         os.truncate(folder / REPLAY, new)
     change_config(path, longer.stored())
+
+
+def _longer(config: TrainConfig, path: Path, total_frames: int) -> TrainConfig:
+    if total_frames <= config.total_frames:
+        raise ResumeError(
+            f"{path} is of {config.total_frames:,} frames already: a later end is needed to go on "
+            "(`total_frames`)"
+        )
+    return replace(config, total_frames=total_frames)
 
 
 def config_of(run: Run) -> TrainConfig:
@@ -351,7 +362,6 @@ def _finish(path: Path, folder: Path, keep: bool = False) -> None:
         record, kept = make_record(run), record_path(path)
         if not keep:
             remove_folder(folder)
-        remove_parts(kept)
         if not is_record(kept) or read_record(kept).checkpoint != record.checkpoint:
             write_record(record, kept)  # a run's own record may have more in it: metrics, probes
 
@@ -360,6 +370,23 @@ def _refuse_growing(path: Path) -> None:
     with open_run(path) as run:
         if run.state == "growing":
             raise ResumeError(f"{path} is being written by another process: stop that one first")
+
+
+def _unbegun(path: Path) -> TrainConfig | None:
+    """The settings of a run without a checkpoint, None for any other.
+
+    Raises:
+        ResumeError: it was to begin with given networks, which are not in the file.
+    """
+    with open_run(path) as run:
+        if len(run.frames):
+            return None
+        if "init" in run.provenance:
+            raise ResumeError(
+                f"{path} holds no checkpoint yet and began with given networks: start it again "
+                "with them (vrltrain run --init)"
+            )
+        return config_of(run)
 
 
 @contextmanager

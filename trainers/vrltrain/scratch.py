@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from vrlprobe.errors import FormatError, ResumeError, VrlprobeError
-from vrlprobe.runs.atomic import remove_parts, replaced_whole
+from vrlprobe.runs.atomic import replaced_whole
 from vrlprobe.runs.paths import no_such_file
 from vrlprobe.runs.reader import open_run
 from vrlprobe.runs.record import refuse_to_replace_by_record
@@ -78,7 +78,6 @@ def deliver(place: Path, path: Path) -> None:
         _check_same(place, path)
         refuse_to_replace_by_record(record_path(path))
         for made, wanted in ((place, path), (record_path(place), record_path(path))):
-            remove_parts(wanted)
             with replaced_whole(wanted) as temporary:
                 shutil.copyfile(made, temporary)
     except (VrlprobeError, OSError) as error:

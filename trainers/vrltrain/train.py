@@ -15,7 +15,7 @@ from vrlprobe.device import check_device, send
 from vrlprobe.envs.pixels import PixelEnv
 from vrlprobe.envs.record import record_episode
 from vrlprobe.errors import VrlprobeError
-from vrlprobe.metrics.actions import action_spread
+from vrlprobe.metrics.actions import action_std
 from vrlprobe.runs.episode import Episode
 from vrltrain.config.settings import TrainConfig
 from vrltrain.device_replay import make_replay
@@ -328,7 +328,7 @@ class Training:
         norms = np.full(len(NORM_LAYERS), np.nan)
         spread = np.nan
         if batch is not None:
-            spread = action_spread(self.agent.act(batch[0]))
+            spread = action_std(self.agent.act(batch[0]))
             if self.learner.updates:
                 norms = np.array(list(self.agent.gradient_norms(*batch).values()))
         self._read_rule(spread, norms)
@@ -372,9 +372,11 @@ class Training:
 
     def _read_rule(self, spread: float, norms: np.ndarray) -> None:
         """Note what the rule's metric is now; NaN before the attempt's first update."""
-        readings = {f"grad_norm[{name}]": norms[i] for i, name in enumerate(NORM_LAYERS)}
-        readings["action_spread"] = spread if self.learner.updates else np.nan
-        self.attempt.readings.append((self.frame, float(readings[self.config.reset_metric])))
+        measurements = {f"grad_norm[{name}]": norms[i] for i, name in enumerate(NORM_LAYERS)}
+        measurements["action_spread"] = spread if self.learner.updates else np.nan
+        self.attempt.measurements.append(
+            (self.frame, float(measurements[self.config.reset_metric]))
+        )
 
     @property
     def total_seconds(self) -> float:

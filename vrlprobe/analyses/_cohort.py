@@ -9,8 +9,8 @@ import xarray as xr
 
 from vrlprobe._checks import check_at_least, check_finite
 from vrlprobe.analyses._collapse import judged
-from vrlprobe.collapse.indicators import SPREAD
-from vrlprobe.collapse.measurements import Readings
+from vrlprobe.collapse.indicators import ACTION_STD
+from vrlprobe.collapse.measurements import Measurements
 from vrlprobe.collapse.verdict import Verdict
 from vrlprobe.errors import SampleError, did_you_mean
 from vrlprobe.results.dataset import BOUNDS, Variables, all_frames, blank, run_attributes
@@ -39,10 +39,10 @@ PER_RUN: Variables = {
     "since": (("run",), -1, "frame of the escape, or since which it is stuck"),
     "out": (
         ("run",), np.nan,
-        "frame from which it is seen out of collapse, to its end, the first reading of an attempt "
-        "never in it; infinite where it ends in collapse, NaN where it has too few readings"
+        "frame from which it is seen out of collapse, to its end, the first measurement of an "
+        "attempt never in it; infinite where it ends in collapse, NaN where it has too few of them"
     ),
-    "read_from": (("run",), -1, "frame of the first reading after an update"),
+    "read_from": (("run",), -1, "frame of the first measurement after an update"),
     "threshold": (("run",), np.nan, "return that counts as reached"),
     "frames_to_threshold": (
         ("run",), np.nan,
@@ -85,10 +85,10 @@ def cohort(
         Dims (run,): `task`, `seed`, `final_return`, `class` (good, middle or bad by it), `verdict`
         on action collapse, `since`, the frame of the escape or since which it is stuck, `out`, the
         frame from which it is out of collapse to its end (infinite where it ends in it, NaN where
-        it has too few readings), `read_from`, the frame of the first reading after an update,
-        `threshold`, the return counted as reached, `frames_to_threshold`, frames until the first
-        evaluation with it, or to the last evaluation of a run that never has it, `reached`, whether
-        it has, `area_under_curve`, the area under the learning curve divided by its frames,
+        it has too few measurements), `read_from`, the frame of the first measurement after an
+        update, `threshold`, the return counted as reached, `frames_to_threshold`, frames until the
+        first evaluation with it, or to the last evaluation of a run that never has it, `reached`,
+        whether it has, `area_under_curve`, the area under the learning curve divided by its frames,
         `attempts`, trainings from scratch in the run, `finished`, `last_checkpoint`, its digest.
         Dims (run, frame): `episode_return`. Dims (statistic, bound): `final`,
         the mean and the interquartile mean of the final returns with the ends of their 95%
@@ -159,18 +159,18 @@ def _member(
     }
 
 
-def _read_from(read: Readings) -> int:
-    known = np.flatnonzero(np.isfinite(read.values[SPREAD.name]))
+def _read_from(read: Measurements) -> int:
+    known = np.flatnonzero(np.isfinite(read.values[ACTION_STD.name]))
     return int(read.frames[known[0]]) if len(known) else -1
 
 
 def _out(verdict: Verdict) -> float:
     """See `PER_RUN`."""
-    if not verdict.stages:
+    if not verdict.phases:
         return float("nan")
-    if verdict.stages[-1].collapsed:
+    if verdict.phases[-1].collapsed:
         return float("inf")
-    return verdict.stages[-1].first
+    return verdict.phases[-1].first
 
 
 def _fill_speeds(result: xr.Dataset) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vrlprobe._checks import check_given
-from vrlprobe.collapse.indicators import SIGNS, Sign, check_signs
-from vrlprobe.collapse.measurements import Floats, Readings, attempt_begins, readings
+from vrlprobe.collapse.indicators import INDICATORS, Indicator, check_indicators
+from vrlprobe.collapse.measurements import Floats, Measurements, attempt_begins, measurements
 from vrlprobe.collapse.verdict import RECENT, Verdict, judge
 from vrlprobe.errors import SampleError
 from vrlprobe.runs.collection import Logged, Runs, logged_list
@@ -57,7 +57,7 @@ def collapse(
     samples: SampleSet | Runs | None = None,
     *,
     window: int | None = None,
-    signs: Sequence[Sign] = SIGNS,
+    indicators: Sequence[Indicator] = INDICATORS,
 ) -> Verdict: ...
 @overload
 def collapse(
@@ -65,14 +65,14 @@ def collapse(
     samples: SampleSet | Runs | None = None,
     *,
     window: int | None = None,
-    signs: Sequence[Sign] = SIGNS,
+    indicators: Sequence[Indicator] = INDICATORS,
 ) -> list[Verdict]: ...
 def collapse(
     runs: Logged,
     samples: SampleSet | Runs | None = None,
     *,
     window: int | None = None,
-    signs: Sequence[Sign] = SIGNS,
+    indicators: Sequence[Indicator] = INDICATORS,
 ) -> Verdict | list[Verdict]:
     """A verdict, or one a run: healthy, escaped, stuck or undecided (paper, section 5.1).
 
@@ -84,18 +84,18 @@ def collapse(
         samples: a sample set or well-performing runs, for the metrics that need observations.
         window: the frame of an attempt at which the exploration noise reaches its minimum; as the
             run's config has it if None.
-        signs: the metrics read and their thresholds; the first one decides.
+        indicators: the metrics read and their thresholds; the first one decides.
 
     Raises:
         SampleError: a run without checkpoints, or whose window is not known.
-        ValueError: a window below 1, or signs that are none.
+        ValueError: a window below 1, or indicators that are none.
     """
-    check_signs(signs)
+    check_indicators(indicators)
     given = None
     if samples is not None:
         given, _, notes = samples_for([], samples, keep_own=True)
         warn_of_samples([], given, notes)
-    found = [judged(run, given, window, signs)[1] for run in logged_list(runs)]
+    found = [judged(run, given, window, indicators)[1] for run in logged_list(runs)]
     return found if isinstance(runs, Iterable) else found[0]
 
 
@@ -103,19 +103,19 @@ def judged(
     run: "LoggedRun",
     samples: SampleSet | None = None,
     window: int | None = None,
-    signs: Sequence[Sign] = SIGNS,
-) -> tuple[Readings, Verdict]:
-    """All readings of one run's log, and the verdict on its last attempt, see `collapse`."""
+    indicators: Sequence[Indicator] = INDICATORS,
+) -> tuple[Measurements, Verdict]:
+    """All measurements of one run's log, and the verdict on its last attempt, see `collapse`."""
     frames = noise_window(run, window)
     if not len(run.frames):
         raise SampleError(f"{run.path.name} has no checkpoint yet")
-    whole = readings(run)
+    whole = measurements(run)
     last = whole.of_attempt(int(whole.attempts[-1]))
     if samples is not None and isinstance(run, Run):
         last.values.update(_measured(run, samples, last.frames))
     anew = run.config.get("reset_noise") != "continue"  # the noise decays with each attempt
     begun = attempt_begins(whole)[int(whole.attempts[-1])] if anew else 0
-    return whole, judge(last.frames, last.values, begun + frames, signs)
+    return whole, judge(last.frames, last.values, begun + frames, indicators)
 
 
 def _measured(run: "Run", samples: SampleSet, frames: npt.NDArray[np.int64]) -> dict[str, Floats]:

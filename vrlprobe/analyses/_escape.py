@@ -45,8 +45,8 @@ class _Out:
 def escape(measured: xr.Dataset) -> xr.Dataset:
     """Hold every metric's switch against the escape that the spread of actions shows.
 
-    A metric switches where, since the collapse began, two readings in a row lie for the first time
-    on the healthy side of the threshold that tells collapsed from healthy checkpoints best.
+    A metric switches where, since the collapse began, two measurements in a row lie for the first
+    time on the healthy side of the threshold that tells collapsed from healthy checkpoints best.
 
     Args:
         measured: what `vrlprobe.analyses.metrics` returns.
@@ -65,9 +65,9 @@ def escape(measured: xr.Dataset) -> xr.Dataset:
         raise SampleError(
             "measured on each checkpoint's own rollout: measure all of them on one sample set"
         )
-    stage = _stages(measured)
+    phase = _phases(measured)
     frames, labels = measured["frame"].values, measured["run"].values.tolist()
-    outs = list(_outs(stage, frames))
+    outs = list(_outs(phase, frames))
     if not outs:
         raise SampleError("none of these runs comes out of action collapse: nothing switches")
     columns = _columns(measured)
@@ -75,7 +75,7 @@ def escape(measured: xr.Dataset) -> xr.Dataset:
     result = blank({"metric": list(columns), "run": came_out}, VARIABLES)
     result["escape"][:] = [out.escape for out in outs]
     _check_measured(measured, result["escape"])
-    known, collapsed = stage != "", stage == "collapsed"
+    known, collapsed = phase != "", phase == "collapsed"
     for name, values in columns.items():
         there = known & np.isfinite(values)
         cut = best_cut(values[there], collapsed[there])
@@ -108,13 +108,13 @@ def _check_measured(measured: xr.Dataset, escape: xr.DataArray) -> None:
             )
 
 
-def _stages(measured: xr.Dataset) -> npt.NDArray[np.object_]:
-    """Stages (run, frame) of each run's last attempt, empty elsewhere: a reset is no escape."""
-    stage = measured["stage"].transpose("run", "frame").values.astype(object)
+def _phases(measured: xr.Dataset) -> npt.NDArray[np.object_]:
+    """Phases (run, frame) of each run's last attempt, empty elsewhere: a reset is no escape."""
+    phase = measured["stage"].transpose("run", "frame").values.astype(object)
     if "attempt" in measured:
         attempt = measured["attempt"].transpose("run", "frame").values
-        stage[attempt != attempt.max(axis=1, keepdims=True)] = ""
-    return stage
+        phase[attempt != attempt.max(axis=1, keepdims=True)] = ""
+    return phase
 
 
 def _columns(measured: xr.Dataset) -> dict[str, Floats]:
@@ -131,23 +131,23 @@ def _columns(measured: xr.Dataset) -> dict[str, Floats]:
     return {name: values for name, values in found.items() if np.isfinite(values).any()}
 
 
-def _outs(stage: npt.NDArray[np.object_], frames: npt.NDArray[np.int64]) -> Iterator[_Out]:
-    """The runs that came out of collapse, of stages (run, frame) that are empty where unknown."""
-    for place, row in enumerate(stage):
+def _outs(phase: npt.NDArray[np.object_], frames: npt.NDArray[np.int64]) -> Iterator[_Out]:
+    """The runs that came out of collapse, of phases (run, frame) that are empty where unknown."""
+    for place, row in enumerate(phase):
         known, mine = row[row != ""], frames[row != ""]
         if (escape := _escape(known)) is not None:
             yield _Out(place, int(mine[_begin(known, escape)]), int(mine[escape]))
 
 
-def _escape(stage: npt.NDArray[np.object_]) -> int | None:
+def _escape(phase: npt.NDArray[np.object_]) -> int | None:
     """Place of the first healthy checkpoint after the last collapse; None where there is none."""
-    inside = np.flatnonzero(stage == "collapsed")
-    return int(inside[-1]) + 1 if len(inside) and inside[-1] + 1 < len(stage) else None
+    inside = np.flatnonzero(phase == "collapsed")
+    return int(inside[-1]) + 1 if len(inside) and inside[-1] + 1 < len(phase) else None
 
 
-def _begin(stage: npt.NDArray[np.object_], escape: int) -> int:
+def _begin(phase: npt.NDArray[np.object_], escape: int) -> int:
     """Place of the first checkpoint of the collapse that ends at `escape`."""
-    healthy = np.flatnonzero((stage != "collapsed")[:escape])
+    healthy = np.flatnonzero((phase != "collapsed")[:escape])
     return int(healthy[-1]) + 1 if len(healthy) else 0
 
 
@@ -158,7 +158,7 @@ def _lag(frames: npt.NDArray[np.int64], values: Floats, cut: Cut, out: _Out) -> 
 
 
 def _switch(values: Floats, cut: Cut, eligible: Bools) -> int | None:
-    """First eligible place from which `CONFIRMED` readings in a row are on the healthy side.
+    """First eligible place from which `CONFIRMED` measurements in a row are on the healthy side.
 
     At the end of a run fewer will do; None where it never is, or the metric has no threshold.
     """

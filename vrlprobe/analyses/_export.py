@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vrlprobe.checkpoints.statedict import EXPORTED
 from vrlprobe.errors import FormatError
-from vrlprobe.runs.atomic import replaced_whole
+from vrlprobe.runs.atomic import write_whole
 from vrlprobe.runs.collection import one_run
 from vrlprobe.runs.paths import as_path, check_new
 from vrlprobe.runs.reader import Run
@@ -47,8 +47,7 @@ def export_checkpoint(run: Run, frame: int, output: str | os.PathLike[str]) -> d
         "config": json.dumps(dict(run.config), sort_keys=True),
     }
     content = _encoded(where.suffix, arrays, told)
-    with replaced_whole(where) as temporary:
-        temporary.write_bytes(content)
+    write_whole(where, content)
     sizes: dict[str, int] = {}
     for name, array in arrays.items():
         part = name.partition("/")[0]

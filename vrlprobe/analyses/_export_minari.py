@@ -1,6 +1,8 @@
 """Recorded episodes as a Minari dataset, for offline reinforcement learning."""
 
+import hashlib
 import json
+import os
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from vrlprobe.analyses._film import Renderer
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.results.dataset import Track, shared
+from vrlprobe.runs.atomic import fsync_folder, reason
 from vrlprobe.runs.episode import Episode
 from vrlprobe.runs.reader import Run
 from vrlprobe.samples.selection import run_labels
@@ -154,11 +157,15 @@ def _complete(folder: Path, dataset_id: str) -> Iterator[Path]:
         namespace, _, _ = parse_dataset_id(dataset_id)
         if namespace and namespace not in list_local_namespaces():
             create_namespace(namespace)
+        for left in folder.parent.glob(f".{folder.name}.{'[0-9a-f]' * 8}.part"):
+            shutil.rmtree(left, ignore_errors=True)  # of a process that was killed
         staged.mkdir(parents=True)
         yield staged
+        _fsync(staged)
         staged.rename(folder)
-    except OSError as error:
-        raise FormatError(f"cannot write {folder}: {error.strerror or error}") from error
+        fsync_folder(folder)
+    except (OSError, RuntimeError) as error:  # the second is HDF5's
+        raise FormatError(f"cannot write {folder}: {reason(error)}") from error
     finally:
         shutil.rmtree(staged, ignore_errors=True)
 
@@ -172,18 +179,73 @@ def _write(
     render: Renderer,
 ) -> None:
     groups = component_groups(where[0][0].components)
-    storage = None
+    storage: Any = None
+    digests = []
     for run, frame, i in track(where):
         episode = run.rollout(frame)[i]
         pixels = _pixels(run, episode, render)
         if storage is None:
             storage = _storage(staged / "data", groups, pixels, episode.actions, bound)
             storage.update_metadata(_metadata(where, dataset_id))
-        storage.update_episodes([_buffer(episode, pixels, groups)])
+        buffer = _buffer(episode, pixels, groups)
+        digests.append(_digest(buffer))
+        storage.update_episodes([buffer])
         told = {"run": run.path.name, "seed_of_run": run.config.get("seed"), "frame": frame}
         storage.update_episode_metadata(
             [{k: v for k, v in told.items() if v is not None}], [storage.total_episodes - 1]
         )
+
+    _check_written(staged / "data", digests)
+
+
+def _digest(episode: Any) -> str:
+    """Of all arrays of an episode, as it is given to Minari or as Minari reads it."""
+    whole = hashlib.sha256()
+    parts = {
+        **{
+            f"state {name}": values
+            for name, values in _of(episode, "observations")["state"].items()
+        },
+        "pixels": _of(episode, "observations")["pixels"],
+        **{name: _of(episode, name) for name in ("actions", "rewards", "truncations")},
+        "physics": _of(episode, "infos")["physics"],
+    }
+    for name, values in sorted(parts.items()):
+        array = np.ascontiguousarray(values)
+        whole.update(f"{name} {array.dtype} {array.shape}".encode())
+        whole.update(array.data)
+    return whole.hexdigest()
+
+
+def _of(episode: Any, name: str) -> Any:
+    return episode[name] if isinstance(episode, dict) else getattr(episode, name)
+
+
+def _check_written(folder: Path, digests: Sequence[str]) -> None:
+    """Raise FormatError where what another library wrote is not what it was given."""
+    from minari.dataset.minari_storage import MinariStorage
+
+    stored = MinariStorage.read(folder)
+    for place, digest in enumerate(digests):
+        try:
+            (found,) = stored.get_episodes([place])
+            same = _digest(found) == digest
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError):
+            same = False
+        if not same:
+            raise FormatError(
+                f"episode {place} is not on the disk as it was written: is the disk full?"
+            )
+
+
+def _fsync(folder: Path) -> None:
+    """Have all files under a folder last."""
+    for path in (*(p for p in folder.rglob("*") if p.is_file()), folder):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _storage(

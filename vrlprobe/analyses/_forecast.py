@@ -10,7 +10,7 @@ import xarray as xr
 
 from vrlprobe._checks import check_at_least
 from vrlprobe.analyses._collapse import judged
-from vrlprobe.collapse.measurements import Readings, readings
+from vrlprobe.collapse.measurements import Measurements, measurements
 from vrlprobe.errors import SampleError
 from vrlprobe.results.dataset import Variables, all_frames, blank, place_in, run_attributes, shared
 from vrlprobe.results.file import check_kind, last_checkpoint
@@ -71,7 +71,7 @@ VARIABLES: Variables = {
         ("metric", "frame"), np.nan,
         "share of all runs' frames that stopping the runs in `found` there would have saved",
     ),
-    "n_runs": (("metric", "frame"), 0, "runs with a reading"),
+    "n_runs": (("metric", "frame"), 0, "runs with a measurement"),
     "n_bad": (("metric", "frame"), 0, "of them that end badly"),
 }  # fmt: skip
 PER_RUN: Variables = {
@@ -112,10 +112,10 @@ def forecast(
         by itself; `found`, `false`, the runs that end badly and the others that are told to;
         `threshold`, the best cut on all runs, and `bad_above`, whether those above it end badly;
         `saved`, the share of all runs' frames that stopping those in `found` there would have
-        saved; `n_runs` with a reading, `n_bad` of them that end badly. The metric `any` is at each
-        frame the one that is best on the other runs, so that its figures are not those of the
+        saved; `n_runs` with a measurement, `n_bad` of them that end badly. The metric `any` is at
+        each frame the one that is best on the other runs, so that its figures are not those of the
         luckiest of many metrics. Dims (run,): `ends_badly`,
-        `verdict` on action collapse at the end, `final_return`, `last_frame`. The last readings
+        `verdict` on action collapse at the end, `final_return`, `last_frame`. The last measurements
         themselves decide what is stuck, so that the end of a run tells it by definition.
 
     Raises:
@@ -137,12 +137,14 @@ def forecast(
     labels = run_labels(runs)
     ends = _ends(labels, runs, words, outcome, good, bad)
     _check_ends(ends["ends_badly"].values, outcome)
-    values = _logged(labels, [readings(run) for run in runs])
+    values = _logged(labels, [measurements(run) for run in runs])
     if measured is not None:
         values = xr.concat([values, _measured(measured, runs, labels)], "metric", join="outer")
     values = values.dropna("frame", how="all")
     if not values.size:
-        raise SampleError("these runs have no readings after the first update: nothing can tell")
+        raise SampleError(
+            "these runs have no measurements after the first update: nothing can tell"
+        )
     metrics, frames = values["metric"].values.tolist(), values["frame"].values.tolist()
     found = blank({"metric": [*metrics, BLIND], "frame": frames}, VARIABLES)
     for frame in frames:
@@ -178,7 +180,7 @@ def _check_runs(runs: "Sequence[LoggedRun]") -> None:
                 f"{run.path.name} is not finished, so its end is not known: leave it out, or go on "
                 "with it (vrltrain resume)"
             )
-        if len(set(readings(run).attempts.tolist())) > 1:
+        if len(set(measurements(run).attempts.tolist())) > 1:
             raise SampleError(f"{run.path.name} was reset: runs without the rule are needed")
 
 
@@ -239,8 +241,8 @@ def _check_ends(badly: Bools, outcome: str) -> None:
         )
 
 
-def _logged(labels: Sequence[str], read: Sequence[Readings]) -> xr.DataArray:
-    """Logged columns, dims (run, metric, frame); NaN where a run has no reading."""
+def _logged(labels: Sequence[str], read: Sequence[Measurements]) -> xr.DataArray:
+    """Logged columns, dims (run, metric, frame); NaN where a run has no measurement."""
     frames = all_frames([whole.frames.tolist() for whole in read])
     names = list(dict.fromkeys(name for whole in read for name in whole.values))
     names = [name for name in names if name not in OF_NO_NETWORK]

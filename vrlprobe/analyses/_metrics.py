@@ -19,7 +19,7 @@ from vrlprobe.agents.activations import (
     probed_layers,
 )
 from vrlprobe.analyses.shared.defaults import OBSERVATIONS
-from vrlprobe.collapse.measurements import readings, staged
+from vrlprobe.collapse.measurements import checkpoint_phases, measurements
 from vrlprobe.errors import SampleError
 from vrlprobe.metrics.gradients import gradient_norms, logged_norms
 from vrlprobe.metrics.registry import AGENT, LAYERED
@@ -55,7 +55,7 @@ VARIABLES: Variables = {
     **{name: (("run", "frame", "layer"), np.nan, text) for name, text in LAYERED.items()},
     **{name: (("run", "frame"), np.nan, text) for name, text in AGENT.items()},
     "stage": (("run", "frame"), "", "collapsed or healthy, by the run's log; empty if not known"),
-    "stage_begin": (("run", "frame"), -1, "first checkpoint of that stage, measured or not"),
+    "stage_begin": (("run", "frame"), -1, "first checkpoint of that phase, measured or not"),
     "stage_end": (("run", "frame"), -1, "first one after it; -1 where it goes on to the last"),
     "attempt": (("run", "frame"), -1, "training from scratch that the checkpoint belongs to"),
     "checkpoint": (("run", "frame"), "", "SHA-256 of the checkpoint's parameters"),
@@ -120,7 +120,7 @@ def metrics(
     labels = run_labels(runs)
     result = blank({"run": labels, "frame": all_frames(chosen), "layer": names}, VARIABLES)
     for label, run, found in zip(labels, runs, chosen, strict=True):
-        _tell_stages(result, label, run, found)
+        _tell_phases(result, label, run, found)
     jobs = [(place, frame) for place, found in enumerate(chosen) for frame in found]
     diverged = []
     for place, frame in track(jobs):
@@ -140,15 +140,15 @@ def metrics(
     return result.assign_attrs({**source.attributes(runs, arguments), "n_samples": source.count})
 
 
-def _tell_stages(result: xr.Dataset, label: str, run: "Run", frames: Sequence[int]) -> None:
-    """Fill in which stage and attempt of a run its checkpoints belong to."""
-    whole = readings(run)
+def _tell_phases(result: xr.Dataset, label: str, run: "Run", frames: Sequence[int]) -> None:
+    """Fill in which phase and attempt of a run its checkpoints belong to."""
+    whole = measurements(run)
     rows = [run.row(frame) for frame in frames]
-    stages = staged(whole)
+    phases = checkpoint_phases(whole)
     columns = {
-        "stage": [stages[row].word for row in rows],
-        "stage_begin": [stages[row].begin for row in rows],
-        "stage_end": [stages[row].end for row in rows],
+        "stage": [phases[row].word for row in rows],
+        "stage_begin": [phases[row].begin for row in rows],
+        "stage_end": [phases[row].end for row in rows],
         "attempt": whole.attempts[rows],
     }
     for name, values in columns.items():
@@ -195,7 +195,7 @@ def checkpoint_metrics(
 def action_metrics(actions: npt.NDArray[np.float32]) -> dict[str, float]:
     """Metrics of mean actions (n_samples, n_actions), by name."""
     return {
-        "action_spread": measure.action_spread(actions),
+        "action_spread": measure.action_std(actions),
         "saturated_share": measure.saturated_share(actions),
         "action_entropy": measure.action_entropy(actions),
     }

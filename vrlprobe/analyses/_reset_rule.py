@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from vrlprobe.collapse.indicators import GRADIENT, LOGGED, Sign, check_sign, check_signs
-from vrlprobe.collapse.measurements import Readings, readings
+from vrlprobe.collapse.indicators import (
+    GRADIENT,
+    LOGGED,
+    Indicator,
+    check_indicator,
+    check_indicators,
+)
+from vrlprobe.collapse.measurements import Measurements, measurements
 from vrlprobe.collapse.rule import CONSECUTIVE, Rule, success_probability
 from vrlprobe.collapse.verdict import Verdict, judge
 from vrlprobe.errors import SampleError
@@ -25,7 +31,7 @@ from vrlprobe.analyses._collapse import noise_window, rule_window
 RULE_VARIABLES: Mapping[str, str] = {
     "decided": "the window is over, or the attempt may go on already",
     "fired": "frame at which the rule would have reset the run's first attempt, -1 if it keeps it",
-    "streak": "most readings in a row in the window that let the attempt go on",
+    "streak": "most measurements in a row in the window that let the attempt go on",
     "verdict": "what became of the run without a reset",
     "judged": "right, wrong (fired on a run that escaped later, kept one that stayed stuck), open",
     "saved": "frames after the reset that the run spent stuck",
@@ -37,9 +43,9 @@ def reset_rule(
     runs: Logged,
     *,
     window: int | None = None,
-    sign: Sign = GRADIENT,
+    indicator: Indicator = GRADIENT,
     consecutive: int = CONSECUTIVE,
-    signs: Sequence[Sign] = LOGGED,
+    indicators: Sequence[Indicator] = LOGGED,
 ) -> xr.Dataset:
     """What the reset rule would have done to runs that were trained without it.
 
@@ -48,26 +54,26 @@ def reset_rule(
             would have become of it is not known.
         window, consecutive: of the rule, see `vrlprobe.collapse.rule.Rule`; a window that is given
             is also that of the verdicts, see `collapse`.
-        sign: the logged metric that the rule reads, and its threshold.
-        signs: of the verdicts.
+        indicator: the logged metric that the rule reads, and its threshold.
+        indicators: of the verdicts.
 
     Returns:
         Dims (run,): `decided`, the window is over, or the attempt may go on already; `fired`, the
         frame at which the rule would have reset the first attempt, -1 if it keeps it; `streak`, the
-        most readings in a row in the window that let it go on; `verdict` without a reset; `judged`,
-        right, wrong (fired on a run that escaped later, kept one that stayed stuck) or open;
-        `saved`, frames after the reset that the run spent stuck; `lost`, frames thrown away by
-        resetting a run that escaped later. Dims (): `p`, the share of runs past their
+        most measurements in a row in the window that let it go on; `verdict` without a reset;
+        `judged`, right, wrong (fired on a run that escaped later, kept one that stayed stuck) or
+        open; `saved`, frames after the reset that the run spent stuck; `lost`, frames thrown away
+        by resetting a run that escaped later. Dims (): `p`, the share of runs past their
         window that the rule fired on, `n`, the attempts that fit in the shortest run, `success` =
         1 - p^n with its 95% interval `success_low`, `success_high` (paper, proposition 1): the
         chance to pass the rule, which is one to escape as far as it keeps none that is stuck.
 
     Raises:
-        SampleError: several tasks, a run without checkpoints, window, or readings of the metric.
-        ValueError: a window or a number of readings below 1, or signs that are none.
+        SampleError: several tasks; a run without checkpoints, window or measurements of the metric.
+        ValueError: a window or a number of measurements below 1, or indicators that are none.
     """
-    check_sign(sign)
-    check_signs(signs)
+    check_indicator(indicator)
+    check_indicators(indicators)
     runs = logged_list(runs)
     refuse_twice(runs)
     shared([run.config.get("task") for run in runs], runs, "task", "the rule's shares")
@@ -76,15 +82,17 @@ def reset_rule(
     for run in runs:
         if not len(run.frames):
             raise SampleError(f"{run.path.name} has no checkpoint yet")
-        whole_run = readings(run)
+        whole_run = measurements(run)
         first = whole_run.of_attempt(1)
-        if sign.name not in first.values:
+        if indicator.name not in first.values:
             near = ", ".join(sorted(first.values))
-            raise SampleError(f"{run.path.name} has no readings of {sign.name}: there are {near}")
-        applied = Rule(rule_window(run, window), sign, consecutive)
-        _check_readings(run, applied, first)
+            raise SampleError(
+                f"{run.path.name} has no measurements of {indicator.name}: there are {near}"
+            )
+        applied = Rule(rule_window(run, window), indicator, consecutive)
+        _check_measurements(run, applied, first)
         attempts.append(applied.attempts(whole(run, "total_frames", int(run.frames[-1]))))
-        verdict = judge(first.frames, first.values, noise_window(run, window), signs)
+        verdict = judge(first.frames, first.values, noise_window(run, window), indicators)
         was_reset = int(whole_run.attempts[-1]) > 1
         rows.append(_applied(applied, first, None if was_reset else verdict))
     result = xr.Dataset(
@@ -95,7 +103,7 @@ def reset_rule(
         coords={"run": run_labels(runs)},
     )
     result = result.assign(_chance(rows, min(attempts)))
-    arguments = {"window": window, "sign": asdict(sign), "consecutive": consecutive}
+    arguments = {"window": window, "sign": asdict(indicator), "consecutive": consecutive}
     return result.assign_attrs(run_attributes("rule", runs, arguments))
 
 
@@ -114,21 +122,21 @@ def _chance(rows: Sequence[Mapping[str, Any]], attempts: int) -> dict[str, float
     }
 
 
-def _check_readings(run: "LoggedRun", applied: Rule, first: Readings) -> None:
-    """Raise SampleError where a window that is over has too few readings to keep any attempt."""
+def _check_measurements(run: "LoggedRun", applied: Rule, first: Measurements) -> None:
+    """Raise SampleError if a window that is over has too few measurements to keep an attempt."""
     inside = first.frames <= applied.window
-    count = int(np.isfinite(first.values[applied.sign.name][inside]).sum())
+    count = int(np.isfinite(first.values[applied.indicator.name][inside]).sum())
     if first.frames[-1] >= applied.window and count < applied.consecutive:
         raise SampleError(
-            f"{run.path.name} has {count} readings of {applied.sign.name} in the first "
+            f"{run.path.name} has {count} measurements of {applied.indicator.name} in the first "
             f"{applied.window:,} frames, the rule wants {applied.consecutive} in a row: it would "
             "reset whatever happens (`window`, `consecutive`)"
         )
 
 
-def _applied(applied: Rule, first: Readings, verdict: Verdict | None) -> dict[str, Any]:
+def _applied(applied: Rule, first: Measurements, verdict: Verdict | None) -> dict[str, Any]:
     """The variables of `RULE_VARIABLES`; no verdict where what came without a reset is unknown."""
-    values = first.values[applied.sign.name]
+    values = first.values[applied.indicator.name]
     fired = applied.fires(first.frames, values)
     streak = applied.streak_in_window(first.frames, values)
     after = int(first.frames[-1]) - fired if fired is not None else 0

@@ -11,8 +11,13 @@ import numpy.typing as npt
 import xarray as xr
 
 from vrlprobe._checks import check_at_least
-from vrlprobe.collapse.indicators import SPREAD
-from vrlprobe.collapse.measurements import Readings, attempt_begins, attempt_stages, readings
+from vrlprobe.collapse.indicators import ACTION_STD
+from vrlprobe.collapse.measurements import (
+    Measurements,
+    attempt_begins,
+    attempt_phases,
+    measurements,
+)
 from vrlprobe.errors import SampleError
 from vrlprobe.results.dataset import BOUNDS, Variables, blank, run_attributes, shared
 from vrlprobe.runs.collection import Logged, logged_list, refuse_twice
@@ -31,7 +36,8 @@ PER_ATTEMPT: Variables = {
     "run": (("attempt",), "", "whose attempt it is"),
     "number": (("attempt",), 1, "which of the run's"),
     "duration": (
-        ("attempt",), 0, "frames from its begin until it is out of collapse, or to its last reading"
+        ("attempt",), 0,
+        "frames from its begin until it is out of collapse, or to its last measurement"
     ),
     "out": (("attempt",), False, "whether it is out, and stays so"),
     "entered": (("attempt",), False, "whether it was ever in collapse"),
@@ -84,10 +90,9 @@ def survival(runs: Logged, *, seed: int = 0) -> xr.Dataset:
     """Learn from runs how long collapse lasts, when to give up, and what those in it may expect.
 
     Every attempt counts from its start until it is seen out of collapse for good (by the spread of
-    actions, see `vrlprobe.collapse.phases.stages`), one never in it until its first reading; one
-    that is reset, ends in collapse or is in it now counts as not out until then. Attempts are
-    assumed
-    alike: of one task and the same settings.
+    actions, see `vrlprobe.collapse.phases.phases`), one never in it until its first measurement;
+    one that is reset, ends in collapse or is in it now counts as not out until then. Attempts are
+    assumed alike: of one task and the same settings.
 
     Args:
         runs: runs or records of one task, with or without the reset rule, finished or not.
@@ -95,7 +100,7 @@ def survival(runs: Logged, *, seed: int = 0) -> xr.Dataset:
 
     Returns:
         Dims (attempt,): `run`, `number` (which of the run's), `duration` from its start until it is
-        out, or to its last reading, `out`, whether it is, `entered`, whether it was ever in
+        out, or to its last measurement, `out`, whether it is, `entered`, whether it was ever in
         collapse. Dims (bound, frame): `in_collapse`, the share of attempts still in it,
         `frames_per_escape`, the mean frames until one comes out if each is given up at this frame;
         (frame,): `at_risk`, attempts seen in collapse until then; at the frames of an attempt at
@@ -113,14 +118,14 @@ def survival(runs: Logged, *, seed: int = 0) -> xr.Dataset:
         came out; NaN for fewer than `vrlprobe.stats.bootstrap.FEWEST` runs.
 
     Raises:
-        SampleError: several tasks, fewer than two attempts with readings, or none that came out.
+        SampleError: several tasks, fewer than two attempts with measurements, or none out.
         ValueError: a seed below 0.
     """
     check_at_least(0, seed=seed)
     runs = logged_list(runs)
     refuse_twice(runs)
-    shared([run.config.get("task") for run in runs], runs, "task", "an outlook")
-    logs = [readings(run) for run in runs]
+    shared([run.config.get("task") for run in runs], runs, "task", "a survival curve")
+    logs = [measurements(run) for run in runs]
     attempts = [item for place, log in enumerate(logs) for item in _attempts(place, log)]
     _check_out(attempts)
     durations = np.array([item.duration for item in attempts])
@@ -151,7 +156,7 @@ def _check_out(attempts: Sequence[_Attempt]) -> None:
     count = sum(item.out for item in attempts)
     if len(attempts) < 2 or not count:
         raise SampleError(
-            f"{count} of {len(attempts)} attempts with readings are out of collapse: at "
+            f"{count} of {len(attempts)} attempts with measurements are out of collapse: at "
             "least two attempts are needed, one of them out"
         )
 
@@ -184,27 +189,27 @@ def _unlike(runs: "Sequence[LoggedRun]") -> list[str]:
     return sorted(name for name, found in values.items() if len(found) > 1)
 
 
-def _attempts(place: int, whole: Readings) -> Iterator[_Attempt]:
-    """A run's attempts that have readings."""
+def _attempts(place: int, whole: Measurements) -> Iterator[_Attempt]:
+    """A run's attempts that have measurements."""
     begins = attempt_begins(whole)
-    for number, (frames, found) in attempt_stages(whole).items():
+    for number, (frames, found) in attempt_phases(whole).items():
         if not len(frames):
             continue
         last = int(frames[-1])
-        spread = whole.values[SPREAD.name][np.flatnonzero(whole.frames == last)[0]]
-        collapsed = found[-1].collapsed if found else not SPREAD.healthy(spread)
+        spread = whole.values[ACTION_STD.name][np.flatnonzero(whole.frames == last)[0]]
+        collapsed = found[-1].collapsed if found else not ACTION_STD.healthy(spread)
         out = bool(found) and not collapsed
-        entered = bool(collapsed) or any(stage.collapsed for stage in found)
+        entered = bool(collapsed) or any(phase.collapsed for phase in found)
         until = found[-1].first if out else last
         yield _Attempt(place, number, until - begins[number], out, entered, bool(collapsed))
 
 
 def _waiting(
-    runs: "Sequence[LoggedRun]", logs: Sequence[Readings], attempts: Sequence[_Attempt]
+    runs: "Sequence[LoggedRun]", logs: Sequence[Measurements], attempts: Sequence[_Attempt]
 ) -> Iterator[tuple[_Attempt, int]]:
     """The attempts that runs are at now, in collapse, with the frames until the run's end.
 
-    None of a run that has begun another one since, of which there is no reading yet.
+    None of a run that has begun another one since, of which there is no measurement yet.
     """
     for item in attempts:
         run, due = runs[item.place], last_due(runs[item.place])
@@ -220,7 +225,9 @@ def _estimate(found: xr.Dataset, curve: Curve, seed: int) -> None:
     waits = list(zip(found["waited"].values.tolist(), found["left"].values.tolist(), strict=True))
 
     def statistic(curve: Curve) -> Floats:
-        chances = [(*curve.outlook(*wait), *curve.outlook(0, wait[1])) for wait in waits]
+        chances = [
+            (*curve.escape_within(*wait), *curve.escape_within(0, wait[1])) for wait in waits
+        ]
         costs = curve.frames_per_escape(frames)
         best = frames[np.argmin(costs)] if np.isfinite(costs).any() else np.nan
         return np.concatenate([costs, [best], *chances])

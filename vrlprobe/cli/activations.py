@@ -10,11 +10,13 @@ from vrlprobe.cli.common import (
     FILE,
     Session,
     check_writable,
+    forced,
     parse_frames,
     samples_option,
     split_list,
 )
 from vrlprobe.results.file import save_result
+from vrlprobe.runs.output import result_kind
 
 
 @click.command()
@@ -31,14 +33,14 @@ def activations(
     if parsed == "all" or (not isinstance(parsed, str) and len(parsed) != 1):
         raise click.BadParameter("one checkpoint: last, best or a frame", param_hint="--frame")
     with Session() as session:
-        check_writable(output)
+        check_writable(output, result_kind("activations"))
         result = analyses.activations(
             session.runs([run])[0],
             session.samples(sample_paths),
             frame=parsed if isinstance(parsed, str) else parsed[0],
             layers=split_list(layers),
         )
-        save_result(result, output)
+        save_result(result, output, force=forced())
     rows = [
         {"layer": str(name), "samples": str(len(values)), "units": str(values.shape[1])}
         for name, values in result.data_vars.items()

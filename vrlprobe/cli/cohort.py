@@ -15,6 +15,7 @@ from vrlprobe.cli.common import (
     Session,
     check_writable,
     class_options,
+    forced,
     samples_option,
     threshold_option,
     window_option,
@@ -22,6 +23,7 @@ from vrlprobe.cli.common import (
 from vrlprobe.errors import SampleError
 from vrlprobe.report.summary import ON_COLLAPSE, median_text, summary
 from vrlprobe.results.file import save_result
+from vrlprobe.runs.output import result_kind
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record, write_record
 
@@ -68,7 +70,7 @@ def cohort(
     with Session() as session:
         opened = session.logged(runs)
         if output:
-            check_writable(output)
+            check_writable(output, result_kind("cohort"))
         if folder and not folder.is_dir():
             raise SampleError(f"there is no folder {folder} for the records: make it first")
         found = study(
@@ -89,7 +91,7 @@ def cohort(
                         err=True,
                     )
         if output:
-            save_result(found, output)
+            save_result(found, output, force=forced())
             click.echo(f"wrote {output}", err=True)
     click.echo(describe(found))
 

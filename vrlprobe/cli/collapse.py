@@ -19,7 +19,7 @@ from vrlprobe.cli.thresholds import (
     thresholds_option,
     with_thresholds,
 )
-from vrlprobe.collapse.indicators import LOGGED, SIGNS
+from vrlprobe.collapse.indicators import INDICATORS, LOGGED
 from vrlprobe.collapse.verdict import Verdict
 from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.runs.reader import Run
@@ -57,8 +57,8 @@ def collapse(
     with Session() as session:
         if not sample_paths:
             _refuse_unseen(given)
-        signs = with_thresholds(SIGNS, given)
-        refuse_unread(given, signs)
+        indicators = with_thresholds(INDICATORS, given)
+        refuse_unread(given, indicators)
         opened = session.logged(runs)
         samples = session.samples(sample_paths)
         if samples and (records := [run.path.name for run in opened if not isinstance(run, Run)]):
@@ -66,7 +66,7 @@ def collapse(
         while follow and not all(len(run.frames) for run in opened) and _wait(opened):
             pass  # a training that has only begun
         while True:
-            verdicts = judge_runs(opened, samples, window=window, signs=signs)
+            verdicts = judge_runs(opened, samples, window=window, indicators=indicators)
             click.echo(to_json(opened, verdicts) if as_json else describe(opened, verdicts))
             if not follow or not _wait(opened):
                 return
@@ -74,8 +74,10 @@ def collapse(
 
 def _refuse_unseen(given: Mapping[str, float]) -> None:
     """Raise UsageError for a threshold of what only networks show, where none is asked."""
-    logged = {sign.name for sign in LOGGED}
-    if idle := sorted(sign.name for sign in SIGNS if sign.name in given.keys() - logged):
+    logged = {indicator.name for indicator in LOGGED}
+    if idle := sorted(
+        indicator.name for indicator in INDICATORS if indicator.name in given.keys() - logged
+    ):
         raise click.UsageError(f"{idle[0]} is read of networks that see --samples: give them, too")
 
 
@@ -106,7 +108,7 @@ def describe(runs: Sequence[LoggedRun], verdicts: Sequence[Verdict]) -> str:
                 "return": f"{run.returns[-1]:.0f}",
                 "verdict": str(verdict),
                 "agree": f"{agree} of {len(verdict.evidence)}",
-                "": "; ".join(filter(None, [verdict.reason, *map(_reading, verdict.evidence)])),
+                "": "; ".join(filter(None, [verdict.reason, *map(_measurement, verdict.evidence)])),
             }
         )
     return aligned(rows)
@@ -115,32 +117,32 @@ def describe(runs: Sequence[LoggedRun], verdicts: Sequence[Verdict]) -> str:
 def _details(run: LoggedRun, verdict: Verdict) -> str:
     frame = int(run.frames[-1])
     reason = f" ({verdict.reason})" if verdict.reason else ""
-    stages = [
-        f"{stage.first:>10,} to {stage.last:>9,}  {'collapsed' if stage.collapsed else 'healthy'}"
-        for stage in verdict.stages
+    phases = [
+        f"{phase.first:>10,} to {phase.last:>9,}  {'collapsed' if phase.collapsed else 'healthy'}"
+        for phase in verdict.phases
     ]
     value = run.returns[-1]
     returned = "no return known" if value != value else f"return {value:.0f}"
     end = [*map(_evidence, verdict.evidence), f"{returned} at {frame:,} frames, run {run.state}"]
-    parts = [[f"{run.path.name}: {verdict}{reason}"], stages, end]
+    parts = [[f"{run.path.name}: {verdict}{reason}"], phases, end]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
-def _reading(item: Any) -> str:
-    return f"{item.sign.name} {item.value:.2g}"
+def _measurement(item: Any) -> str:
+    return f"{item.indicator.name} {item.value:.2g}"
 
 
 def _evidence(item: Any) -> str:
-    side = "above" if item.value > item.sign.threshold else "below"
+    side = "above" if item.value > item.indicator.threshold else "below"
     agrees = "agrees" if item.agrees else "disagrees"
     return (
-        f"{item.sign.name} {item.value:.2g}, {side} {item.sign.threshold:g} by "
+        f"{item.indicator.name} {item.value:.2g}, {side} {item.indicator.threshold:g} by "
         f"{abs(item.decades):.1f} decades: {agrees}"
     )
 
 
 def to_json(runs: Sequence[LoggedRun], verdicts: Sequence[Verdict]) -> str:
-    """One object a run: the verdict, its stages and evidence."""
+    """One object a run: the verdict, its phases and evidence."""
     found = [
         {
             "run": str(run.path),
@@ -149,12 +151,12 @@ def to_json(runs: Sequence[LoggedRun], verdicts: Sequence[Verdict]) -> str:
             "verdict": verdict.word,
             "frame": verdict.frame,
             "reason": verdict.reason,
-            "stages": [asdict(stage) for stage in verdict.stages],
+            "phases": [asdict(phase) for phase in verdict.phases],
             "evidence": [
                 {
-                    "metric": item.sign.name,
+                    "metric": item.indicator.name,
                     "value": item.value,
-                    "threshold": item.sign.threshold,
+                    "threshold": item.indicator.threshold,
                     "agrees": item.agrees,
                     "decades": item.decades if isfinite(item.decades) else None,
                 }

@@ -14,6 +14,7 @@ from rich.progress import track
 from threadpoolctl import threadpool_limits
 
 from vrlprobe._group import as_options
+from vrlprobe._text import escaped
 from vrlprobe.errors import FormatError, SampleError
 from vrlprobe.runs.collection import open_logged
 from vrlprobe.runs.logged import LoggedRun
@@ -24,6 +25,7 @@ from vrlprobe.samples.file import is_sample_file, load_samples
 from vrlprobe.samples.sample_set import SampleSet
 
 FILE = click.Path(path_type=Path)
+FORCE = "vrlprobe.force"
 samples_option = click.option(
     "--samples",
     "sample_paths",
@@ -125,7 +127,7 @@ def warnings_on_stderr() -> Iterator[None]:
     command = context.command if context else None
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        click.echo(f"warning: {as_options(str(message), command)}", err=True)
+        click.echo(f"warning: {escaped(as_options(str(message), command))}", err=True)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
@@ -173,16 +175,24 @@ def result_path(given: Path | None, runs: Sequence[Path], kind: str) -> Path:
     return runs[0].with_name(f"{runs[0].stem}.{kind}.nc")
 
 
-def check_writable(path: Path, but: str = "") -> None:
+def forced() -> bool:
+    """Whether the command line has --force, which every command has that writes results."""
+    context = click.get_current_context(silent=True)
+    return bool(context and context.meta.get(FORCE))
+
+
+def check_writable(path: Path, kind: str) -> None:
     """Raise FormatError where a file cannot be written, before the work is done.
 
-    ``but`` is what it may replace, see `refuse_to_replace`.
+    Args:
+        path: of the file.
+        kind: what it will be, in words: it replaces an earlier one (`refuse_to_replace`).
 
     Raises:
         UsageError: the command line names the file twice, as an input or another output, too.
     """
     check_folder(path)
-    refuse_to_replace(path, but)
+    refuse_to_replace(path, kind, forced())
     _refuse_named_twice(path)
     if not os.access(path.parent, os.W_OK):
         raise FormatError(f"cannot write {path}: no permission in {path.parent} (-o takes another)")
@@ -191,12 +201,12 @@ def check_writable(path: Path, but: str = "") -> None:
 def _refuse_named_twice(path: Path) -> None:
     context = click.get_current_context(silent=True)
     named = [
-        item.resolve()
+        os.path.realpath(item)
         for value in (context.params.values() if context else ())
         for item in (value if isinstance(value, tuple) else [value])
         if isinstance(item, Path)
     ]
-    if named.count(path.resolve()) > 1:
+    if named.count(os.path.realpath(path)) > 1:
         raise click.UsageError(f"{path} is named twice: an output needs a name of its own")
 
 

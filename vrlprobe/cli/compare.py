@@ -8,10 +8,11 @@ import xarray as xr
 from vrlprobe._text import aligned
 from vrlprobe.analyses._compare import MEASURES, SHARES
 from vrlprobe.analyses._compare import compare as study
-from vrlprobe.cli.common import FILE, check_writable, threshold_option
+from vrlprobe.cli.common import FILE, check_writable, forced, threshold_option
 from vrlprobe.cli.inputs import named, names_option
 from vrlprobe.report.summary import median_text
 from vrlprobe.results.file import save_result
+from vrlprobe.runs.output import result_kind
 from vrlprobe.stats.bootstrap import FEWEST
 
 WORDS = {
@@ -60,13 +61,13 @@ def compare(
     runs; two cohorts that share a run must have the same seeds.
     """
     if output:
-        check_writable(output)
+        check_writable(output, result_kind("compare"))
     found = study(
         named(inputs, "cohort", names), frame=frame, evaluations=evaluations, good=good,
         threshold=threshold, seed=seed,
     )  # fmt: skip
     if output:
-        save_result(found, output)
+        save_result(found, output, force=forced())
         click.echo(f"wrote {output}", err=True)
     click.echo(describe(found))
 

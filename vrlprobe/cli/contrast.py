@@ -11,9 +11,17 @@ import xarray as xr
 from vrlprobe._text import aligned
 from vrlprobe.analyses._contrast import MEAN, MEASURES, By, Score
 from vrlprobe.analyses._contrast import contrast as study
-from vrlprobe.cli.common import FILE, check_writable, class_options, split_list, warnings_on_stderr
+from vrlprobe.cli.common import (
+    FILE,
+    check_writable,
+    class_options,
+    forced,
+    split_list,
+    warnings_on_stderr,
+)
 from vrlprobe.cli.inputs import result, results
 from vrlprobe.results.file import save_result
+from vrlprobe.runs.output import result_kind
 
 UNITS = {"log_mse": "log test error", "r2": "R²"}
 """The scores as the tables call them."""
@@ -77,7 +85,7 @@ def contrast(
     if by == "verdict" and not (cohort_path and good is None and bad is None):
         raise click.UsageError("--by verdict needs --cohort, and no --good or --bad")
     if output:
-        check_writable(output)
+        check_writable(output, result_kind("contrast"))
     cohort = results([cohort_path], "cohort")[str(cohort_path)] if cohort_path else None
     with warnings_on_stderr():
         found = study(
@@ -86,7 +94,7 @@ def contrast(
             plan=plan, good=good, bad=bad, seed=seed,
         )  # fmt: skip
     if output:
-        save_result(found, output)
+        save_result(found, output, force=forced())
         click.echo(f"wrote {output}", err=True)
     click.echo(to_json(found) if as_json else describe(found))
 

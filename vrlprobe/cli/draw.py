@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from vrlprobe.cli.common import FILE, check_writable
+from vrlprobe.cli.common import FILE, check_writable, forced
 from vrlprobe.figures import Plot
-from vrlprobe.figures.style import check_kind
+from vrlprobe.figures.style import check_kind, figure_kind
 
 Command = Callable[..., Any]
 
@@ -45,7 +45,7 @@ def layers_option(command: Command) -> Command:
 
 def finish(drawn: Plot, output: Path, data: Path | None) -> None:
     """Write the figure, and the numbers behind it where they are wanted."""
-    drawn.save(output, data)
+    drawn.save(output, data, force=forced())
     click.echo(f"wrote {output}", err=True)
     if data:
         click.echo(f"wrote {data}", err=True)
@@ -54,5 +54,6 @@ def finish(drawn: Plot, output: Path, data: Path | None) -> None:
 def check_output(output: Path, data: Path | None) -> None:
     """Raise FormatError where the figure cannot be written, before the work is done."""
     check_kind(output)
-    for path in filter(None, (output, data)):
-        check_writable(path)
+    check_writable(output, figure_kind(output))
+    if data:
+        check_writable(data, "a result")

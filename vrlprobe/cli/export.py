@@ -50,7 +50,7 @@ def _state_dict(checkpoint: str, output: Path) -> None:
     name, at = split_name(checkpoint)
     wanted = parse_at(at)
     check_export(output)
-    check_writable(output)
+    check_writable(output, "a state dict")
     with Session() as session:
         (run,) = session.runs([Path(name)])
         frame, _ = frame_at(run, wanted)

@@ -7,7 +7,8 @@ import click
 
 from vrlprobe.analyses._film import DEFAULT_COUNT, DEFAULT_UNTIL
 from vrlprobe.analyses._film import film as study
-from vrlprobe.cli.common import FILE, Session, check_writable, parse_frames
+from vrlprobe.cli.common import FILE, Session, check_writable, forced, parse_frames
+from vrlprobe.runs.output import result_kind
 
 
 @click.command(short_help="Film strips and videos of episodes (Figures 6, 7).")
@@ -52,8 +53,8 @@ def film(
     images are rendered again from their physics. Videos need the extra [video] and ffmpeg.
     """
     from vrlprobe import figures
-    from vrlprobe.figures._video import check_video, write_video
-    from vrlprobe.figures.style import check_kind
+    from vrlprobe.figures._video import check_video, video_kind, write_video
+    from vrlprobe.figures.style import check_kind, figure_kind
 
     if output is None and video is None:
         raise click.UsageError("name a strip (-o strip.pdf), a video (--video out.mp4) or both")
@@ -61,9 +62,11 @@ def film(
         raise click.UsageError("--data keeps the images of a strip: name one (-o strip.pdf)")
     if output:
         check_kind(output)
-    for path in filter(None, (output, video, data)):
-        check_writable(path)
+        check_writable(output, figure_kind(output))
+    if data:
+        check_writable(data, result_kind("film"))
     if video:
+        check_writable(video, video_kind(video))
         check_video(video)
     which: dict[str, Any] = {
         "frame": one_frame(frame),
@@ -74,12 +77,12 @@ def film(
         opened = session.runs(runs)
         if output:
             strip = study(opened, count=count, until=until, **which)
-            figures.film(strip).save(output, data)
+            figures.film(strip).save(output, data, force=forced())
             click.echo(f"wrote {output}", err=True)
             if data:
                 click.echo(f"wrote {data}", err=True)
         if video:
-            write_video(study(opened, count=None, until=None, **which), video)
+            write_video(study(opened, count=None, until=None, **which), video, force=forced())
             click.echo(f"wrote {video}", err=True)
 
 

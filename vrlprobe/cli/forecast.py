@@ -9,9 +9,10 @@ import xarray as xr
 from vrlprobe._text import aligned
 from vrlprobe.analyses._forecast import BLIND, OUTCOMES, Outcome
 from vrlprobe.analyses._forecast import forecast as study
-from vrlprobe.cli.common import FILE, Session, check_writable, class_options, window_option
+from vrlprobe.cli.common import FILE, Session, check_writable, class_options, forced, window_option
 from vrlprobe.cli.inputs import results
 from vrlprobe.results.file import save_result
+from vrlprobe.runs.output import result_kind
 from vrlprobe.samples.selection import choose
 from vrlprobe.stats.threshold import SHUFFLES
 
@@ -58,7 +59,7 @@ def forecast(
     if outcome == OUTCOMES[0] and (good is not None or bad is not None):
         raise click.UsageError("--good and --bad are of returns: give --outcome, too")
     if output:
-        check_writable(output)
+        check_writable(output, result_kind("foretell"))
     table = results([measured], "metrics")[str(measured)] if measured else None
     with Session() as session:
         found = study(
@@ -73,7 +74,7 @@ def forecast(
     if metric:
         choose([metric], found["metric"].values.tolist(), "metric")
     if output:
-        save_result(found, output)
+        save_result(found, output, force=forced())
         click.echo(f"wrote {output}", err=True)
     click.echo(describe(found, outcome, metric))
 

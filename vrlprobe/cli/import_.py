@@ -94,7 +94,7 @@ def import_(
     vrlprobe import early.pt late.pt --frame 100000,1000000 --task walker_walk -o runs/mine.h5
     vrlprobe import snapshot.pt --task maze --observations obs.npz -o runs/maze.h5
     """
-    check_writable(output)
+    check_writable(output, "a run")
     with Session():
         done = analyses.import_checkpoints(
             snapshots,

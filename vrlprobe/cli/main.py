@@ -39,6 +39,31 @@ PLACES = {"import": ("import_", "import_"), "reset-rule": ("reset_rule", "reset_
 """Module and function of commands whose names Python does not allow for them."""
 
 
+NEW = {"transplant", "grid", "import", "export", "info", "verify", "salvage"}
+"""Commands that write no files, or new ones only."""
+OUTPUTS = {"output", "data", "plot", "video"}
+
+
+def with_force(command: click.Command) -> click.Command:
+    """A command, or the commands of a group, with the option --force where it writes files."""
+    if isinstance(command, click.Group):
+        for part in command.commands.values():
+            with_force(part)
+        return command
+    names = {option.name for option in command.params}
+    if names & OUTPUTS and "force" not in names:
+        option = click.Option(
+            ["--force"], is_flag=True, expose_value=False, callback=_remember_force,
+            help="Replace a file that is no earlier output of this kind, too.",
+        )  # fmt: skip
+        command.params.append(option)
+    return command
+
+
+def _remember_force(context: click.Context, _: click.Parameter, value: bool) -> None:
+    context.meta["vrlprobe.force"] = value
+
+
 class LazyGroup(CleanGroup):
     """Imports a command's module only when it is called, so that `--help` is instant."""
 
@@ -66,7 +91,7 @@ class LazyGroup(CleanGroup):
             return None
         module, name = PLACES.get(cmd_name, (cmd_name, cmd_name))
         command: click.Command = getattr(import_module(f"vrlprobe.cli.{module}"), name)
-        return command
+        return command if cmd_name in NEW else with_force(command)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

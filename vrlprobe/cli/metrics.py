@@ -13,6 +13,7 @@ from vrlprobe.cli.common import (
     FILE,
     Session,
     check_writable,
+    forced,
     parse_frames,
     progress,
     result_path,
@@ -21,6 +22,7 @@ from vrlprobe.cli.common import (
 )
 from vrlprobe.metrics.representation import DORMANT_DRM
 from vrlprobe.results.file import save_result
+from vrlprobe.runs.output import result_kind
 
 OWN = (Path("own"),)
 SHOWN = {
@@ -63,7 +65,7 @@ def metrics(
     output = result_path(output, runs, "metrics")
     with Session() as session:
         opened = session.runs(runs)
-        check_writable(output)
+        check_writable(output, result_kind("metrics"))
         result = analyses.metrics(
             opened,
             "own" if sample_paths == OWN else session.samples(sample_paths),
@@ -73,7 +75,7 @@ def metrics(
             dormant_threshold=dormant_threshold,
             track=partial(progress, what="measuring"),
         )
-        save_result(result, output)
+        save_result(result, output, force=forced())
     click.echo("\n\n".join(describe(result.sel(run=name)) for name in result["run"].values))
     click.echo(f"wrote {output}", err=True)
 

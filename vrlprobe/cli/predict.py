@@ -13,12 +13,14 @@ from vrlprobe.cli.common import (
     Session,
     check_writable,
     class_options,
+    forced,
     threshold_option,
 )
 from vrlprobe.cli.inputs import results
 from vrlprobe.errors import FormatError
 from vrlprobe.report.summary import median_text
 from vrlprobe.results.file import save_result
+from vrlprobe.runs.output import result_kind
 
 WORDS = {
     "success": "with success",
@@ -69,7 +71,7 @@ def predict(
     """
     errors = results([probed], "probe")[str(probed)]
     if output:
-        check_writable(output)
+        check_writable(output, result_kind("predict"))
     with Session() as session:
         found = study(
             errors, session.logged(runs), good=good, bad=bad, threshold=threshold, seed=seed
@@ -78,7 +80,7 @@ def predict(
         there = ", ".join(found["component"].values.tolist())
         raise FormatError(f"no component {component!r} in the result: there are {there}")
     if output:
-        save_result(found, output)
+        save_result(found, output, force=forced())
         click.echo(f"wrote {output}", err=True)
     click.echo(describe(found, component))
 

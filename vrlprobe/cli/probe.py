@@ -18,6 +18,7 @@ from vrlprobe.cli.common import (
     FILE,
     Session,
     check_writable,
+    forced,
     parse_frames,
     progress,
     refuse_idle,
@@ -27,8 +28,10 @@ from vrlprobe.cli.common import (
     told_how_to_go_on,
     warnings_on_stderr,
 )
+from vrlprobe.figures.style import figure_kind
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
 from vrlprobe.results.file import PROBES, control_medians, last_checkpoint, save_result
+from vrlprobe.runs.output import result_kind
 from vrlprobe.samples.selection import choose
 from vrlprobe.stats.bootstrap import FEWEST
 
@@ -160,7 +163,7 @@ def probe(
     output = result_path(output, runs, "-".join(["probe", *([] if kinds == ["omp"] else kinds)]))
     with Session() as session:
         opened = session.runs(runs)
-        check_writable(output)
+        check_writable(output, result_kind("probe"))
         if plot:
             _check_plot(plot)
         with told_how_to_go_on(kept=not no_cache):
@@ -181,7 +184,7 @@ def probe(
                 device=device,
                 track=progress,
             )
-        save_result(result, output)
+        save_result(result, output, force=forced())
     click.echo(to_json(result) if as_json else describe(result))
     click.echo(f"wrote {output}", err=True)
     if plot:
@@ -193,14 +196,14 @@ def _check_plot(plot: Path) -> None:
     from vrlprobe.figures.style import check_kind
 
     check_kind(plot)
-    check_writable(plot)
+    check_writable(plot, figure_kind(plot))
 
 
 def _draw(result: xr.Dataset, plot: Path) -> None:
     from vrlprobe import figures
 
     with warnings_on_stderr():
-        figures.plot(result).save(plot)
+        figures.plot(result).save(plot, force=forced())
     click.echo(f"wrote {plot}", err=True)
 
 

@@ -13,6 +13,7 @@ from vrlprobe.cli.common import (
     Session,
     check_writable,
     class_options,
+    forced,
     progress,
     window_option,
 )
@@ -21,6 +22,7 @@ from vrlprobe.errors import FormatError, VrlprobeError
 from vrlprobe.report.write import check_page, parts_of, report_page, write_page
 from vrlprobe.results.dataset import part_of
 from vrlprobe.runs.logged import LoggedRun
+from vrlprobe.runs.output import PAGE
 from vrlprobe.runs.reader import Run
 from vrlprobe.samples.selection import run_labels
 
@@ -49,14 +51,14 @@ def report(
     `vrlprobe probe` are shown, by default those beside the runs (RUN.probe.nc).
     """
     check_page(output)
-    check_writable(output)
+    check_writable(output, PAGE)
     with Session() as session:
         opened = session.logged(runs)
         named = result(probe_paths, "probe") if probe_paths else None
         probes = _beside(opened) if named is None else parts_of(named, opened)
         track = partial(progress, what="filming")
         page = report_page(opened, probes, good=good, bad=bad, window=window, track=track)
-    write_page(page, output)
+    write_page(page, output, force=forced())
     pairs = zip(opened, probes, strict=True)
     missing = sum(result is None for run, result in pairs if isinstance(run, Run))
     if missing:

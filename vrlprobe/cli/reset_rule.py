@@ -16,7 +16,7 @@ from vrlprobe.cli.thresholds import (
     thresholds_option,
     with_thresholds,
 )
-from vrlprobe.collapse.indicators import GRADIENT, LOGGED, SIGNS, Sign
+from vrlprobe.collapse.indicators import GRADIENT, INDICATORS, LOGGED, Indicator
 from vrlprobe.collapse.rule import CONSECUTIVE
 
 
@@ -35,7 +35,7 @@ from vrlprobe.collapse.rule import CONSECUTIVE
 )  # fmt: skip
 @click.option(
     "--consecutive", type=click.IntRange(min=1), default=CONSECUTIVE, show_default=True,
-    help="How many readings in a row must pass the threshold to keep a run.",
+    help="How many measurements in a row must pass the threshold to keep a run.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per run.")
 def reset_rule(
@@ -52,28 +52,32 @@ def reset_rule(
     by the end of the window (the paper, section 5.2). The logs are enough.
     """
     given = parse_thresholds(thresholds)
-    sign, signs = _sign(metric, given), with_thresholds(LOGGED, given)
-    refuse_unread(given, [*signs, sign])
+    indicator, indicators = _indicator(metric, given), with_thresholds(LOGGED, given)
+    refuse_unread(given, [*indicators, indicator])
     with Session() as session:
         found = analyses.reset_rule(
-            session.logged(runs), window=window, sign=sign, consecutive=consecutive, signs=signs
+            session.logged(runs),
+            window=window,
+            indicator=indicator,
+            consecutive=consecutive,
+            indicators=indicators,
         )
-    click.echo(to_json(found) if as_json else describe(found, sign, consecutive))
+    click.echo(to_json(found) if as_json else describe(found, indicator, consecutive))
 
 
-def _sign(metric: str | None, given: Mapping[str, float]) -> Sign:
-    """What the rule reads; of a metric that is no sign of its own, above is healthy."""
+def _indicator(metric: str | None, given: Mapping[str, float]) -> Indicator:
+    """What the rule reads; of a metric that is no indicator of its own, above is healthy."""
     name = metric or GRADIENT.name
-    known = [sign for sign in SIGNS if sign.name == name]
+    known = [indicator for indicator in INDICATORS if indicator.name == name]
     if not known and name not in given:
         raise click.UsageError(
             f"{name} has no threshold of its own: give the one above which a run is kept "
             f"(--threshold {name}=VALUE)"
         )
-    return with_thresholds(known or [Sign(name, given[name])], given)[0]
+    return with_thresholds(known or [Indicator(name, given[name])], given)[0]
 
 
-def describe(found: xr.Dataset, sign: Sign, consecutive: int) -> str:
+def describe(found: xr.Dataset, indicator: Indicator, consecutive: int) -> str:
     """A row a run, and the arithmetic behind."""
     rows = []
     for at in range(found.sizes["run"]):
@@ -91,8 +95,9 @@ def describe(found: xr.Dataset, sign: Sign, consecutive: int) -> str:
                 "lost": f"{row['lost'].item():,}",
             }
         )
-    side = "over" if sign.healthy_above else "under"
-    head = f"reset unless {sign.name} is {side} {sign.threshold:g} {consecutive} times in a row"
+    side = "over" if indicator.healthy_above else "under"
+    condition = f"{indicator.name} is {side} {indicator.threshold:g} {consecutive} times in a row"
+    head = f"reset unless {condition}"
     wrong = int((found["judged"] == "wrong").sum())
     tail = f"wrong on {wrong} of {int((found['judged'] != 'open').sum())} decided runs"
     if "p" in found:

@@ -11,12 +11,13 @@ from vrlprobe.cli.common import (
     Session,
     check_writable,
     class_options,
+    forced,
     refuse_idle,
     split_list,
 )
 from vrlprobe.errors import SampleError
+from vrlprobe.runs.output import SAMPLE_SET
 from vrlprobe.runs.reader import Run
-from vrlprobe.runs.schema import SAMPLES
 from vrlprobe.samples.file import save_samples
 from vrlprobe.samples.make import DEFAULT_SAMPLES, check_alike, make_samples, weak_runs
 from vrlprobe.samples.sample_set import SPLITS, SampleSet, Source
@@ -74,13 +75,13 @@ def samples(
         refuse_idle(["insist"], "has no effect with --mix, which names the classes of runs")
     with Session() as session:
         opened = session.runs(runs)
-        check_writable(output, but=SAMPLES)
+        check_writable(output, SAMPLE_SET)
         check_alike(opened)  # before what --insist would help with
         if mix is None:
             _check_well_performing(opened, insist)
         classes = None if mix is None else choose(split_list(mix), CLASSES, "class")
         made = make_samples(opened, number or None, seed=seed, mix=classes, good=good, bad=bad)
-        save_samples(made, output)
+        save_samples(made, output, force=forced())
     click.echo(describe(made))
     click.echo(f"wrote {output}", err=True)
 

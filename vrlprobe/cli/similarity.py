@@ -16,6 +16,7 @@ from vrlprobe.cli.common import (
     FILE,
     Session,
     check_writable,
+    forced,
     parse_frames,
     progress,
     result_path,
@@ -23,6 +24,7 @@ from vrlprobe.cli.common import (
     split_list,
 )
 from vrlprobe.results.file import save_result
+from vrlprobe.runs.output import result_kind
 
 MOST = 10
 """Pairs of runs that have a row each."""
@@ -59,7 +61,7 @@ def similarity(
     output = result_path(output, runs, "similarity")
     with Session() as session:
         opened = session.runs(runs)
-        check_writable(output)
+        check_writable(output, result_kind("similarity"))
         result = analyses.similarity(
             opened,
             session.samples(sample_paths),
@@ -68,7 +70,7 @@ def similarity(
             n_samples=n_samples,
             track=partial(progress, what="comparing"),
         )
-        save_result(result, output)
+        save_result(result, output, force=forced())
     click.echo(describe(result))
     click.echo(f"wrote {output}", err=True)
 

@@ -15,12 +15,14 @@ from vrlprobe.cli.common import (
     FILE,
     Session,
     check_writable,
+    forced,
     progress,
     refuse_idle,
     samples_option,
     told_how_to_go_on,
 )
 from vrlprobe.results.file import save_result
+from vrlprobe.runs.output import result_kind
 
 
 @click.command()
@@ -82,7 +84,7 @@ def stitch(
     if no_cache:
         refuse_idle(["cache"], "names where pairs are kept, --no-cache keeps none")
     with Session() as session:
-        check_writable(output)
+        check_writable(output, result_kind("stitch"))
         with told_how_to_go_on(kept=not no_cache):
             result = analyses.stitch(
                 checkpoints,
@@ -96,7 +98,7 @@ def stitch(
                 n_jobs=jobs or cpu_count(),
                 track=partial(progress, what="playing" if episodes else "measuring"),
             )
-        save_result(result, output)
+        save_result(result, output, force=forced())
     click.echo(describe(result))
     click.echo(f"wrote {output}", err=True)
 

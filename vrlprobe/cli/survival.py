@@ -8,8 +8,9 @@ import xarray as xr
 
 from vrlprobe._text import aligned
 from vrlprobe.analyses._survival import survival as study
-from vrlprobe.cli.common import FILE, Session, check_writable
+from vrlprobe.cli.common import FILE, Session, check_writable, forced
 from vrlprobe.results.file import save_result
+from vrlprobe.runs.output import result_kind
 from vrlprobe.stats.bootstrap import FEWEST
 
 
@@ -25,11 +26,11 @@ def survival(runs: tuple[Path, ...], seed: int, output: Path | None) -> None:
     with a new attempt in the frames that it has left.
     """
     if output:
-        check_writable(output)
+        check_writable(output, result_kind("outlook"))
     with Session() as session:
         found = study(session.logged(runs), seed=seed)
     if output:
-        save_result(found, output)
+        save_result(found, output, force=forced())
         click.echo(f"wrote {output}", err=True)
     click.echo(describe(found))
 

@@ -6,12 +6,13 @@ from math import inf
 
 import click
 
-from vrlprobe.collapse.indicators import SIGNS, Sign
+from vrlprobe.collapse.indicators import INDICATORS, Indicator
 from vrlprobe.errors import did_you_mean
 
 thresholds_option = click.option(
     "--threshold", "thresholds", multiple=True, metavar="METRIC=VALUE",
-    help="Threshold of a metric: " + ", ".join(f"{sign.name}={sign.threshold:g}" for sign in SIGNS),
+    help="Threshold of a metric: "
+    + ", ".join(f"{indicator.name}={indicator.threshold:g}" for indicator in INDICATORS),
 )  # fmt: skip
 
 
@@ -32,14 +33,17 @@ def parse_thresholds(given: Sequence[str]) -> dict[str, float]:
     return found
 
 
-def with_thresholds(signs: Sequence[Sign], given: Mapping[str, float]) -> list[Sign]:
+def with_thresholds(indicators: Sequence[Indicator], given: Mapping[str, float]) -> list[Indicator]:
     """Signs with the thresholds given for them."""
-    return [replace(sign, threshold=given.get(sign.name, sign.threshold)) for sign in signs]
+    return [
+        replace(indicator, threshold=given.get(indicator.name, indicator.threshold))
+        for indicator in indicators
+    ]
 
 
-def refuse_unread(given: Mapping[str, float], signs: Sequence[Sign]) -> None:
-    """Raise BadParameter for a threshold of a metric that is none of the signs."""
-    read = [sign.name for sign in signs]
+def refuse_unread(given: Mapping[str, float], indicators: Sequence[Indicator]) -> None:
+    """Raise BadParameter for a threshold of a metric that is none of the indicators."""
+    read = [indicator.name for indicator in indicators]
     for name in given:
         if name not in read:
             guess = did_you_mean(name, read, " ({})")

@@ -6,30 +6,40 @@ import sys
 
 import click
 
-from vrlprobe.runs.verify import Report, verify_run
+from vrlprobe._text import escaped
+from vrlprobe.runs.verify import Report, verify_isolated, verify_run
 
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list, one object per run.")
-def verify(runs: tuple[str, ...], as_json: bool) -> None:
+@click.option(
+    "--isolated", is_flag=True,
+    help="Read each run in a process of its own, whose crash is a finding: for files that you do "
+    "not trust.",
+)  # fmt: skip
+def verify(runs: tuple[str, ...], as_json: bool, isolated: bool) -> None:
     """Check every checksum, digest and shape in runs; exit 1 if anything is wrong."""
-    reports = [verify_run(path) for path in runs]
+    reports = [verify_isolated(path) if isolated else verify_run(path) for path in runs]
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(report) for report in reports], indent=2))
     else:
         for report in reports:
             _print(report)
-    if any(report.problems for report in reports):
+    if any(report.problems or report.doubts for report in reports):
         sys.exit(1)
 
 
 def _print(report: Report) -> None:
-    if not report.problems:
+    path = escaped(report.path)
+    found = [*report.problems, *report.doubts]
+    if not found:
         checkpoints = "checkpoint" if report.checkpoints == 1 else "checkpoints"
         click.echo(
-            f"{report.path}: good ({report.state}, {report.checkpoints} {checkpoints}, "
+            f"{path}: good ({report.state}, {report.checkpoints} {checkpoints}, "
             f"{report.chunks} chunks, {report.size} bytes)"
         )
-    for problem in report.problems:
-        click.echo(problem if report.path in problem else f"{report.path}: {problem}", err=True)
+        return
+    first, *more = found
+    told = first if path in first else f"{path}: {first}"
+    click.echo(f"{told} (and {len(more)} more: --json)" if more else told, err=True)

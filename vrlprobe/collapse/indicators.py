@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 
 @dataclass(frozen=True)
-class Sign:
-    """One metric's reading of collapse.
+class Indicator:
+    """A metric with the threshold that separates collapse from health.
 
     Attributes:
         name: column of the log or of a metrics result, with its layer: `grad_norm[mlp1]`.
@@ -37,34 +37,35 @@ class Sign:
         return distance if self.healthy_above else -distance
 
 
-SPREAD = Sign("action_spread", 0.1)
+ACTION_STD = Indicator("action_spread", 0.1)
 """What collapse is: one action whatever the image."""
-GRADIENT = Sign("grad_norm[mlp1]", 1e-3)
+GRADIENT = Indicator("grad_norm[mlp1]", 1e-3)
 """What makes it last: no gradient. The threshold is the paper's (section 5.2)."""
-RANK = Sign("numerical_rank[mlp1]", 2.6)
-COSINE = Sign("correlation_samples[mlp2]", 0.96, healthy_above=False)
+RANK = Indicator("numerical_rank[mlp1]", 2.6)
+COSINE = Indicator("correlation_samples[mlp2]", 0.96, healthy_above=False)
 """Thresholds lie between what collapsed and healthy checkpoints of real runs have: spread up to
 0.026 and from 0.17, rank up to 1.9 and from 3.6, cosine from 0.995 and up to 0.92; blank networks
 have a spread of 0.06, so rows before the first update don't count (docs/collapse.md)."""
-LOGGED = (SPREAD, GRADIENT)
-SIGNS = (*LOGGED, RANK, COSINE)
-"""What a verdict is made of, the sign that decides first; of `LOGGED` every run has readings, the
-others need observations."""
+LOGGED = (ACTION_STD, GRADIENT)
+INDICATORS = (*LOGGED, RANK, COSINE)
+"""What a verdict is made of, the indicator that decides first; of `LOGGED` every run has
+measurements, the others need observations."""
 
 
-def check_sign(sign: Any) -> None:
-    """Raise ValueError for anything but a sign."""
-    if not isinstance(sign, Sign):
+def check_indicator(indicator: Any) -> None:
+    """Raise ValueError for anything but an indicator."""
+    if not isinstance(indicator, Indicator):
         raise ValueError(
-            f"a sign is a vrlprobe.collapse.indicators.Sign, such as {SPREAD}, not {sign!r}"
+            f"an indicator is a vrlprobe.collapse.indicators.Indicator, such as {ACTION_STD}, "
+            f"not {indicator!r}"
         )
 
 
-def check_signs(signs: Any) -> None:
-    """Raise ValueError for anything but a sequence of signs, one at least."""
-    if not isinstance(signs, Sequence) or isinstance(signs, str):
-        raise ValueError(f"signs are given in a list, not as {signs!r}")
-    if not signs:
-        raise ValueError("a verdict needs a sign that decides")
-    for sign in signs:
-        check_sign(sign)
+def check_indicators(indicators: Any) -> None:
+    """Raise ValueError for anything but a sequence of indicators, one at least."""
+    if not isinstance(indicators, Sequence) or isinstance(indicators, str):
+        raise ValueError(f"indicators are given in a list, not as {indicators!r}")
+    if not indicators:
+        raise ValueError("a verdict needs an indicator that decides")
+    for indicator in indicators:
+        check_indicator(indicator)

@@ -10,7 +10,13 @@ import numpy.typing as npt
 
 from vrlprobe import metrics as measure
 from vrlprobe._checks import check_at_least
-from vrlprobe.collapse.indicators import GRADIENT, SIGNS, SPREAD, Sign, check_signs
+from vrlprobe.collapse.indicators import (
+    ACTION_STD,
+    GRADIENT,
+    INDICATORS,
+    Indicator,
+    check_indicators,
+)
 from vrlprobe.collapse.rule import CONSECUTIVE, Attempt, Rule
 from vrlprobe.collapse.verdict import Verdict, judge
 from vrlprobe.probes.arrays import ArrayLike, numbers
@@ -26,29 +32,29 @@ class CollapseMonitor:
     Args:
         window: frames until the exploration noise has reached its minimum: an agent in collapse is
             stuck from there on, and the rule decides there (paper, section 5.2).
-        sign: the metric that the rule reads, and its threshold.
-        consecutive: readings in a row on its healthy side that let an attempt go on.
-        signs: the metrics that a verdict is made of; the first decides.
+        indicator: the metric that the rule reads, and its threshold.
+        consecutive: measurements in a row on its healthy side that let an attempt go on.
+        indicators: the metrics that a verdict is made of; the first decides.
 
     Attributes:
         attempt: the training from scratch in progress, 1 at first.
 
     Raises:
-        ValueError: a window or a number of readings below 1, no signs, or what is none.
+        ValueError: a window or a number of measurements below 1, no indicators, or what is none.
     """
 
     def __init__(
         self,
         window: int,
         *,
-        sign: Sign = GRADIENT,
+        indicator: Indicator = GRADIENT,
         consecutive: int = CONSECUTIVE,
-        signs: Sequence[Sign] = SIGNS,
+        indicators: Sequence[Indicator] = INDICATORS,
     ) -> None:
         check_at_least(1, window=window, consecutive=consecutive)
-        check_signs(signs)
-        self._rule = Rule(window, sign, consecutive)
-        self._signs = tuple(signs)
+        check_indicators(indicators)
+        self._rule = Rule(window, indicator, consecutive)
+        self._indicators = tuple(indicators)
         self.attempt, self._begun = 1, 0
         self._rows: list[dict[str, float]] = []
 
@@ -61,16 +67,16 @@ class CollapseMonitor:
         activations: Mapping[str, ArrayLike] | None = None,
         train_return: SupportsFloat | None = None,
     ) -> dict[str, float]:
-        """Take a reading.
+        """Take a measurement.
 
         Args:
             frame: of the environment, counted on through resets; above the last one.
             actions: mean actions (n, n_actions) in [-1, 1] for some hundred observations that
-                differ, of the replay for instance, the same ones at every reading if possible.
+                differ, of the replay for instance, the same ones at every measurement if possible.
             grad_norm: by layer, the norm of its weights' gradient under the actor's loss.
-            activations: by layer, (n, n_units), for the same observations. The default signs read
-                `mlp1` and `mlp2`, the actor's hidden layers; other names are measured, too.
-            train_return: mean return of the training episodes since the last reading.
+            activations: by layer, (n, n_units), for the same observations. The default indicators
+                read `mlp1` and `mlp2`, the actor's hidden layers; other names are measured, too.
+            train_return: mean return of the training episodes since the last measurement.
 
         Returns:
             The numbers by name, `action_spread`, `grad_norm[mlp1]` …, to be logged; NaN of actions
@@ -84,7 +90,7 @@ class CollapseMonitor:
         _check_by_layer(grad_norm=grad_norm, activations=activations)
         acted = _matrix("actions", actions)
         row = {
-            SPREAD.name: measure.action_spread(acted),
+            ACTION_STD.name: measure.action_std(acted),
             "saturated_share": measure.saturated_share(acted),
         }
         row |= {f"grad_norm[{layer}]": float(norm) for layer, norm in (grad_norm or {}).items()}
@@ -106,20 +112,22 @@ class CollapseMonitor:
         Undecided where the last actions were NaN or infinite.
         """
         frames = np.array([row["frame"] for row in self._rows], np.int64)
-        names = {*(name for row in self._rows for name in row), self._signs[0].name} - {"frame"}
+        names = {*(name for row in self._rows for name in row), self._indicators[0].name} - {
+            "frame"
+        }
         values = {
             name: np.array([row.get(name, np.nan) for row in self._rows], np.float64)
             for name in names
         }
-        found = judge(frames, values, self._begun + self._rule.window, self._signs)
+        found = judge(frames, values, self._begun + self._rule.window, self._indicators)
         if diverged := self._diverged:
             return replace(found, word="undecided", frame=None, reason=diverged)
         return found
 
     @property
     def _diverged(self) -> str:
-        """That the actions of the last reading are no numbers, if so."""
-        if not self._rows or np.isfinite(self._rows[-1][SPREAD.name]):
+        """That the actions of the last measurement are no numbers, if so."""
+        if not self._rows or np.isfinite(self._rows[-1][ACTION_STD.name]):
             return ""
         return f"the training diverged: its actions are NaN or infinite at frame {self._last:,}"
 
@@ -129,10 +137,10 @@ class CollapseMonitor:
 
         Stays so until `reset`; never so where the rule's metric was not read.
         """
-        name = self._rule.sign.name
-        readings = [(int(row["frame"]), row.get(name, float("nan"))) for row in self._rows]
-        known = any(np.isfinite(value) for _, value in readings)
-        return known and Attempt(self.attempt, self._begun, readings).fails(self._rule)
+        name = self._rule.indicator.name
+        measurements = [(int(row["frame"]), row.get(name, float("nan"))) for row in self._rows]
+        known = any(np.isfinite(value) for _, value in measurements)
+        return known and Attempt(self.attempt, self._begun, measurements).fails(self._rule)
 
     def reset(self, frame: int) -> None:
         """Begin the next attempt; the networks, the replay and the noise are the caller's."""

@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 CONFIRMED = 2
-"""Readings in a row that begin a stage: single ones jump."""
+"""Measurements in a row that begin a phase: single ones jump."""
 
 
 @dataclass(frozen=True)
-class Stage:
+class Phase:
     """A stretch of a run in one state, from the first to the last of its checkpoints' frames."""
 
     collapsed: bool
@@ -21,16 +21,16 @@ class Stage:
     last: int
 
 
-def stages(frames: Ints, collapsed: npt.NDArray[np.bool_]) -> tuple[Stage, ...]:
-    """A run's stages: a state counts once `CONFIRMED` readings in a row show it.
+def phases(frames: Ints, collapsed: npt.NDArray[np.bool_]) -> tuple[Phase, ...]:
+    """A run's phases: a state counts once `CONFIRMED` measurements in a row show it.
 
     Args:
         frames: (n,), of the checkpoints after the first update.
-        collapsed: (n,), the reading at each.
+        collapsed: (n,), the measurement at each.
 
     Returns:
-        Stages in order, alternating, without gaps: readings that no stage claims belong to the
-        stage before them, those at the start to the first. Empty if nothing was confirmed.
+        Phases in order, alternating, without gaps: measurements that no phase claims belong to the
+        phase before them, those at the start to the first. Empty if nothing was confirmed.
     """
     begins: list[tuple[int, bool]] = []
     at = 0
@@ -41,17 +41,17 @@ def stages(frames: Ints, collapsed: npt.NDArray[np.bool_]) -> tuple[Stage, ...]:
         at += length
     marks = [*begins, (len(frames), False)]
     return tuple(
-        Stage(state, int(frames[begin]), int(frames[end - 1]))
+        Phase(state, int(frames[begin]), int(frames[end - 1]))
         for (begin, state), (end, _) in itertools.pairwise(marks)
     )
 
 
-def spans(stages: Iterable[tuple[str, int, int]], last: int) -> list[tuple[int, int]]:
+def spans(phases: Iterable[tuple[str, int, int]], last: int) -> list[tuple[int, int]]:
     """Stretches of collapse, each from its first checkpoint to the first one after it.
 
     Args:
-        stages: of each checkpoint the stage that it belongs to: `collapsed` where it is collapse,
+        phases: of each checkpoint the phase that it belongs to: `collapsed` where it is collapse,
             its begin, and its end, below 0 where it goes on.
         last: frame to which those that go on are drawn.
     """
-    return sorted({(b, e if e >= 0 else last) for word, b, e in stages if word == "collapsed"})
+    return sorted({(b, e if e >= 0 else last) for word, b, e in phases if word == "collapsed"})

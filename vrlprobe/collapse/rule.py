@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vrlprobe._checks import check_at_least
-from vrlprobe.collapse.indicators import GRADIENT, Sign, check_sign
+from vrlprobe.collapse.indicators import GRADIENT, Indicator, check_indicator
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 CONSECUTIVE = 5
-"""Readings in a row over the threshold that let an attempt go on (paper, section 5.2)."""
+"""Measurements in a row over the threshold that let an attempt go on (paper, section 5.2)."""
 
 
 @dataclass(frozen=True)
@@ -21,26 +21,26 @@ class Rule:
 
     Attributes:
         window: frames of an attempt after which it is decided, m in the paper.
-        sign: the metric that is read, and its threshold.
-        consecutive: readings in a row on its healthy side that let an attempt go on to the end.
+        indicator: the metric that is read, and its threshold.
+        consecutive: measurements in a row on its healthy side that let an attempt go on to the end.
     """
 
     window: int
-    sign: Sign = GRADIENT
+    indicator: Indicator = GRADIENT
     consecutive: int = CONSECUTIVE
 
     def __post_init__(self) -> None:
         check_at_least(1, window=self.window, consecutive=self.consecutive)
-        check_sign(self.sign)
+        check_indicator(self.indicator)
 
     def streak(self, values: npt.ArrayLike) -> int:
-        """Most readings in a row on the healthy side; NaN ones don't count at all."""
+        """Most measurements in a row on the healthy side; NaN ones don't count at all."""
         found = np.asarray(values, np.float64)
-        groups = itertools.groupby(self.sign.healthy(found[np.isfinite(found)]).tolist())
+        groups = itertools.groupby(self.indicator.healthy(found[np.isfinite(found)]).tolist())
         return max((len(list(group)) for healthy, group in groups if healthy), default=0)
 
     def streak_in_window(self, frames: Ints, values: Floats, begin: int = 0) -> int:
-        """`streak` of the readings in the window of an attempt that began at `begin`."""
+        """`streak` of the measurements in the window of an attempt that began at `begin`."""
         return self.streak(values[(frames > begin) & (frames <= begin + self.window)])
 
     def fires(self, frames: Ints, values: Floats, begin: int = 0) -> int | None:
@@ -67,15 +67,15 @@ class Attempt:
     Attributes:
         number: 1 for the first.
         begun: the frame at which it began.
-        readings: of the rule's metric, frame and value, one an evaluation.
+        measurements: of the rule's metric, frame and value, one an evaluation.
     """
 
     number: int = 1
     begun: int = 0
-    readings: list[tuple[int, float]] = field(default_factory=list)
+    measurements: list[tuple[int, float]] = field(default_factory=list)
 
     def streak(self, rule: Rule) -> int:
-        """Most readings in a row, inside the window, that show life."""
+        """Most measurements in a row, inside the window, that show life."""
         return rule.streak_in_window(*self._arrays(), self.begun)
 
     def fails(self, rule: Rule) -> bool:
@@ -83,7 +83,7 @@ class Attempt:
         return rule.fires(*self._arrays(), self.begun) is not None
 
     def _arrays(self) -> tuple[Ints, Floats]:
-        frames, values = zip(*self.readings, strict=True) if self.readings else ((), ())
+        frames, values = zip(*self.measurements, strict=True) if self.measurements else ((), ())
         return np.array(frames, np.int64), np.array(values, np.float64)
 
 

@@ -1,6 +1,7 @@
 """A figure with the numbers behind it, as a notebook shows it and a file keeps it."""
 
 import io
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,17 +27,21 @@ class Plot:
     figure: Figure
     numbers: xr.Dataset
 
-    def save(self, path: str | Path, data: str | Path | None = None) -> None:
+    def save(
+        self, path: str | Path, data: str | Path | None = None, *, force: bool = False
+    ) -> None:
         """Write the figure, a .pdf, .png or .svg, and the numbers (NetCDF) where wanted.
+
+        They replace earlier ones of their kind, or with `force` whatever is there.
 
         Raises:
             FormatError: another ending, a folder that cannot be written, or one name for both.
         """
-        if data is not None and as_path(data).resolve() == as_path(path).resolve():
+        if data is not None and os.path.realpath(as_path(data)) == os.path.realpath(as_path(path)):
             raise FormatError(f"{path} is named twice: figure and numbers need a name each")
-        save_figure(self.figure, path)
+        save_figure(self.figure, path, force=force)
         if data is not None:
-            save_result(self.numbers, data)
+            save_result(self.numbers, data, force=force)
 
     def _repr_png_(self) -> bytes:
         kept = io.BytesIO()

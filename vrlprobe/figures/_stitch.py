@@ -6,7 +6,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vrlprobe.collapse.indicators import SPREAD
+from vrlprobe.collapse.indicators import ACTION_STD
 from vrlprobe.figures._result import Plot
 from vrlprobe.figures.style import FULL_WIDTH, OPTIONS, wrapped
 from vrlprobe.results.file import check_kind
@@ -59,7 +59,7 @@ def draw(result: xr.Dataset) -> Figure:
 def _row(axes: np.ndarray, part: xr.Dataset, played: bool, what: str) -> None:
     """The matrices of one adapter."""
     spread = part["action_spread"].values
-    collapsed = np.isfinite(spread) & ~SPREAD.healthy(spread)
+    collapsed = np.isfinite(spread) & ~ACTION_STD.healthy(spread)
     if played:
         returns = part["mean_return"]
         middle, low, high = (returns.sel(bound=b).values for b in ("estimate", "low", "high"))

@@ -9,7 +9,7 @@ import xarray as xr
 
 from vrlprobe.errors import FormatError, RenderError
 from vrlprobe.results.file import check_kind
-from vrlprobe.runs.output import written_at_once
+from vrlprobe.runs.output import write_output
 from vrlprobe.runs.paths import as_path
 
 FPS = 25.0
@@ -19,13 +19,14 @@ HEIGHT = 240
 CODECS = {".mp4": "h264", ".gif": "gif"}
 
 
-def write_video(film: xr.Dataset, path: str | Path) -> None:
+def write_video(film: xr.Dataset, path: str | Path, *, force: bool = False) -> None:
     """Write a film's episodes side by side, as fast as the task runs.
 
     Args:
         film: what `vrlprobe.analyses.film` returned, of every step: `count=None`, `until=None`. A
             strip's images stay as long as the task takes from one to the next.
         path: an .mp4 or .gif file.
+        force: replace whatever is there, not an earlier video alone.
 
     Raises:
         FormatError: another ending, or a file that cannot be written.
@@ -39,8 +40,12 @@ def write_video(film: xr.Dataset, path: str | Path) -> None:
     except RuntimeError as error:
         reason = str(error).splitlines()[-1]
         raise RenderError(f"ffmpeg could not make {path}: {reason}") from error
-    with written_at_once(path) as temporary:
-        temporary.write_bytes(encoded)
+    write_output(path, encoded, kind=video_kind(path), force=force)
+
+
+def video_kind(path: str | Path) -> str:
+    """The kind of file that a video is, by its ending."""
+    return f"a video ({as_path(path).suffix.lower()})"
 
 
 def check_video(path: str | Path) -> Any:

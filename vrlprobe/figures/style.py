@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from vrlprobe.errors import FormatError
-from vrlprobe.runs.output import written_at_once
+from vrlprobe.runs.output import write_output
 from vrlprobe.runs.paths import as_path
 
 KINDS = (".pdf", ".png", ".svg")
@@ -119,7 +119,12 @@ def check_kind(path: Path) -> None:
         raise FormatError(f"cannot draw {path}: the name must end in {', '.join(KINDS)}")
 
 
-def save_figure(figure: Figure, path: str | Path) -> None:
+def figure_kind(path: Path) -> str:
+    """The kind of file that a figure is, by its ending."""
+    return f"a figure ({path.suffix.lower()})"
+
+
+def save_figure(figure: Figure, path: str | Path, *, force: bool = False) -> None:
     """Write a figure atomically, the kind by its suffix; equal figures give equal bytes.
 
     Raises:
@@ -132,5 +137,4 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     drawn = io.BytesIO()  # on a full disk matplotlib's PDF would end in an error of zlib's
     with mpl.rc_context(OPTIONS):
         figure.savefig(drawn, format=kind, dpi=200, metadata=dates[kind])
-    with written_at_once(path) as temporary:
-        temporary.write_bytes(drawn.getvalue())
+    write_output(path, drawn.getbuffer(), kind=figure_kind(path), force=force)

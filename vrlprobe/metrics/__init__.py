@@ -2,7 +2,7 @@
 
 from vrlprobe.metrics.actions import ACTION_BINS as ACTION_BINS
 from vrlprobe.metrics.actions import action_entropy as action_entropy
-from vrlprobe.metrics.actions import action_spread as action_spread
+from vrlprobe.metrics.actions import action_std as action_std
 from vrlprobe.metrics.actions import saturated_share as saturated_share
 from vrlprobe.metrics.registry import layer_metrics as layer_metrics
 from vrlprobe.metrics.representation import DORMANT_DRM as DORMANT_DRM

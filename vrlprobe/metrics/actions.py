@@ -10,7 +10,7 @@ SATURATED = 0.99
 ACTION_BINS = 20
 
 
-def action_spread(actions: Matrix) -> float:
+def action_std(actions: Matrix) -> float:
     """Standard deviation of an action over the samples, mean over actions: 0 in full collapse.
 
     NaN where an action is NaN or infinite.

@@ -12,7 +12,12 @@ import xarray as xr
 from PIL import Image
 
 from vrlprobe.analyses.shared.average import class_ends
-from vrlprobe.collapse.measurements import Readings, Staged, readings, staged
+from vrlprobe.collapse.measurements import (
+    CheckpointPhase,
+    Measurements,
+    checkpoint_phases,
+    measurements,
+)
 from vrlprobe.collapse.phases import spans
 from vrlprobe.collapse.verdict import Verdict
 from vrlprobe.report.curves import (
@@ -67,7 +72,8 @@ def page_content(
         probes: a run's part of a probe result, or None.
     """
     frames = sorted({frame for run in runs for frame in run.frames.tolist()})
-    top = np.nanmax([1.0, *found["episode_return"].values.ravel()])
+    returned = found["episode_return"].values
+    top = max([1.0, *returned[np.isfinite(returned)]])
     cards = [
         _card(place, run, found.isel(run=place), verdict, (max(frames), float(top)))
         for place, (run, verdict) in enumerate(zip(runs, verdicts, strict=True))
@@ -104,8 +110,8 @@ def _card(
     place: int, run: LoggedRun, row: xr.Dataset, verdict: Verdict, ends: tuple[int, float]
 ) -> dict[str, Any]:
     """One run's row of the table, charts and provenance."""
-    read = readings(run)
-    stages = staged(read)
+    read = measurements(run)
+    phases = checkpoint_phases(read)
     return {
         "label": str(row["run"].item()),
         "anchor": f"run-{place}",
@@ -120,19 +126,19 @@ def _card(
         "state": run.state,
         "attempts": row["attempts"].item(),
         "frames": run.frames.tolist(),
-        "stages": [stage.word for stage in stages],
+        "phases": [phase.word for phase in phases],
         "returns": [whole_text(value) for value in run.returns.tolist()],
-        "charts": _charts(run, read, stages, *ends),
+        "charts": _charts(run, read, phases, *ends),
         "provenance": _provenance(run),
     }
 
 
 def _charts(
-    run: LoggedRun, read: Readings, stages: Sequence[Staged], last: int, top: float
+    run: LoggedRun, read: Measurements, phases: Sequence[CheckpointPhase], last: int, top: float
 ) -> list[Chart]:
     common: dict[str, Any] = {
         "x": Axis(0, last, LEFT, RIGHT),
-        "spans": spans(stages, int(run.frames[-1])),
+        "spans": spans(phases, int(run.frames[-1])),
         "attempts": read.attempts,
     }
     at = run.frames.astype(float)

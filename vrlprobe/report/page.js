@@ -63,7 +63,7 @@
       const section = document.querySelector(`section.run[data-run="${which}"]`);
       const row = document.querySelector(`tr[data-run="${which}"]`);
       row.querySelector(".now").textContent = run.returns[place] ?? "-";
-      row.querySelector(".then").textContent = run.stages[place] || "-";
+      row.querySelector(".then").textContent = run.phases[place] || "-";
       showCharts(section, run, place);
       if (run.heat) showHeat(section, run.heat, frame);
     });

@@ -29,7 +29,7 @@ def render(content: Mapping[str, Any]) -> str:
         "runs": [
             {
                 "frames": run["frames"],
-                "stages": run["stages"],
+                "phases": run["phases"],
                 "returns": run["returns"],
                 "charts": [chart.values for chart in run["charts"]],
                 "heat": run["heat"],

@@ -16,7 +16,7 @@ from vrlprobe.results.dataset import Track, part_of
 from vrlprobe.results.file import check_kind
 from vrlprobe.runs.collection import Logged, logged_list
 from vrlprobe.runs.logged import LoggedRun
-from vrlprobe.runs.output import written_at_once
+from vrlprobe.runs.output import PAGE, write_output
 from vrlprobe.runs.paths import as_path
 from vrlprobe.runs.reader import Run
 from vrlprobe.samples.selection import run_labels
@@ -52,10 +52,9 @@ def write_report(
     write_page(report_page(runs, parts, good=good, bad=bad, window=window, track=track), output)
 
 
-def write_page(page: str, output: str | Path) -> None:
+def write_page(page: str, output: str | Path, *, force: bool = False) -> None:
     """Write the HTML of a page, whole or not at all; raises FormatError where it cannot be."""
-    with written_at_once(output) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_output(output, page.encode(), kind=PAGE, force=force)
 
 
 def check_page(path: str | Path) -> None:

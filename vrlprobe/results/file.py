@@ -11,11 +11,11 @@ import xarray as xr
 from h5netcdf.utils import CompatibilityError
 
 from vrlprobe.errors import FormatError, SampleError
-from vrlprobe.runs.atomic import check_room
-from vrlprobe.runs.output import written_at_once
+from vrlprobe.runs.memory import Memory
+from vrlprobe.runs.output import result_kind, write_output
 from vrlprobe.runs.paths import as_path, no_such_file
 from vrlprobe.runs.provenance import installed
-from vrlprobe.runs.trailer import add_trailer, check_trailer
+from vrlprobe.runs.trailer import check_trailer, trailer
 
 PACKAGES = ("vrlprobe", "numpy", "scipy", "torch", "h5py", "xarray")
 
@@ -36,8 +36,10 @@ NEEDED = {
 """By kind, what a result must still have after a selection to be read as a whole one."""
 
 
-def save_result(dataset: xr.Dataset, path: str | Path) -> None:
+def save_result(dataset: xr.Dataset, path: str | Path, *, force: bool = False) -> None:
     """Write a result as NetCDF with a checksum, atomically; equal datasets give equal bytes.
+
+    It replaces an earlier result of its kind, or with `force` whatever is there.
 
     Raises:
         FormatError: no result, a value that NetCDF has no kind for, or the folder does not exist or
@@ -49,21 +51,16 @@ def save_result(dataset: xr.Dataset, path: str | Path) -> None:
             f"cannot write {path}: the dataset is no result of vrlprobe, or lost its attributes on "
             "the way (xarray's keep_attrs=True keeps them)"
         )
-    with written_at_once(path) as temporary:
-        check_room(temporary, _bytes_at_most(dataset))
-        try:
-            dataset.to_netcdf(temporary, engine="h5netcdf")
-        except (TypeError, ValueError, CompatibilityError) as error:
-            raise FormatError(
-                f"cannot write {path}: variables and attributes are text or numbers ({error})"
-            ) from error
-        add_trailer(temporary)
-
-
-def _bytes_at_most(dataset: xr.Dataset) -> int:
-    """What a result may take as NetCDF; text and HDF5's own records are counted generously."""
-    text = sum(len(str(value).encode()) for value in dataset.attrs.values())
-    return int(dataset.nbytes) + 2 * text + 8192 * (4 + len(dataset.variables))
+    made = Memory()
+    try:
+        dataset.to_netcdf(made, engine="h5netcdf")
+    except (TypeError, ValueError, CompatibilityError) as error:
+        raise FormatError(
+            f"cannot write {path}: variables and attributes are text or numbers ({error})"
+        ) from error
+    content = made.getbuffer()
+    kind = result_kind(dataset.attrs["vrlprobe"])
+    write_output(path, content, trailer(content), kind=kind, force=force)
 
 
 def load_result(path: str | Path) -> xr.Dataset:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vrlprobe.errors import FormatError, IntegrityError
-from vrlprobe.runs.atomic import check_room, divert, fsync_folder, reason
+from vrlprobe.runs.atomic import divert, fsync_folder, reason
+from vrlprobe.runs.memory import Memory
 from vrlprobe.runs.schema import COMMITTED, FORMAT, FORMAT_VERSION, FRAME, DatasetSpec, Layout
 
 VERSIONS = ("v110", "v110")  # readable by every HDF5 since 1.10; "latest" only by the writer's own
@@ -21,43 +22,44 @@ PAGE = 4096
 
 
 def create(path: Path, layout: Layout, blobs: Mapping[str, bytes]) -> h5py.File:
-    """Create everything that a run of this layout holds, and switch to SWMR mode.
+    """Create everything that a run of this layout holds, and open it in SWMR mode.
+
+    HDF5 crashes the process where a write fails while it makes a file, so it makes this one in
+    memory: it is a few hundred kB as long as it holds no checkpoint.
 
     Raises:
         FormatError: the path exists or cannot be written; nothing is left behind.
     """
-    if path.exists() or path.is_symlink():
-        raise FormatError(f"{path}: exists already, and is left alone")
+    made = Memory()
+    with h5py.File(made, "w", libver=VERSIONS, fs_strategy="page", fs_page_size=PAGE) as file:
+        _build(file, layout, blobs)
     try:
-        check_room(path, _bytes_at_most(layout, blobs))
-        file = h5py.File(path, "x", libver=VERSIONS, fs_strategy="page", fs_page_size=PAGE)
+        _write_out(path, made.getbuffer())
     except FileExistsError:
         raise FormatError(f"{path}: exists already, and is left alone") from None
     except OSError as error:
         path.unlink(missing_ok=True)
         raise FormatError(f"{path}: cannot be created: {reason(error)}") from error
     try:
-        _build(file, layout, blobs)
-        file.swmr_mode = True
-        file.flush()
-        os.fsync(file.id.get_vfd_handle())
         fsync_folder(path)
+        return _open_for_writing(path)
     except BaseException as error:
-        abandon(file)
         path.unlink()
-        if isinstance(error, OSError | RuntimeError):
+        if isinstance(error, OSError):
             raise FormatError(f"{path}: cannot be created: {reason(error)}") from error
         raise
-    return file
 
 
-def _bytes_at_most(layout: Layout, blobs: Mapping[str, bytes]) -> int:
-    """What a run takes before its first checkpoint; HDF5's own records are counted generously."""
-    all_labels = layout.coords.values()
-    widest = [max((len(label.encode()) for label in labels), default=0) for labels in all_labels]
-    texts = sum(width * len(labels) for width, labels in zip(widest, all_labels, strict=True))
-    records = 2048 * (len(layout.datasets()) + len(layout.coords)) + 8 * PAGE
-    return sum(map(len, blobs.values())) + texts + records
+def _write_out(path: Path, content: memoryview) -> None:
+    """Make a file of these bytes; the first page comes last, so that no half of it is a run."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        for start, end in ((PAGE, len(content)), (0, PAGE)):
+            while start < end:
+                start += os.pwrite(descriptor, content[start:end], start)
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _build(file: h5py.File, layout: Layout, blobs: Mapping[str, bytes]) -> None:

@@ -15,6 +15,9 @@ from vrlprobe.runs import guard
 from vrlprobe.runs.schema import COMMITTED, CONFIG, FRAME, PROVENANCE, Layout
 from vrlprobe.runs.state import State
 
+MOST_FRAMES = 2**53
+"""More than any training has, and whole numbers below it are exact as floats, too."""
+
 
 @dataclass(frozen=True, eq=False)
 class Contents:
@@ -45,8 +48,11 @@ def version_1(path: Path, file: h5py.File, state: State) -> Contents:
     config = MappingProxyType(guard.read_json(file, CONFIG))
     provenance = MappingProxyType(guard.read_json(file, PROVENANCE))
     frames = first_rows(datasets[FRAME], count)
-    if np.any(np.diff(frames) <= 0):
+    if np.any(frames[1:] <= frames[:-1]):
         raise IntegrityError(f"{path}: the checkpoints' frames are not ascending")
+    for frame in frames[[0, -1]] if count else ():
+        if not 0 <= frame < MOST_FRAMES:
+            raise IntegrityError(f"{path}: a checkpoint is at frame {frame}")
     frames.setflags(write=False)
     return Contents(file, state, layout, datasets, config, provenance, frames)
 

@@ -216,6 +216,31 @@ def read_coordinate(file: h5py.File, name: str, labels: Sequence[str]) -> None:
         raise FormatError(f"{file.filename}: 'log/{name}' differs from the layout's labels")
 
 
+def is_labelled_by(dataset: h5py.Dataset, axis: int, path: str) -> bool:
+    """Whether the `DIMENSION_LIST` of a dataset has the object at `path` alone at an axis.
+
+    HDF5 crashes on a list of another type or length than a dataset's, so this looks first.
+    """
+    name = b"DIMENSION_LIST"
+    if not h5py.h5a.exists(dataset.id, name):
+        return False
+    attribute = h5py.h5a.open(dataset.id, name)
+    kind = attribute.get_type()
+    if attribute.shape != (dataset.ndim,) or kind.get_class() != h5py.h5t.VLEN:
+        return False
+    if not kind.get_super().equal(h5py.h5t.STD_REF_OBJ):
+        return False
+    wanted = h5py.h5o.get_info(open_object(dataset.file, path).id).addr
+    try:
+        there = [
+            h5py.h5o.get_info(h5py.h5r.dereference(reference, dataset.id)).addr
+            for reference in dataset.attrs[name.decode()][axis]
+        ]
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError):
+        return False
+    return there == [wanted]
+
+
 def stat(file: h5py.File) -> os.stat_result:
     """The status of an open file, whatever its name points to now."""
     return os.fstat(file.id.get_vfd_handle())
@@ -242,6 +267,8 @@ def check_chunks(dataset: h5py.Dataset, region: Region) -> None:
         range(part.start // size * size, part.stop, size)
         for part, size in zip(region, dataset.chunks, strict=True)
     ]
+    if (wanted := math.prod(map(len, starts))) > file_size:  # before they are counted up
+        raise UnsafeFileError(f"{where} claims {wanted} chunks in a file of {file_size} bytes")
     for corner in itertools.product(*starts):
         with hdf5_errors(where):
             info = dataset.id.get_chunk_info_by_coord(corner)

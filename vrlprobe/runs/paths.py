@@ -1,5 +1,6 @@
 """Paths that are given: what they must be, and what is said where they are not."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def no_such_file(path: Path) -> str:
 
 def check_new(path: Path) -> None:
     """Raise FormatError where a file is to be made that exists, or whose folder does not."""
+    refuse_special(path)
     if path.exists():
         raise FormatError(f"{path} exists: choose another name (`output`)")
     check_folder(path)
@@ -39,8 +41,24 @@ def check_folder(path: Path) -> None:
         raise FormatError(f"cannot write {path}: there is no folder {path.parent}")
 
 
+LONGEST_NAME = 230
+"""Bytes of a file's name: with what is added to temporary files and locks, systems take 255."""
+
+
 def refuse_special(path: Path) -> None:
-    """Raise FormatError for a folder, or a device such as /dev/null: a file would replace it."""
+    """Raise FormatError for a folder, or a device such as /dev/null: a file would replace it.
+
+    For a loop of links and a name that is too long, too.
+    """
+    if (size := len(os.fsencode(path.name))) > LONGEST_NAME:
+        raise FormatError(
+            f"cannot write {str(path)[:60]}…: its name has {size} bytes, the most is {LONGEST_NAME}"
+        )
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise FormatError(f"cannot write {path}: it is a loop of links") from None
     if path.is_dir():
         raise FormatError(f"cannot write {path}: it is a folder")
     if path.exists() and not path.is_file():

@@ -193,8 +193,9 @@ class Run:
 
     def mean_return(self, frame: int) -> float:
         """The mean return at a checkpoint: of its rollout, or the log's where it has none."""
-        found = self.rollout(frame).mean_return if self.layout.max_episodes else float("nan")
-        if np.isnan(found) and self.layout.log.get("episode_return") == ():
+        rollout = self.rollout(frame) if self.layout.max_episodes else ()
+        found = rollout.mean_return if isinstance(rollout, Rollout) else float("nan")
+        if not len(rollout) and self.layout.log.get("episode_return") == ():
             return float(self.read("log/episode_return", self.row(frame)))
         return found
 
@@ -215,6 +216,8 @@ class Run:
         row = self.row(frame)
         if "batch/size" not in self._datasets or not (n := int(self.read("batch/size", row)[0])):
             return None
+        if not 0 < n <= self.layout.batch_size:
+            raise IntegrityError(f"{self.path}: a batch of {n} observations at frame {frame}")
         observations = self.read("batch/observations", row, slice(0, n))
         if not self.layout.n_actions:
             return observations, np.zeros((n, 0), np.float32)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from vrlprobe._text import html_table
 from vrlprobe.errors import FormatError
-from vrlprobe.runs.atomic import replaced_whole
+from vrlprobe.runs.atomic import write_whole
 from vrlprobe.runs.logged import describe
 from vrlprobe.runs.paths import as_path, no_such_file
 from vrlprobe.runs.provenance import stated_versions
@@ -179,8 +179,7 @@ def write_record(record: Record, path: str | os.PathLike[str]) -> None:
         "sections": dict(record.sections),
     }
     lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items())
-    with replaced_whole(path) as temporary:
-        temporary.write_text(f"{{\n{lines}\n}}\n")
+    write_whole(path, f"{{\n{lines}\n}}\n".encode())
 
 
 def read_record(path: str | os.PathLike[str]) -> Record:

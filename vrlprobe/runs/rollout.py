@@ -30,7 +30,8 @@ class Rollout(Sequence[Episode]):
         n_images = run.read("rollouts/n_images", row) if recorded else lengths
         self.n_images: list[int] = [int(n) for n in n_images[: len(self.lengths)]]
         steps = run.layout.max_steps
-        if np.any(lengths[: len(self.lengths)] <= 0) or np.any(lengths > steps):
+        gaps = np.any(lengths[: len(self.lengths)] == 0)
+        if gaps or np.any(lengths < 0) or np.any(lengths > steps):
             raise IntegrityError(f"{run.path}: a rollout's lengths {lengths} make no sense")
         if any(m not in (0, n + 1) for m, n in zip(self.n_images, self.lengths, strict=True)):
             raise IntegrityError(f"{run.path}: a rollout's image counts {n_images} make no sense")

@@ -20,6 +20,8 @@ FORMAT_VERSION = 1
 IMAGES_PER_CHUNK = 50
 MAX_JSON_BYTES = 1 << 20
 MAX_DATASETS = 10_000
+DEEPEST = 20
+"""Levels of lists and objects in a file's JSON."""
 MAX_STRETCH_BYTES = 4096
 CONFIG, PROVENANCE, LAYOUT = "run/config", "run/provenance", "run/layout"
 COMMITTED, DIGEST, FRAME = "run/committed", "run/digest", "log/frame"
@@ -90,6 +92,7 @@ class Layout:
     def __post_init__(self) -> None:
         """Refuse what no run can be; raises FormatError."""
         _check_names(self)
+        _check_aliases(self)
         _check_numbers(self)
 
     def to_json(self) -> bytes:
@@ -186,12 +189,26 @@ def to_json(content: Mapping[str, Any], what: str) -> bytes:
 def from_json(blob: bytes, what: str) -> dict[str, Any]:
     """Decode a JSON object; raises FormatError where it is none."""
     try:
-        content = json.loads(blob)
+        content = json.loads(blob, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{what} in the file is not JSON: {error}") from None
     if not isinstance(content, dict):
         raise FormatError(f"{what} in the file is not a JSON object")
+    if _is_deeper(content, DEEPEST):
+        raise FormatError(f"{what} in the file is nested more than {DEEPEST} levels deep")
     return content
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _is_deeper(content: Any, levels: int) -> bool:
+    """Whether lists and objects are nested beyond so many levels."""
+    if not isinstance(content, dict | list):
+        return False
+    inside = content.values() if isinstance(content, dict) else content
+    return not levels or any(_is_deeper(item, levels - 1) for item in inside)
 
 
 def parameters_digest(parameters: Mapping[str, NDArray[np.float32]]) -> bytes:
@@ -239,6 +256,14 @@ def _check_names(layout: Layout) -> None:
         raise FormatError("every coordinate needs at least one label")
     if len(set(layout.components)) != len(layout.components):
         raise FormatError("the components' names are not all different")
+
+
+def _check_aliases(layout: Layout) -> None:
+    if not isinstance(layout.aliases, Mapping):
+        raise FormatError(f"aliases are names by names, not {type(layout.aliases).__name__}")
+    for name, component in layout.aliases.items():
+        if not isinstance(name, str) or not isinstance(component, str):
+            raise FormatError(f"the alias {name!r} is of {component!r}, names are needed")
 
 
 def _check_numbers(layout: Layout) -> None:

@@ -15,11 +15,9 @@ LENGTH = len(MARK) + hashlib.sha256().digest_size
 PIECE = 1 << 20
 
 
-def add_trailer(path: Path) -> None:
-    """Put the checksum of a file behind its end."""
-    with path.open("r+b") as file:
-        digest = _digest(file, path.stat().st_size)
-        file.write(MARK + digest)
+def trailer(content: bytes | memoryview) -> bytes:
+    """What is written behind a file of this content: its checksum."""
+    return MARK + hashlib.sha256(content).digest()
 
 
 def check_trailer(path: Path) -> None:
@@ -31,11 +29,11 @@ def check_trailer(path: Path) -> None:
     with path.open("rb") as file:
         size = path.stat().st_size - LENGTH
         file.seek(max(size, 0))
-        trailer = file.read()
-        if trailer[: len(MARK)] != MARK:
+        found = file.read()
+        if found[: len(MARK)] != MARK:
             return
         file.seek(0)
-        if MARK + _digest(file, size) != trailer:
+        if MARK + _digest(file, size) != found:
             raise IntegrityError(f"{path} is damaged, its bytes are not as written: make it again")
 
 

@@ -1,6 +1,9 @@
 """Reads a whole run file and says what is wrong with it."""
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -9,10 +12,18 @@ from typing import Any
 
 import h5py
 
+from vrlprobe._text import escaped
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.runs import guard
 from vrlprobe.runs.paths import as_path
 from vrlprobe.runs.reader import Run, open_run
+from vrlprobe.runs.settings import settings_doubts
+
+CHILD = (
+    "import dataclasses, json, sys; from vrlprobe.runs.verify import verify_run; "
+    "print(json.dumps(dataclasses.asdict(verify_run(sys.argv[1]))))"
+)
+"""What the process of `verify_isolated` runs."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +37,7 @@ class Report:
         chunks: stored pieces whose checksums were compared.
         size: bytes of the file.
         problems: one line each; empty for a good file.
+        doubts: settings that no run has, a line each, in a file whose bytes are as written.
     """
 
     path: str
@@ -34,6 +46,7 @@ class Report:
     chunks: int
     size: int
     problems: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
 
 def verify_run(path: str | os.PathLike[str]) -> Report:
@@ -46,10 +59,30 @@ def verify_run(path: str | os.PathLike[str]) -> Report:
     try:
         with open_run(name) as run:
             chunks, problems = _verify(run)
-            return Report(name, run.state, len(run.frames), chunks, run.size, tuple(problems))
+            doubts = tuple(f"{run.path}: {text}" for text in settings_doubts(run.config))
+            count = len(run.frames)
+            return Report(name, run.state, count, chunks, run.size, tuple(problems), doubts)
     except VrlprobeError as error:
         size = Path(name).stat().st_size if Path(name).is_file() else 0
         return Report(name, "", 0, 0, size, (str(error),))
+
+
+def verify_isolated(path: str | os.PathLike[str]) -> Report:
+    """`verify_run` in a process of its own: where the file crashes HDF5, that is the problem."""
+    name = os.fspath(as_path(path))
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD, name], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        check=False,
+    )  # fmt: skip
+    if child.returncode:
+        how = f"signal {-child.returncode}" if child.returncode < 0 else f"{child.returncode}"
+        size = Path(name).stat().st_size if Path(name).is_file() else 0
+        problem = f"{name}: reading it ends the process ({how}): damaged or made to do so"
+        return Report(name, "", 0, 0, size, (escaped(problem),))
+    found = json.loads(child.stdout)
+    return Report(
+        **{**found, "problems": tuple(found["problems"]), "doubts": tuple(found["doubts"])}
+    )
 
 
 def _verify(run: Run) -> tuple[int, list[str]]:
@@ -109,9 +142,5 @@ def _scales(run: Run) -> Iterator[str]:
     for name, dims in run.layout.log.items():
         dataset = run.dataset(f"log/{name}")
         for axis, dim in enumerate(("frame", *dims)):
-            try:
-                labels = [scale.name for scale in dataset.dims[axis].values()]
-            except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-                labels = [str(error)]
-            if labels != [f"/log/{dim}"]:
+            if not guard.is_labelled_by(dataset, axis, f"log/{dim}"):
                 yield f"{run.path}: axis {axis} of 'log/{name}' is not labelled by {dim!r}"

@@ -1,6 +1,5 @@
 """Sample sets on disk: one HDF5 file, every dataset checksummed, opened as guardedly as a run."""
 
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ import numpy.typing as npt
 from vrlprobe.errors import FormatError, IntegrityError, UnsafeFileError
 from vrlprobe.runs.build import VERSIONS
 from vrlprobe.runs.guard import MAX_DEFLATE_RATIO, format_name, open_dataset, read_json, read_region
-from vrlprobe.runs.output import written_at_once
+from vrlprobe.runs.memory import Memory
+from vrlprobe.runs.output import SAMPLE_SET, write_output
 from vrlprobe.runs.paths import as_path
 from vrlprobe.runs.schema import SAMPLES as FORMAT
 from vrlprobe.runs.state import consistency_flags
@@ -30,8 +30,8 @@ def is_sample_file(path: str | Path) -> bool:
     return format_name(Path(path)) == FORMAT
 
 
-def save_samples(samples: SampleSet, path: str | Path) -> None:
-    """Write a set atomically; an existing file is replaced.
+def save_samples(samples: SampleSet, path: str | Path, *, force: bool = False) -> None:
+    """Write a set atomically; an earlier one, or with `force` any file, is replaced.
 
     Raises:
         FormatError: no sample set, or the folder does not exist or cannot be written.
@@ -45,15 +45,14 @@ def save_samples(samples: SampleSet, path: str | Path) -> None:
         "seed": samples.seed,
         "digest": samples.digest,
     }
-    made = io.BytesIO()  # HDF5 crashes the process where a disk runs full under it
+    made = Memory()
     with h5py.File(made, "w", libver=VERSIONS) as file:
         file.attrs["format"] = np.bytes_(FORMAT)
         file.attrs["format_version"] = FORMAT_VERSION
         _store(file, "header", np.frombuffer(json.dumps(header).encode(), np.uint8))
         for name, array in samples.arrays().items():
             _store(file, name, array)
-    with written_at_once(path, but=FORMAT) as temporary:
-        temporary.write_bytes(made.getbuffer())
+    write_output(path, made.getbuffer(), kind=SAMPLE_SET, force=force)
 
 
 def load_samples(path: str | Path) -> SampleSet:

@@ -1,5 +1,6 @@
 """Sample sets made from the episodes that runs recorded at their last checkpoint."""
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -58,7 +59,7 @@ def make_samples(
     runs = run_list(runs)
     refuse_twice(runs)
     check_alike(runs)
-    takings = [_Taking(run, _recorded(run)) for run in runs]
+    takings = [_Taking(run, _with_numbers(run, _recorded(run))) for run in runs]
     if mix is not None:
         takings = _mixed(takings, _classes(mix), good, bad, int(seed))
     recorded = [(taking.run, which) for taking in takings for which in taking.episodes]
@@ -204,6 +205,26 @@ def _recorded(run: "Run") -> list[int]:
     return [which for which, count in enumerate(_last_rollout(run).n_images) if count]
 
 
+def _with_numbers(run: "Run", episodes: list[int]) -> list[int]:
+    """Those of the episodes whose states are finite; warns of the others, by component."""
+    kept, spoilt = [], set()
+    for which in episodes:
+        states = _last_rollout(run)[which].states
+        finite = [bool(np.isfinite(column).all()) for column in states.T]
+        if all(finite):
+            kept.append(which)
+        else:
+            spoilt |= {name for name, ok in zip(run.components, finite, strict=True) if not ok}
+    if spoilt:
+        warnings.warn(
+            f"{_name(run)}: left out {len(episodes) - len(kept)} of {len(episodes)} episodes, with "
+            f"NaN or infinite {', '.join(sorted(spoilt))}",
+            UserWarning,
+            stacklevel=3,
+        )
+    return kept
+
+
 def check_alike(runs: "Sequence[Run]") -> None:
     """Raise SampleError where runs differ in what a common set needs to share."""
     first = runs[0]
@@ -239,11 +260,11 @@ def _source(taking: _Taking) -> Source:
 
 
 def weak_runs(runs: "Iterable[Run]") -> list[str]:
-    """One phrase for each run that stays under its profile's `good_return`."""
+    """One phrase for each run that stays under its profile's `good_return`, or has no return."""
     phrases = []
     for run in runs:
         good = number(run, "good_return")
-        if good is not None and (returned := _last_rollout(run).mean_return) < good:
+        if good is not None and not (returned := _last_rollout(run).mean_return) >= good:
             phrases.append(f"{_name(run)} returns {returned:.0f} (good: {good:g})")
     return phrases
 

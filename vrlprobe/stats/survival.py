@@ -28,7 +28,7 @@ class Curve:
 
     Args:
         durations: (n_attempts,), frames from an attempt's start until it left collapse, or until
-            its last reading.
+            its last measurement.
         out: booleans (n_attempts,), which left it.
 
     Raises:
@@ -95,7 +95,7 @@ class Curve:
         found: Floats = np.divide(self.spent(cutoffs), out, out=never, where=out > 0)
         return found
 
-    def outlook(self, waited: float, left: float) -> tuple[float, float]:
+    def escape_within(self, waited: float, left: float) -> tuple[float, float]:
         """What an attempt may expect that has been in collapse for `waited` of its frames.
 
         Returns:

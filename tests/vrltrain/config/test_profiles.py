@@ -39,8 +39,8 @@ def test_a_rule_that_could_only_fire_is_refused() -> None:
     assert replace(config, reset_rule=True, eval_every_frames=6_000).reset_rule
 
 
-def test_readings_before_the_first_update_do_not_count(tmp_path: Path) -> None:
-    """At 4,000 frames nothing is learned yet: 8,000 to 20,000 are four readings."""
+def test_measurements_before_the_first_update_do_not_count(tmp_path: Path) -> None:
+    """At 4,000 frames nothing is learned yet: 8,000 to 20,000 are four measurements."""
     config = replace(desk("walker_walk"), eval_every_frames=4000)
     with pytest.raises(ValueError, match="a window of 20000 frames has 4 after"):
         replace(config, reset_rule=True, reset_window=20_000)
@@ -51,7 +51,7 @@ def test_readings_before_the_first_update_do_not_count(tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("egl")
-def test_readings_count_in_the_windows_of_later_attempts_too(tmp_path: Path) -> None:
+def test_measurements_count_in_the_windows_of_later_attempts_too(tmp_path: Path) -> None:
     """Evaluated at 2,000, 3,000 and 5,000; then at 8,000 and 9,000, not three times to 10,000."""
     config = replace(
         TINY, eval_every_frames=1500, reset_window=5000, reset_consecutive=3, norm_batch_size=16,
@@ -69,7 +69,7 @@ def test_a_rule_that_could_never_fire_is_refused() -> None:
 
 
 @pytest.mark.needs("egl")
-def test_readings_of_whole_episodes(tmp_path: Path) -> None:
+def test_measurements_of_whole_episodes(tmp_path: Path) -> None:
     short = replace(
         TINY, reset_rule=True, reset_window=4000, eval_every_frames=500, total_frames=6001
     )

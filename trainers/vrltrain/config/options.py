@@ -99,15 +99,15 @@ def given_config(
         UsageError: one makes no sense.
         TransplantError: the init has another task or size.
     """
-    from vrlprobe.collapse.indicators import GRADIENT, SPREAD
+    from vrlprobe.collapse.indicators import ACTION_STD, GRADIENT
     from vrlprobe.envs.pixels import split_task
     from vrltrain.inits import brought, check_fit
 
     given = {name: value for name, value in overrides.items() if value is not None}
     follows = {}
     if "reset_metric" in given:
-        sign = SPREAD if given["reset_metric"] == SPREAD.name else GRADIENT
-        follows["reset_threshold"] = sign.threshold
+        indicator = ACTION_STD if given["reset_metric"] == ACTION_STD.name else GRADIENT
+        follows["reset_threshold"] = indicator.threshold
     named = TASK if task is None else task
     split_task(named)
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from vrlprobe.agents.sizes import feature_size
-from vrlprobe.collapse.indicators import GRADIENT, SPREAD, Sign
+from vrlprobe.collapse.indicators import ACTION_STD, GRADIENT, Indicator
 from vrlprobe.collapse.rule import CONSECUTIVE, Rule
 from vrlprobe.errors import FormatError
 from vrltrain.config.limits import check_each, check_together
@@ -105,8 +105,8 @@ class TrainConfig:
     reset_metric: str = _setting("grad_norm[mlp1]", "what the rule reads")
     reset_threshold: float = _setting(
         GRADIENT.threshold,
-        f"value that the metric must exceed; with --reset-metric, {SPREAD.threshold:g} by default "
-        f"for {SPREAD.name}, and as shown here for gradient norms",
+        f"value that the metric must exceed; with --reset-metric, {ACTION_STD.threshold:g} by "
+        f"default for {ACTION_STD.name}, and as shown here for gradient norms",
     )
     reset_consecutive: int = _setting(CONSECUTIVE, "evaluations in a row in which it must do so")
     reset_parts: str = _setting(
@@ -138,7 +138,7 @@ class TrainConfig:
     def check_rule(self, episode_frames: int) -> None:
         """Raise ValueError for a rule that could never reset, or that would reset whatever happens.
 
-        The latter where a window has fewer readings than it asks for in a row: they begin after
+        The latter where a window has fewer measurements than it asks for in a row: they begin after
         the first update, a gradient norm's once the replay fills its batch.
 
         Args:
@@ -157,15 +157,15 @@ class TrainConfig:
             -(-frames // episode_frames) for frames in (self.seed_frames, self._norm_frames)
         ]
         updated, filled = (count * episode_frames for count in episodes)
-        readings = min(
+        measurements = min(
             sum(begin + updated < f <= begin + window and f >= begin + filled for f in at)
             for begin in at
             if begin + window < at[-1]
         )
-        if readings < self.reset_consecutive:
+        if measurements < self.reset_consecutive:
             raise ValueError(
                 f"the reset rule asks for {self.reset_consecutive} evaluations in a row, a window "
-                f"of {window} frames has {readings} after the first update with a batch of "
+                f"of {window} frames has {measurements} after the first update with a batch of "
                 f"{self.norm_batch_size} (norm_batch_size): every attempt would be reset"
             )
 
@@ -183,8 +183,8 @@ class TrainConfig:
     @property
     def rule(self) -> Rule:
         """The reset rule, whether or not it is applied."""
-        sign = Sign(self.reset_metric, self.reset_threshold)
-        return Rule(self.rule_window, sign, self.reset_consecutive)
+        indicator = Indicator(self.reset_metric, self.reset_threshold)
+        return Rule(self.rule_window, indicator, self.reset_consecutive)
 
     @property
     def evaluation_frames(self) -> range:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from vrlprobe.collapse.indicators import SPREAD
+from vrlprobe.collapse.indicators import ACTION_STD
 from vrlprobe.stats.bootstrap import FEWEST
 
 Floats = npt.NDArray[np.float64]
@@ -26,7 +26,7 @@ def acting(spread: Floats) -> Floats:
         spread: (n_cnn, n_mlp, n_adapters), standard deviation of the action, NaN where not tried.
     """
     tried = np.isfinite(spread).any(axis=2)
-    found: Floats = np.where(tried, SPREAD.healthy(spread).any(axis=2), np.nan)
+    found: Floats = np.where(tried, ACTION_STD.healthy(spread).any(axis=2), np.nan)
     return found
 
 
@@ -158,7 +158,11 @@ def _best(result: xr.Dataset, but: str) -> str | None:
     for label in result["donor"].values[result["trained"].values].tolist():
         own = result.sel(cnn=label, mlp=label, adapter="none")
         returned = own["mean_return"].sel(bound="estimate").item()
-        if label != but and SPREAD.healthy(own["action_spread"].item()) and np.isfinite(returned):
+        if (
+            label != but
+            and ACTION_STD.healthy(own["action_spread"].item())
+            and np.isfinite(returned)
+        ):
             found[label] = returned
     return max(found, key=found.__getitem__) if found else None
 

@@ -2,9 +2,9 @@
 
 import os
 
-from vrlprobe.collapse.indicators import SPREAD
-from vrlprobe.collapse.measurements import attempt_stages, readings
-from vrlprobe.collapse.phases import Stage
+from vrlprobe.collapse.indicators import ACTION_STD
+from vrlprobe.collapse.measurements import attempt_phases, measurements
+from vrlprobe.collapse.phases import Phase
 from vrlprobe.errors import SampleError, TransplantError, UnknownFrameError, did_you_mean
 from vrlprobe.runs.reader import Run
 from vrlprobe.samples.selection import resolve_frame
@@ -42,34 +42,34 @@ def frame_at(run: Run, at: str | int) -> tuple[int, str]:
     """A run's checkpoint, and which it is in words.
 
     Raises:
-        TransplantError: it was never in collapse, or has too few readings to tell.
+        TransplantError: it was never in collapse, or has too few measurements to tell.
         SampleError: it has no checkpoint yet.
         UnknownFrameError: no checkpoint at the frame, with the nearest there are.
     """
     if at == "collapsed":
-        stage = _last_collapse(run)
-        return stage.last, f"the last in collapse ({stage.first:,} to {stage.last:,})"
+        phase = _last_collapse(run)
+        return phase.last, f"the last in collapse ({phase.first:,} to {phase.last:,})"
     frame = resolve_frame(run, at)
     return frame, f"its {at} checkpoint" if isinstance(at, str) else "that checkpoint"
 
 
-def _last_collapse(run: Run) -> Stage:
-    """The last stage of collapse in a run's last attempt; of a verdict, all that needs no window.
+def _last_collapse(run: Run) -> Phase:
+    """The last phase of collapse in a run's last attempt; of a verdict, all that needs no window.
 
     Raises:
-        TransplantError: there is none, or too few readings to tell.
+        TransplantError: there is none, or too few measurements to tell.
         SampleError: no checkpoint at all.
     """
     if not len(run.frames):
         raise SampleError(f"{run.path.name} has no checkpoint yet")
-    whole = readings(run)
-    frames, stages = attempt_stages(whole)[int(whole.attempts[-1])]
-    if not stages:
+    whole = measurements(run)
+    frames, phases = attempt_phases(whole)[int(whole.attempts[-1])]
+    if not phases:
         raise TransplantError(
-            f"{run.path.name} does not show whether it was in collapse: checkpoints with a reading "
-            f"of {SPREAD.name} are {len(frames)}, too few; name a frame instead"
+            f"{run.path.name} does not show whether it was in collapse: checkpoints with a "
+            f"measurement of {ACTION_STD.name} are {len(frames)}, too few; name a frame instead"
         )
-    found = [stage for stage in stages if stage.collapsed]
+    found = [phase for phase in phases if phase.collapsed]
     if not found:
         raise TransplantError(f"{run.path.name} was never in collapse: it is healthy")
     return found[-1]

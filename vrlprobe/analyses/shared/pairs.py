@@ -224,7 +224,7 @@ def measured(agent: StitchedAgent, donors: tuple[Any, Any], seen: Stacked) -> di
     if RANKED in found and np.isfinite(found[RANKED]).all():
         rank = measure.numerical_rank(measure.singular_values(found[RANKED]))
     return {
-        "action_spread": measure.action_spread(actions),
+        "action_spread": measure.action_std(actions),
         "numerical_rank": rank,
         "action_mse": [float(((actions - each).astype(np.float64) ** 2).mean()) for each in own],
         "action_r2": [r_squared(actions, each) for each in own],
