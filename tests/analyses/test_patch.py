@@ -78,7 +78,7 @@ def test_the_spread_is_that_of_the_rest_of_the_network(plant, seen):
         head = one.actor.policy[4]
         actions = np.tanh(hidden @ head.weight.detach().numpy().T + head.bias.detach().numpy())
     found = result["action_spread"].item()
-    assert found == pytest.approx(metrics.action_spread(actions), rel=1e-4)
+    assert found == pytest.approx(metrics.action_std(actions), rel=1e-4)
     share = theirs.var(axis=0).mean() / (theirs**2).mean()
     assert result["donor_variation"].item() == pytest.approx(share, rel=1e-4)
 

@@ -159,14 +159,14 @@ def _measured(
     result = blank(coords, VARIABLES)
     for label, run, at in zip(labels, runs, frames, strict=True):
         agent = run.agent(at)
-        result["own_spread"].loc[label] = measure.action_spread(actions_of(agent, seen))
+        result["own_spread"].loc[label] = measure.action_std(actions_of(agent, seen))
         result["at_frame"].loc[label] = at
         own = extract_activations(agent, seen, names)
         result["variation"].loc[label] = [variation(own[name]) for name in names]
     for label, donor in donors:
         agent = network_of(donor).agent()
         theirs = extract_activations(agent, seen, names)
-        result["donor_spread"].loc[label] = measure.action_spread(actions_of(agent, seen))
+        result["donor_spread"].loc[label] = measure.action_std(actions_of(agent, seen))
         result["donor_frame"].loc[label] = -1 if donor.frame is None else donor.frame
         result["donor_variation"].loc[label] = [variation(theirs[name]) for name in names]
         for place in track(range(len(runs))):
@@ -207,7 +207,7 @@ def patched_spreads(
             found[name] = float("nan")
             continue
         with patched(agent, {name: replaced(values)}):
-            found[name] = measure.action_spread(actions_of(agent, seen))
+            found[name] = measure.action_std(actions_of(agent, seen))
     return found
 
 

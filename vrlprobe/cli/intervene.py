@@ -24,6 +24,7 @@ from vrlprobe.cli.common import (
     told_how_to_go_on,
 )
 from vrlprobe.results.file import save_result
+from vrlprobe.runs.output import result_kind
 
 
 @click.group()
@@ -115,7 +116,7 @@ def ablate(
     output = result_path(output, runs, "ablate")
     with Session() as session:
         opened = session.runs(runs)
-        check_writable(output)
+        check_writable(output, result_kind("ablate"))
         with told_how_to_go_on(kept=not no_cache):
             result = analyses.ablate(
                 opened,
@@ -234,7 +235,7 @@ def patch(
     output = result_path(output, runs, "patch")
     with Session() as session:
         opened = session.runs(runs)
-        check_writable(output)
+        check_writable(output, result_kind("patch"))
         result = analyses.patch(
             opened,
             donors,

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from vrlprobe.collapse.indicators import SPREAD
+from vrlprobe.collapse.indicators import ACTION_STD
 from vrlprobe.figures._result import Plot
 from vrlprobe.figures.style import FAINT, FULL_WIDTH, INK, OPTIONS, ROLES, power_of_ten
 from vrlprobe.results.file import check_kind
@@ -57,7 +57,7 @@ def _spreads(ax: Axes, result: xr.Dataset) -> None:
             label = f"{run}, activations of {donor}"
             ax.plot(values, "o-", color=ROLES[place % len(ROLES)], ms=3.5, lw=1.1, label=label)
             place += 1
-    ax.axhspan(0, SPREAD.threshold, color=FAINT, alpha=0.3, lw=0, label="no action")
+    ax.axhspan(0, ACTION_STD.threshold, color=FAINT, alpha=0.3, lw=0, label="no action")
     ax.set_ylim(bottom=0)
     ax.set_ylabel("action std with the layer replaced")
 

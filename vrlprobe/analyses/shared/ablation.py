@@ -100,7 +100,7 @@ class Trial:
         scores = {
             "test_r2": self._fresh_r2(layers, edit),
             "variance_share": variance_share(layers["train"], edit),
-            "action_spread": measure.action_spread(changed),
+            "action_spread": measure.action_std(changed),
             "action_rmse": float(np.sqrt(((changed - own).astype(np.float64) ** 2).mean())),
             "episode_return": returns,
         }

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe.analyses.shared.blame import listed
-from vrlprobe.collapse.indicators import SPREAD
+from vrlprobe.collapse.indicators import ACTION_STD
 
 
 def acting_limit(donor_spread: float) -> float:
@@ -15,10 +15,10 @@ def acting_limit(donor_spread: float) -> float:
     That of healthy agents, or half of the donor's own where this is less, as for blank networks,
     whose actions vary by 0.02 to 0.07.
     """
-    return min(SPREAD.threshold, donor_spread / 2)
+    return float(min(ACTION_STD.threshold, donor_spread / 2))
 
 
-def first_layer(spread: Mapping[str, float], limit: float = SPREAD.threshold) -> str:
+def first_layer(spread: Mapping[str, float], limit: float = ACTION_STD.threshold) -> str:
     """The layer from which on an agent acts with a donor's activations; empty if from none.
 
     Parameters
@@ -64,7 +64,7 @@ def sentence(pair: xr.Dataset) -> str:
     """
     run, donor = pair["run"].item(), pair["donor"].item()
     own, theirs = pair["own_spread"].item(), pair["donor_spread"].item()
-    if SPREAD.healthy(own):
+    if ACTION_STD.healthy(own):
         return f"{run} acts (action std {own:.2g}): there is nothing to bring back"
     spread = {
         str(name): float(value)
@@ -89,7 +89,7 @@ def sentence(pair: xr.Dataset) -> str:
 
 
 def bracket(
-    spread: Mapping[str, float], limit: float = SPREAD.threshold
+    spread: Mapping[str, float], limit: float = ACTION_STD.threshold
 ) -> tuple[str, str, list[str]]:
     """The last layer without effect, the first one with, and those between that were not tried.
 
