@@ -29,6 +29,7 @@ def test_every_public_name_is_what_it_says():
         ("vrlprobe.analyses._forecast.forecast", ("VARIABLES", "PER_RUN")),
         ("vrlprobe.analyses._survival.survival", ("PER_ATTEMPT", "PER_FRAME", "PER_RUN")),
         ("vrlprobe.analyses._predict.predict", ("VARIABLES",)),
+        ("vrlprobe.analyses._diagnose.diagnose", ("VARIABLES",)),
         ("vrlprobe.analyses._ablate.ablate", ("VARIABLES", "CONDITIONS")),
         ("vrlprobe.analyses._patch.patch", ("VARIABLES",)),
         ("vrlprobe.analyses._similarity.similarity", ("VARIABLES",)),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vrlprobe.analyses._collapse import collapse as collapse
     from vrlprobe.analyses._compare import compare as compare
     from vrlprobe.analyses._contrast import contrast as contrast
+    from vrlprobe.analyses._diagnose import diagnose as diagnose
     from vrlprobe.analyses._escape import escape as escape
     from vrlprobe.analyses._export import export_checkpoint as export_checkpoint
     from vrlprobe.analyses._export_minari import export_dataset as export_dataset
@@ -41,6 +42,7 @@ _WHERE = {
     "collapse": "_collapse",
     "compare": "_compare",
     "contrast": "_contrast",
+    "diagnose": "_diagnose",
     "escape": "_escape",
     "export_checkpoint": "_export",
     "export_dataset": "_export_minari",

@@ -29,6 +29,7 @@ NEEDED = {
     "atoms": ("layer", "component"),
     "film": ("row", "time"),
     "similarity": ("run", "frame", "layer", "checkpoint"),
+    "diagnose": ("run", "agent", "layer"),
     "ablate": ("run", "condition"),
     "patch": ("run", "donor", "layer"),
     "stitch": ("cnn", "mlp", "donor"),

@@ -14,3 +14,5 @@ DRAWS = 3
 """Random directions and shuffled targets that `ablate` averages over."""
 UNITS = 10
 """Strongest units that `ablate` sets to their means."""
+DIAGNOSED = 300
+"""The most observations that `diagnose` takes."""
