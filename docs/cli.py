@@ -23,6 +23,10 @@ stdout, as a table or, with `--json`, for programs; progress and warnings go to 
 status is 0 after success, 1 after an error in the input, which is one line, and 2 after a mistake
 in the options.
 
+The shell completes commands, options and files: put `eval "$(_VRLPROBE_COMPLETE=bash_source
+vrlprobe)"` into `~/.bashrc` (`zsh_source` into `~/.zshrc`), and the same with `_VRLTRAIN_COMPLETE`
+and `vrltrain`.
+
 <!-- written by `python docs/cli.py` -->
 """
 

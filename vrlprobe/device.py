@@ -1,5 +1,6 @@
 """Where networks run: the processor, or an accelerator by torch's name for it."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
@@ -94,6 +95,16 @@ def drawn_from(seed: int) -> Iterator[None]:
 def device_of(module: nn.Module) -> torch.device:
     """Where a module's parameters are; the processor if it has none."""
     return next((tensor.device for tensor in module.parameters()), torch.device("cpu"))
+
+
+def read_only(array: np.ndarray) -> Tensor:
+    """A tensor over an array's memory that nothing writes to, so that the array need not be ours.
+
+    torch warns of arrays that cannot be written, such as memory maps.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(np.ascontiguousarray(array))
 
 
 def send(values: np.ndarray | Tensor, device: torch.device) -> Tensor:

@@ -8,6 +8,7 @@ from tests.checkpoints.strangers import DrQV2Agent, save
 from vrlprobe.analyses._import import import_checkpoints
 from vrlprobe.analyses._metrics import metrics
 from vrlprobe.analyses._probe import probe
+from vrlprobe.envs.pixels import PixelEnv
 from vrlprobe.errors import FormatError, SampleError, UnknownTaskError, VrlprobeError
 from vrlprobe.runs.reader import open_run
 
@@ -70,6 +71,50 @@ def test_snapshots_of_one_training_in_one_run(tmp_path, snapshots):
         norms = metrics(run, [run])["grad_norm"].squeeze("run")
     assert (norms.sel(layer=["mlp0", "mlp1", "mlp2"]) > 0).all()
     assert np.isfinite(result["train_mse"]).all()
+
+
+@pytest.mark.needs("egl")
+def test_a_stopped_import_goes_on_where_it_stopped(tmp_path, snapshots):
+    options = {"episodes": 3, **QUICK}
+    played = []
+
+    def counted(steps):
+        for step in steps:
+            played.append(step)
+            yield step
+
+    def stopped(steps):
+        assert len(steps) == 3 * 3 * 20
+        yield from steps[: 4 * 20 + 5]
+        raise KeyboardInterrupt
+
+    import_checkpoints(snapshots, tmp_path / "whole.h5", track=counted, **options)
+    assert len(played) == 3 * 3 * 20
+    with pytest.raises(KeyboardInterrupt):
+        import_checkpoints(snapshots, tmp_path / "run.h5", track=stopped, **options)
+    kept = sorted((tmp_path / "run.played").iterdir())
+    assert len(kept) == 4
+    assert not (tmp_path / "run.h5").exists()
+    kept[0].write_bytes(kept[0].read_bytes()[:-300])  # damaged: played again
+    mine = tmp_path / "run.played" / "mine.txt"
+    mine.write_text("not of an import")
+
+    steps = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            PixelEnv,
+            "step",
+            lambda env, action, step=PixelEnv.step: steps.append(1) or step(env, action),
+        )
+        import_checkpoints(snapshots, tmp_path / "run.h5", **options)
+    assert len(steps) == (3 * 3 - 3) * 20
+    assert [path.name for path in (tmp_path / "run.played").iterdir()] == ["mine.txt"]
+    with open_run(tmp_path / "run.h5") as run, open_run(tmp_path / "whole.h5") as whole:
+        assert run.frames.tolist() == whole.frames.tolist()
+        for frame in run.frames:
+            for one, other in zip(run.rollout(frame), whole.rollout(frame), strict=True):
+                for name in ("images", "actions", "rewards", "states", "physics"):
+                    np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
 def test_frames_as_given_and_as_named(tmp_path, snapshots):

@@ -44,3 +44,27 @@ def test_runs_of_one_colour_have_another_mark() -> None:
     lines = [line for line in draw(found).axes[0].get_lines() if line.get_label()[:4] == "seed"]
     looks = {(line.get_color(), line.get_marker()) for line in lines}
     assert len(looks) == 7
+
+
+def test_dots_at_one_place_are_all_to_be_seen() -> None:
+    """Fourteen runs of the desk study switch at 0: none hides another by more than half."""
+    found = xr.Dataset(
+        {
+            "separation": ("metric", [0.9, 0.8]),
+            "lag": (("metric", "run"), np.zeros((2, 14))),
+            "escape": ("run", np.arange(14) * 1000),
+        },
+        {"metric": ["rank", "norm"], "run": [f"seed{n}" for n in range(14)]},
+        {"interval": 2000, "n_collapsed": 20, "n_healthy": 30},
+    )
+    figure = draw(found)
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    heights = [
+        ax.transData.transform((0, line.get_ydata()[row]))[1]
+        for row in range(2)
+        for line in ax.get_lines()
+        if line.get_label()[:4] == "seed"
+    ]
+    dot = 2.2 * figure.dpi / 72
+    assert np.diff(np.sort(heights)).min() > 0.5 * dot

@@ -11,13 +11,18 @@ METRICS = ["a", "b", "c", "d", "e", BLIND]
 
 def told() -> xr.Dataset:
     rng = np.random.default_rng(0)
-    accuracy = rng.uniform(0.4, 1, (6, 5))
-    accuracy[2] = np.nan
-    accuracy[5, 0] = np.nan
+    found, false = rng.integers(0, 3, (6, 5)), rng.integers(0, 4, (6, 5))
+    runs = np.full((6, 5), 5)
+    runs[2] = runs[5, 0] = 0
+    accuracy = np.where(runs, (found / 2 + (3 - false) / 3) / 2, np.nan)
     dims = ("metric", "frame")
     return xr.Dataset(
         {
             "accuracy": (dims, accuracy),
+            "found": (dims, found),
+            "false": (dims, false),
+            "n_runs": (dims, runs),
+            "n_bad": (dims, np.where(runs, 2, 0)),
             "saved": (dims, rng.uniform(0, 0.5, (6, 5))),
             "ends_badly": ("run", [True, True, False, False, False]),
         },
@@ -58,3 +63,17 @@ def test_what_a_selection_leaves() -> None:
     assert best_metrics(blind, 4) == []
     accuracy, _ = draw(blind, [BLIND]).axes
     assert [t.get_text() for t in accuracy.get_legend().get_texts()] == [BLIND]
+
+
+def test_the_blind_choice_has_an_interval() -> None:
+    found = told()
+    accuracy, _ = draw(found, ["b"]).axes
+    (band,) = accuracy.collections
+    one = found.sel(metric=BLIND)
+    ends = band.get_paths()[0].vertices
+    known = one["accuracy"].dropna("frame")
+    assert known.sizes["frame"] == 4
+    for frame, value in zip(known["frame"].values, known.values, strict=True):
+        at = ends[ends[:, 0] == frame][:, 1]
+        assert at.min() <= value <= at.max()
+    assert f"band: 95% interval of {BLIND}" in accuracy.figure.get_supxlabel()

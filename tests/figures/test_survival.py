@@ -30,8 +30,8 @@ def waited() -> xr.Dataset:
 def test_curves_ticks_and_cutoffs() -> None:
     still, cost = draw(waited()).axes
     steps, ticks = still.get_lines()
-    np.testing.assert_array_equal(steps.get_xdata(), [0, *FRAMES])
-    np.testing.assert_array_equal(steps.get_ydata(), [1, 0.8, 0.5, 0.5])
+    np.testing.assert_array_equal(steps.get_xdata(), FRAMES)
+    np.testing.assert_array_equal(steps.get_ydata(), [0.8, 0.5, 0.5])
     np.testing.assert_array_equal(ticks.get_xydata(), [[20_000, 0.5]])
     assert still.get_title("left") == "2 of 3 attempts are out"
     line = cost.get_lines()[0]

@@ -152,3 +152,36 @@ class TestTheValidationSet:
             probe().fit(X, Y, X_val=X_val, y_val=Y_val[:, :2])
         with pytest.raises(ValueError, match="features"):
             probe().fit(X, Y, X_val=X_val[:, :9], y_val=Y_val)
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float16", "float32", "int32"])
+@pytest.mark.parametrize("probe", PROBES)
+def test_tensors_of_any_kind_are_taken(probe, kind):
+    """As `omp_path` takes them: a half float is the float32 of the same value."""
+    rng = np.random.default_rng(0)
+    X = torch.tensor(rng.integers(-8, 8, (60, 5))).to(getattr(torch, kind))
+    plain = X.to(torch.float32).numpy()
+    y = plain @ np.arange(5.0)
+    targets = torch.tensor(y, requires_grad=True)
+    fitted = probe().fit(X.double().requires_grad_(), targets, groups=torch.arange(60))
+    expected = probe().fit(plain.astype(float), y, groups=np.arange(60))
+    np.testing.assert_array_equal(fitted.predict(X), expected.predict(plain))
+    with_sets = probe().fit(X, targets, X_val=X, y_val=targets)
+    np.testing.assert_array_equal(
+        with_sets.predict(X), probe().fit(plain, y, X_val=plain, y_val=y).predict(plain)
+    )
+
+
+def test_one_group_cannot_be_split(data):
+    X, Y, _, _ = data
+    with pytest.raises(ValueError, match="groups has one group, at least two are needed"):
+        SparseProbe().fit(X, Y, groups=np.zeros(len(X)))
+
+
+@pytest.mark.parametrize("n_samples", [2, 20])
+def test_a_network_of_constant_inputs_gives_the_mean_silently(n_samples):
+    """Warnings are errors in the tests."""
+    y = np.arange(n_samples, dtype=float)
+    fitted = MlpProbe().fit(np.ones((n_samples, 3)), y).predict(np.ones((2, 3)))
+    assert fitted[0] == fitted[1]
+    assert np.isfinite(fitted).all()

@@ -135,13 +135,14 @@ def test_no_page_is_wider_than_the_phone(opened, pixels) -> None:
     assert width(opened, pixels) <= pixels
 
 
-def test_the_verdicts_are_in_sight_on_a_phone(opened) -> None:
+def test_verdicts_and_what_the_slider_moves_are_in_sight_on_a_phone(opened) -> None:
     width(opened, 390)
     longer = "walker_walk-desk-seed12-4710c88a-with-a-longer-name"
     opened.execute_script(
         f"for (const a of document.querySelectorAll('.cohort a')) a.textContent = '{longer}'"
     )
-    for mark in opened.find_elements(By.CSS_SELECTOR, ".cohort .mark"):
+    for mark in opened.find_elements(By.CSS_SELECTOR, ".cohort .mark, .cohort td"):
+        assert mark.is_displayed()
         assert mark.rect["x"] + mark.rect["width"] <= 390
 
 

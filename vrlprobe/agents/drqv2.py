@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from vrlprobe.agents.parts import PartedAgent
 from vrlprobe.agents.sizes import feature_size
-from vrlprobe.device import device_of, own_defaults
+from vrlprobe.device import device_of, own_defaults, read_only
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU}
 NORM_LAYERS = {"mlp0": "trunk.0", "mlp1": "policy.0", "mlp2": "policy.2"}
@@ -267,7 +267,7 @@ class DrQV2Agent(PartedAgent):
         """
         with own_defaults():
             features = self.critic.trunk(self._encoded(observations))
-            given = torch.from_numpy(np.asarray(actions, np.float32)).to(features.device)
+            given = read_only(np.asarray(actions, np.float32)).to(features.device)
             columns = []
             for action in given:
                 inputs = torch.cat([features, action.expand(len(features), -1)], dim=1)
@@ -276,7 +276,7 @@ class DrQV2Agent(PartedAgent):
 
     def _encoded(self, observations: np.ndarray) -> Tensor:
         """The encoder's features of stacked uint8 images."""
-        seen = torch.from_numpy(observations).to(device_of(self))
+        seen = read_only(observations).to(device_of(self))
         features: Tensor = self.encoder(self.normalise(seen))
         return features
 
@@ -294,7 +294,7 @@ class DrQV2Agent(PartedAgent):
             with torch.no_grad():
                 features = self._encoded(observations)
             weights = [self.actor.get_parameter(f"{path}.weight") for path in NORM_LAYERS.values()]
-            loss = self.actor_loss(features, torch.from_numpy(noise).to(features.device))
+            loss = self.actor_loss(features, read_only(noise).to(features.device))
             gradients = torch.autograd.grad(loss, weights)
         return {
             name: float(gradient.norm())

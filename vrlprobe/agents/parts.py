@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vrlprobe.agents.base import check_observations
-from vrlprobe.device import device_of, full_products
+from vrlprobe.device import device_of, full_products, read_only
 from vrlprobe.errors import SampleError
 
 
@@ -96,7 +96,7 @@ class PartedAgent(nn.Module):
                 there are none; or its output has another shape.
         """
         check_observations(self, observations)
-        seen = torch.from_numpy(np.ascontiguousarray(observations)).to(device_of(self))
+        seen = read_only(observations).to(device_of(self))
         with evaluating(self):
             output = self(seen)
         shape = getattr(output, "shape", None)

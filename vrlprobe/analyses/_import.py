@@ -14,6 +14,7 @@ from typing import Any
 from vrlprobe._checks import check_at_least, check_given
 from vrlprobe.analyses.shared.defaults import EPISODES
 from vrlprobe.analyses.shared.episodes import Given, Nothing, Played, Rollouts
+from vrlprobe.analyses.shared.played import PlayedEpisodes
 from vrlprobe.checkpoints.checkpoint import Checkpoint
 from vrlprobe.checkpoints.observations import load_observations
 from vrlprobe.checkpoints.read import read_checkpoint
@@ -66,7 +67,9 @@ def import_checkpoints(
 ) -> list[Imported]:
     """Write checkpoints of one training into a run file that every analysis reads.
 
-    Nothing that the files hold is run: see `vrlprobe.checkpoints`.
+    Nothing that the files hold is run: see `vrlprobe.checkpoints`. Episodes that are played are
+    kept beside the output, in a folder `NAME.played`, until the run is whole: a call that was
+    stopped goes on where it stopped.
 
     Args:
         paths: the files, see docs/import.md for what is read.
@@ -83,7 +86,7 @@ def import_checkpoints(
         image_size: height and width of the images, where the shapes leave a choice.
         activation: between the layers of a plain state dict that does not say it.
         seed: of the played episodes.
-        track: wraps the episodes of a checkpoint, for instance to show progress.
+        track: wraps the steps to play, for instance to show progress.
 
     Raises:
         FormatError: a file is no checkpoint known here, or does not fit the others or the task; the
@@ -118,9 +121,17 @@ def import_checkpoints(
     order = _in_order(files, at, read)
     first = read(order[0][1])
     provenance = {"import": {"sources": [_origin(path, frame) for frame, path in order]}}
+    played = PlayedEpisodes(where.with_name(f"{where.stem}.played"))
+    if observations is not None:
+        rollouts: Rollouts = Given(load_observations(Path(observations), first.agent().image_shape))
+    elif episodes:
+        rollouts = Played(task, first, episodes, seed, played, len(order), track)
+    else:
+        split_task(task)
+        rollouts = Nothing(first)
     done = []
     with ExitStack() as stack:
-        rollouts = stack.enter_context(_rollouts(first, task, episodes, observations, seed, track))
+        rollouts = stack.enter_context(rollouts)
         temporary = stack.enter_context(made_new(where))
         writer = stack.enter_context(
             RunWriter.create(
@@ -137,6 +148,7 @@ def import_checkpoints(
             batch = rollouts.batch(checkpoint, rollout)
             writer.commit(frame, checkpoint.parameters, rollout, batch=batch)
             done.append(_summary(path, frame, checkpoint, rollout))
+    played.remove()
     return done
 
 
@@ -209,22 +221,6 @@ def _check_alike(one: Checkpoint, path: Path, other: Checkpoint, other_path: Pat
             raise FormatError(f"{begin}: {key} is {mine}, there {its}")
     if lost := sorted(one.parameters.keys() ^ other.parameters.keys()):
         raise FormatError(f"{begin}: only one of them has {lost[0]}")
-
-
-def _rollouts(
-    first: Checkpoint,
-    task: str,
-    episodes: int,
-    observations: PathLike | None,
-    seed: int,
-    track: Track,
-) -> Rollouts:
-    if observations is not None:
-        return Given(load_observations(Path(observations), first.agent().image_shape))
-    if not episodes:
-        split_task(task)
-        return Nothing(first)
-    return Played(task, first, episodes, seed, track)
 
 
 def _config(first: Checkpoint, task: str, rollouts: Rollouts) -> dict[str, Any]:

@@ -5,8 +5,11 @@ from typing import Any
 
 import click
 
+from vrlprobe.analyses.shared.donors import WORDS
 from vrlprobe.cli.common import FILE
+from vrlprobe.cli.run_name import RunName
 
+DONOR = RunName(*WORDS)
 OPTIONS = (
     click.option(
         "--runs", type=FILE, default="runs", show_default=True,

@@ -9,11 +9,12 @@ from vrlprobe._text import aligned
 from vrlprobe.analyses._export_minari import ALL, check_dataset, distinct, export_dataset
 from vrlprobe.analyses.shared.names import frame_at, parse_at, split_name
 from vrlprobe.cli.common import FILE, Session, check_writable, progress
+from vrlprobe.cli.run_name import RunName
 from vrlprobe.samples.selection import resolve_frames
 
 
 @click.command()
-@click.argument("checkpoints", metavar="RUN[@FRAME]...", nargs=-1, required=True)
+@click.argument("checkpoints", metavar="RUN[@FRAME]...", nargs=-1, required=True, type=RunName())
 @click.option("-o", "--output", type=FILE, help="State dict to write: .pt or .safetensors.")
 @click.option(
     "--minari", metavar="ID", help="Dataset to make of the episodes: [NAMESPACE/]NAME-v0."

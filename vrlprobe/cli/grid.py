@@ -10,6 +10,7 @@ from vrlprobe.analyses.shared.assembly import Transplant
 from vrlprobe.analyses.shared.donors import WORDS, Pair
 from vrlprobe.cli.common import FILE, Session, split_list
 from vrlprobe.cli.donors import donor_options
+from vrlprobe.cli.run_name import RunName
 from vrlprobe.errors import FormatError
 from vrlprobe.runs.reader import open_run
 
@@ -28,7 +29,7 @@ from vrlprobe.runs.reader import open_run
 )  # fmt: skip
 @click.option(
     "--critic", "critics", multiple=True, default=["mlp"], show_default=True,
-    metavar="mlp|cnn|DONOR",
+    metavar="mlp|cnn|DONOR", type=RunName("mlp", "cnn", *WORDS),
     help="Where the critic comes from; repeat it to add cells where that makes a difference.",
 )  # fmt: skip
 @donor_options

@@ -13,7 +13,14 @@ from vrlprobe import analyses
 from vrlprobe._text import aligned
 from vrlprobe.analyses.shared.defaults import EPISODES
 from vrlprobe.checkpoints.choices import ACTIVATIONS, ARCHITECTURES
-from vrlprobe.cli.common import FILE, Session, check_writable, parse_frames, progress
+from vrlprobe.cli.common import (
+    FILE,
+    Session,
+    check_writable,
+    parse_frames,
+    progress,
+    told_how_to_go_on,
+)
 
 if TYPE_CHECKING:
     from vrlprobe.analyses._import import Imported
@@ -95,7 +102,7 @@ def import_(
     vrlprobe import snapshot.pt --task maze --observations obs.npz -o runs/maze.h5
     """
     check_writable(output, "a run")
-    with Session():
+    with Session(), told_how_to_go_on(kept=bool(episodes) and observations is None):
         done = analyses.import_checkpoints(
             snapshots,
             output,

@@ -7,13 +7,14 @@ from typing import Any
 import click
 
 from vrlprobe._text import aligned, byte_size, listed
+from vrlprobe.cli.run_name import RunName
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.runs.reader import open_run
 from vrlprobe.runs.summary import summarise
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", nargs=-1, required=True, type=RunName(), metavar="RUN...")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list, one object per run.")
 def info(runs: tuple[str, ...], as_json: bool) -> None:
     """Show what is inside runs: one run as a list, several as the rows of a table.

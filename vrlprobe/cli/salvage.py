@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
+from vrlprobe.cli.run_name import RunName
 from vrlprobe.errors import VrlprobeError
 from vrlprobe.runs.salvage import salvage_run
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", nargs=-1, required=True, type=RunName(), metavar="RUN...")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list, one object per run.")
 def salvage(runs: tuple[str, ...], as_json: bool) -> None:
     """Turn killed runs into sealed ones that keep every committed checkpoint.

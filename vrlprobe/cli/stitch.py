@@ -21,12 +21,13 @@ from vrlprobe.cli.common import (
     samples_option,
     told_how_to_go_on,
 )
+from vrlprobe.cli.run_name import RunName
 from vrlprobe.results.file import save_result
 from vrlprobe.runs.output import result_kind
 
 
 @click.command()
-@click.argument("checkpoints", metavar="RUN[@FRAME]...", nargs=-1, required=True)
+@click.argument("checkpoints", metavar="RUN[@FRAME]...", nargs=-1, required=True, type=RunName())
 @samples_option
 @click.option(
     "--episodes", type=click.IntRange(0), default=EPISODES, show_default=True,

@@ -34,7 +34,7 @@ def parse_thresholds(given: Sequence[str]) -> dict[str, float]:
 
 
 def with_thresholds(indicators: Sequence[Indicator], given: Mapping[str, float]) -> list[Indicator]:
-    """Signs with the thresholds given for them."""
+    """Indicators with the thresholds given for them."""
     return [
         replace(indicator, threshold=given.get(indicator.name, indicator.threshold))
         for indicator in indicators

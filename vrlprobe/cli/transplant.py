@@ -8,16 +8,24 @@ import click
 from vrlprobe._text import aligned
 from vrlprobe.analyses._transplant import transplant as study
 from vrlprobe.analyses.shared.assembly import Transplant
-from vrlprobe.analyses.shared.donors import Pair
+from vrlprobe.analyses.shared.donors import WORDS, Pair
 from vrlprobe.cli.common import FILE, Session, split_list
-from vrlprobe.cli.donors import donor_options
+from vrlprobe.cli.donors import DONOR, donor_options
+from vrlprobe.cli.run_name import RunName
 
 
 @click.command()
-@click.option("--cnn", required=True, metavar="DONOR", help="Donor of the encoder.")
-@click.option("--mlp", required=True, metavar="DONOR", help="Donor of the actor: trunk and policy.")
+@click.option("--cnn", required=True, type=DONOR, metavar="DONOR", help="Donor of the encoder.")
+@click.option(
+    "--mlp",
+    required=True,
+    type=DONOR,
+    metavar="DONOR",
+    help="Donor of the actor: trunk and policy.",
+)
 @click.option(
     "--critic", default="mlp", show_default=True, metavar="mlp|cnn|DONOR",
+    type=RunName("mlp", "cnn", *WORDS),
     help="Donor of the critic and its target: the MLP's, the CNN's, or one of its own.",
 )  # fmt: skip
 @click.option(

@@ -7,11 +7,12 @@ import sys
 import click
 
 from vrlprobe._text import escaped
+from vrlprobe.cli.run_name import RunName
 from vrlprobe.runs.verify import Report, verify_isolated, verify_run
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", nargs=-1, required=True, type=RunName(), metavar="RUN...")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list, one object per run.")
 @click.option(
     "--isolated", is_flag=True,

@@ -10,7 +10,11 @@ from vrlprobe.runs.episode import Episode
 
 
 def record_episode(
-    env: PixelEnv, policy: Callable[[np.ndarray], np.ndarray], *, keep_images: bool = True
+    env: PixelEnv,
+    policy: Callable[[np.ndarray], np.ndarray],
+    *,
+    keep_images: bool = True,
+    on_step: Callable[[], None] = lambda: None,
 ) -> Episode:
     """Play one episode from a reset and keep everything about it.
 
@@ -18,6 +22,7 @@ def record_episode(
         env: the environment; it is reset first.
         policy: stacked observations (1, 3 * frame_stack, H, W) to actions (1, n_actions).
         keep_images: False leaves the images out of what is returned.
+        on_step: called after each step, for instance to show progress.
 
     Raises:
         VrlprobeError: the policy gives an action that is not finite.
@@ -37,6 +42,7 @@ def record_episode(
         images.append(env.image)
         states.append(env.state)
         physics.append(env.physics_state)
+        on_step()
     return Episode(
         images=np.stack(images) if keep_images else None,
         actions=np.stack(actions),

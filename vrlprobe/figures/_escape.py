@@ -10,8 +10,14 @@ from vrlprobe.figures._result import Plot
 from vrlprobe.figures.style import FAINT, FULL_WIDTH, INK, OPTIONS, ROLES, SHADE, thousands
 from vrlprobe.results.file import check_kind
 
-DODGE = 0.26
+DODGE = 0.38
 """Half the height over which a row's runs are spread, that equal lags don't hide each other."""
+
+ROOM = 0.022
+"""Inches of a row's height a run: a dot then leaves the next one to be seen."""
+COLUMNS = 4
+LEGEND = 0.15
+"""Inches that a line of the legend takes."""
 
 MARKS = "osD^v"
 """Of the first six runs, the next six, …: there are six colours."""
@@ -43,7 +49,9 @@ def draw(found: xr.Dataset) -> Figure:
     told, names, runs = np.sort(told), part["metric"].values, part["run"].values
     rows = np.arange(len(names))
     with mpl.rc_context(OPTIONS):
-        figure = Figure(figsize=(FULL_WIDTH, 0.17 * len(names) + 0.9), layout="constrained")
+        height = max(0.17, ROOM * len(runs)) * len(names)
+        above = LEGEND * -(-len(runs) // COLUMNS)
+        figure = Figure(figsize=(FULL_WIDTH, height + above + 0.75), layout="constrained")
         dots, bars = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
         step = found.attrs["interval"]
         dots.axvspan(-step, step, color=SHADE, lw=0, zorder=-1)
@@ -54,7 +62,7 @@ def draw(found: xr.Dataset) -> Figure:
             label = f"{run}, out at {thousands(int(part['escape'].sel(run=run)))}"
             colour = ROLES[place % len(ROLES)]
             mark = MARKS[place // len(ROLES) % len(MARKS)]
-            dots.plot(lag, rows + height, mark, ms=3, color=colour, label=label)
+            dots.plot(lag, rows + height, mark, ms=2.2, color=colour, label=label)
         dots.set_yticks(rows, names)
         dots.set_ylim(-0.7, len(names) - 0.3)
         dots.xaxis.set_major_formatter(thousands)
@@ -65,5 +73,5 @@ def draw(found: xr.Dataset) -> Figure:
             f"separation of {found.attrs['n_collapsed']}\ncollapsed checkpoints\n"
             f"from {found.attrs['n_healthy']} healthy"
         )
-        figure.legend(loc="outside upper center", ncols=4, frameon=False)
+        figure.legend(loc="outside upper center", ncols=COLUMNS, frameon=False)
     return figure

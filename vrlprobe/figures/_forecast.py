@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import matplotlib as mpl
+import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,6 +14,7 @@ from vrlprobe.figures._result import Plot
 from vrlprobe.figures.style import FAINT, FULL_WIDTH, INK, OPTIONS, ROLES, frame_axis
 from vrlprobe.results.file import check_kind
 from vrlprobe.samples.selection import Names, choose
+from vrlprobe.stats.bootstrap import balanced_accuracy_interval
 
 LINES = 4
 """Metrics drawn where none are named: those that tell best, on average over the frames."""
@@ -54,6 +56,8 @@ def draw(found: xr.Dataset, metrics: Sequence[str]) -> Figure:
             if blind:
                 _line(ax, found[variable], BLIND, INK, 1.8)
             frame_axis(ax)
+        band = BLIND if blind else metrics[0]
+        _band(told, found.sel(metric=band), INK if blind else ROLES[0])
         told.axhline(0.5, color=FAINT, ls=":", lw=1)
         told.set_ylim(0, 1.04)
         told.set_ylabel("balanced accuracy")
@@ -65,10 +69,22 @@ def draw(found: xr.Dataset, metrics: Sequence[str]) -> Figure:
         told.legend(loc="lower right", frameon=False)
         figure.supxlabel(
             f"{badly} of {found.sizes['run']} runs end {outcome}; each is judged by thresholds "
-            f"that the others give{f'; {BLIND}: by the metric that is best on the others' * blind}",
+            f"that the others give{f'; {BLIND}: by the metric that is best on the others' * blind}"
+            f"; band: 95% interval of {band}",
             fontsize=6.5,
         )
     return figure
+
+
+def _band(ax: Axes, one: xr.Dataset, colour: str) -> None:
+    """The interval of a metric's balanced accuracy over runs, by frame."""
+    there = one.where(one["n_runs"] > 0, drop=True)
+    badly = there["n_bad"].values.astype(int)
+    others = there["n_runs"].values.astype(int) - badly
+    right = others - there["false"].values.astype(int)
+    counts = zip(there["found"].values.astype(int), badly, right, others, strict=True)
+    low, high = np.array([balanced_accuracy_interval(*map(int, row)) for row in counts]).T
+    ax.fill_between(there["frame"].values, low, high, color=colour, alpha=0.14, lw=0)
 
 
 def _line(ax: Axes, values: xr.DataArray, name: str, colour: str, width: float) -> None:

@@ -54,14 +54,13 @@ def draw(found: xr.Dataset) -> Figure:
 
 
 def _still(ax: Axes, found: xr.Dataset) -> None:
-    begin = [[1.0], [np.nan], [np.nan]]
-    frames = np.concatenate([[0], found["frame"].values])
-    share, low, high = np.concatenate([begin, found["in_collapse"].values], axis=1)
+    frames = found["frame"].values  # the first measurement: nothing is known before it
+    share, low, high = found["in_collapse"].values
     ax.fill_between(frames, low, high, step="post", color=ROLES[0], alpha=0.18, lw=0)
     ax.step(frames, share, where="post", color=ROLES[0], lw=1.6)
     unseen = np.unique(found["duration"].values[~found["out"].values])
     unseen = unseen[unseen <= frames[-1]]
-    at = np.searchsorted(frames, unseen, side="right") - 1
+    at = np.searchsorted(frames, unseen, side="right") - 1  # every duration is a frame of it
     ax.plot(unseen, share[at], "|", color=INK, ms=7)
     ax.set_ylim(0, 1.04)
     ax.set_ylabel("share still in collapse")

@@ -42,8 +42,8 @@ def draw(found: xr.Dataset) -> Figure:
     """Left the grid, CNN down and MLP across, with successes of runs and their share's 95%
     interval; right the curves.
 
-    A curve is the mean return of a cell's successful runs: its colour the MLP's donor, its dashes
-    the CNN's. Cells with another critic or layer have a grid of their own and dots on their curve.
+    A curve is the mean return of a cell's successful runs. Cells with another critic or layer have
+    a grid of their own and dots on their curve.
     Groups that are no cell, such as runs from scratch, have only a curve; without any cell there
     is no grid.
 
@@ -68,8 +68,9 @@ def draw(found: xr.Dataset) -> Figure:
             if variant:
                 ax.set_title(variant, loc="right", fontsize=6.5)
         ax = figure.add_subplot(grid[:, -1])
-        for label in labels:
-            _curve(ax, found.sel(group=label), label, cells.get(label), donors)
+        drawn = [label for label in labels if found["curve"].sel(group=label).notnull().any()]
+        for place, label in enumerate(drawn):
+            _curve(ax, found.sel(group=label), label, cells.get(label), place)
         title = "mean return of the successful runs"
         ax.set_title(f"(b) {title}" if cells else title, loc="left")
         ax.set(ylabel="return", ylim=(0, None))
@@ -136,16 +137,17 @@ def _curve(
     group: xr.Dataset,
     label: str,
     cell: tuple[str, str, str] | None,
-    donors: list[str],
+    place: int,
 ) -> None:
-    """One group's curve, where any of its runs succeeded."""
+    """One group's curve, the ``place``-th drawn."""
     line = group["curve"].dropna("frame")
-    if not line.sizes["frame"]:
-        return
-    style: dict[str, Any] = {"color": FAINT, "ls": "-"}
+    style: dict[str, Any] = {"color": FAINT}
+    name = label
     if cell:
-        cnn, mlp = donors.index(cell[0]), donors.index(cell[1])
-        style = {"color": ROLES[mlp % len(ROLES)], "ls": DASHES[cnn % len(DASHES)]}
-        style |= {"marker": "o", "ms": 3} if cell[2] else {}
-    name = f"{label} ({int(group['successes'])}/{int(group['runs'])})"
+        cnn, mlp, rest = cell
+        turn, colour = divmod(place, len(ROLES))
+        style = {"color": ROLES[colour], "ls": DASHES[turn % len(DASHES)]}
+        style |= {"marker": "o", "ms": 3} if rest else {}
+        name = f"CNN {cnn}, MLP {mlp}{f', {rest}' * bool(rest)}"
+    name += f" ({int(group['successes'])}/{int(group['runs'])})"
     ax.plot(line["frame"].values, line.values, lw=1.3, label=name, **style)

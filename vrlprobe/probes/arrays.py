@@ -1,6 +1,5 @@
 """What comes in: numpy or torch, any number type, to checked tensors on the device of the work."""
 
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vrlprobe.device import check_device
+from vrlprobe.device import check_device, read_only
 
 ArrayLike = npt.ArrayLike | Tensor
 
@@ -46,9 +45,7 @@ def _of_array(array: npt.NDArray[Any]) -> Tensor:
         array = array.astype(np.float64)
     if not array.dtype.isnative or any(step < 0 for step in array.strides):
         array = array.astype(array.dtype.newbyteorder("="))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        return torch.from_numpy(array)  # only ever read
+    return read_only(array)
 
 
 def training_and_heldout(

@@ -12,8 +12,10 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from torch import Tensor
 
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
+from vrlprobe.probes.arrays import numbers
 from vrlprobe.probes.mlp import EPOCHS, HIDDEN, PATIENCE, MlpFit, mlp_fit
 from vrlprobe.probes.omp import OmpPath, omp_path
 from vrlprobe.probes.ridge import PENALTIES, RidgePath, ridge_path
@@ -24,11 +26,17 @@ TYPES = [np.float64, np.float32]
 """What X may be; any other type becomes the first: integers lose digits in float32."""
 
 
+def _array(values: Any) -> Any:
+    """A tensor of any number type, device and history as an array; anything else as it is."""
+    return numbers(values).numpy(force=True) if isinstance(values, Tensor) else values
+
+
 class _Probe(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """What all three share: checked input and where the validation set comes from."""
 
     validation_fraction: float
     random_state: int | np.random.RandomState | None
+    device: str | None
 
     def fit(
         self,
@@ -58,7 +66,8 @@ class _Probe(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[m
             Where torch cannot compute on the device.
         """
         rules = {"multi_output": True, "y_numeric": True, "ensure_min_samples": 2}
-        data, targets = validate_data(self, X, y, dtype=TYPES, **rules)
+        data, targets = validate_data(self, _array(X), _array(y), dtype=TYPES, **rules)
+        self._where = self.device or (X.device if isinstance(X, Tensor) else None)
         self._flat = targets.ndim == 1
         self._fit(*self._sets(data, targets.reshape(len(targets), -1), X_val, y_val, groups))
         return self
@@ -66,7 +75,7 @@ class _Probe(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[m
     def predict(self, X: npt.ArrayLike) -> AnyArray:
         """Predictions for X (n_samples, n_features), in the shape that y had."""
         check_is_fitted(self)
-        data = validate_data(self, X, dtype=TYPES, reset=False)
+        data = validate_data(self, _array(X), dtype=TYPES, reset=False)
         fitted: AnyArray = self._shaped(self._predict(data).T).T
         return fitted
 
@@ -92,12 +101,18 @@ class _Probe(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[m
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val go together: one of them is missing")
         if X_val is not None:
-            held_x = validate_data(self, X_val, dtype=TYPES, reset=False)
-            held_y = check_array(y_val, ensure_2d=False, dtype=np.float64)
+            held_x = validate_data(self, _array(X_val), dtype=TYPES, reset=False)
+            held_y = check_array(_array(y_val), ensure_2d=False, dtype=np.float64)
             return X, Y, {"val": (held_x, held_y.reshape(len(held_y), -1))}
         if not 0 < self.validation_fraction < 1:
             raise ValueError(
                 f"validation_fraction must lie between 0 and 1, not {self.validation_fraction}"
+            )
+        groups = None if groups is None else _array(groups)
+        if groups is not None and len(np.unique(groups)) < 2:
+            raise ValueError(
+                "groups has one group, at least two are needed: one is held out for validation "
+                "(X_val and y_val give a validation set)"
             )
         kind = ShuffleSplit if groups is None else GroupShuffleSplit
         split = kind(1, test_size=self.validation_fraction, random_state=self.random_state)
@@ -167,7 +182,7 @@ class SparseProbe(_Probe):
             heldout=heldout,
             min_active=self.min_active,
             patience=self.patience,
-            device=self.device,
+            device=self._where,
         )
         self._best = self.path_.best_sparsity("val")
         values, intercept = self.path_.coefficients(self._best)
@@ -228,7 +243,7 @@ class RidgeProbe(_Probe):
 
     def _fit(self, X: AnyArray, Y: AnyArray, heldout: dict[str, tuple[AnyArray, AnyArray]]) -> None:
         self.path_: RidgePath = ridge_path(
-            X, Y, self.penalties, heldout=heldout, device=self.device
+            X, Y, self.penalties, heldout=heldout, device=self._where
         )
         self._best = self.path_.best_penalty("val")
         coef, intercept = self.path_.coefficients(self._best)
@@ -287,7 +302,7 @@ class MlpProbe(_Probe):
             epochs=self.epochs,
             patience=self.patience,
             seed=self.seed,
-            device=self.device,
+            device=self._where,
         )
 
     def _predict(self, X: AnyArray) -> AnyArray:

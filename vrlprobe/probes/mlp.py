@@ -4,6 +4,7 @@ The paper names linearity as the assumption of its probes (section 4.2); this on
 """
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -103,9 +104,7 @@ def mlp_fit(
     inputs = {name: (coordinates / scale).float() for name, coordinates in seen.items()}
     wanted = {name: ((y - mean) / std).float() for name, (_, y) in sets.items()}
     with drawn_from(seed), own_defaults():
-        network = nn.Sequential(
-            nn.Linear(inputs["train"].shape[1], hidden), nn.ReLU(), nn.Linear(hidden, len(std))
-        ).to(data.device)
+        network = _network(inputs["train"].shape[1], hidden, len(std)).to(data.device)
         watched = next(iter(heldout))
         kept = _train(network, inputs, wanted, watched, epochs, patience)
     network.double()  # predictions then don't depend on the rows beside them
@@ -115,6 +114,13 @@ def mlp_fit(
             errors = (network(inputs[name].double()) - wanted[name]) * std
             mse[name] = (errors**2).mean(dim=0).cpu().numpy()
     return MlpFit(mse, kept, kept + patience > epochs, principal, network, scale, mean, std)
+
+
+def _network(n_inputs: int, hidden: int, n_targets: int) -> nn.Module:
+    """One hidden layer of rectified units; where X is constant there are no inputs."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Initializing zero-element tensors")
+        return nn.Sequential(nn.Linear(n_inputs, hidden), nn.ReLU(), nn.Linear(hidden, n_targets))
 
 
 def _train(

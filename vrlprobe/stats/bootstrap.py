@@ -202,6 +202,23 @@ def wilson_interval(successes: int, runs: int, level: float = 0.95) -> tuple[flo
     return float(interval.low), float(interval.high)
 
 
+def balanced_accuracy_interval(
+    found: int, badly: int, right: int, others: int, level: float = 0.95
+) -> tuple[float, float]:
+    """The interval of the mean of two shares, ``found / badly`` and ``right / others``.
+
+    Wilson's intervals of both, combined by the squares of their distances (MOVER, Zou and Donner
+    2008, https://doi.org/10.1002/sim.3095). (0, 1) where either share is of nothing.
+    """
+    if not badly or not others:
+        return 0.0, 1.0
+    shares = np.array([found / badly, right / others])
+    ends = np.array([wilson_interval(found, badly, level), wilson_interval(right, others, level)])
+    below, above = (np.hypot(*(shares - ends[:, end])) / 2 for end in (0, 1))
+    middle = shares.mean()
+    return float(middle - below), float(middle + above)
+
+
 def ratio(returns: Floats, others: Floats, seed: int = 0) -> tuple[float, float, float]:
     """Ratio of two mean returns over the same initial states, with a paired bootstrap interval.
 

@@ -1,6 +1,6 @@
 """Where an imported checkpoint's rollouts come from: its task, played, or arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -8,14 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vrlprobe.agents.activations import OUTPUT
+from vrlprobe.analyses.shared.cache import part_key, sources_digest
+from vrlprobe.analyses.shared.played import PlayedEpisodes
 from vrlprobe.checkpoints.checkpoint import Checkpoint
 from vrlprobe.checkpoints.observations import Recorded
 from vrlprobe.errors import FormatError
 from vrlprobe.results.dataset import Track
 from vrlprobe.runs.episode import Episode
+from vrlprobe.runs.schema import parameters_digest
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 BATCH_SIZE = 256
+COMPUTED_BY = ("agents", "envs")
+"""Modules whose code decides what an episode looks like: another code's episodes are not taken."""
 
 
 class Rollouts(Protocol):
@@ -105,20 +110,32 @@ class Played(_Open):
     """
 
     def __init__(
-        self, task: str, checkpoint: Checkpoint, count: int, seed: int, track: Track = iter
+        self,
+        task: str,
+        checkpoint: Checkpoint,
+        count: int,
+        seed: int,
+        played: PlayedEpisodes,
+        n_checkpoints: int,
+        track: Track = iter,
     ) -> None:
         from vrlprobe.envs.pixels import PixelEnv
 
         stack = int(checkpoint.config["frame_stack"])
         agent = checkpoint.agent()
         channels, height, width = agent.image_shape
-        if channels != 3 * stack or height != width or OUTPUT not in agent.layers:
+        otherwise = "give observations as arrays (`observations`), or none (`episodes=0`)"
+        if OUTPUT not in agent.layers:
             raise FormatError(
-                f"an agent that takes {channels} x {height} x {width} images and gives "
-                f"{list(agent.layers)[-1]} cannot play {task}: give it observations as arrays "
-                "(`observations`), or none (`episodes=0`)"
+                f"the agent cannot play {task}: its actions are the layer {OUTPUT}, and its layers "
+                f"are {', '.join(agent.layers)}: {otherwise}"
             )
-        self._count, self._seed, self._track = count, seed, track
+        if channels != 3 * stack or height != width:
+            raise FormatError(
+                f"the agent cannot play {task}: it takes {channels} x {height} x {width} values, "
+                f"{task} gives {3 * stack} x {height} x {height} ({stack} images): {otherwise}"
+            )
+        self._task, self._count, self._seed, self._played = task, count, seed, played
         self.render = checkpoint.render
         self._env = env = PixelEnv(
             task,
@@ -136,6 +153,7 @@ class Played(_Open):
                 "it trained on? (`task`)"
             )
         env.reset()
+        self._steps = _Steps(track, n_checkpoints * count, env.episode_steps)
         self.provenance = {"renderer": env.renderer}
         self.layout: dict[str, Any] = {
             "components": env.components,
@@ -150,15 +168,36 @@ class Played(_Open):
         }
 
     def episodes(self, checkpoint: Checkpoint, last: bool) -> Sequence[Episode]:
-        """Played anew for each checkpoint."""
+        """Played anew for each checkpoint, but for what a stopped import has played already."""
+        self._env.random_state.seed(self._seed)
+        made_from = {
+            "code": sources_digest(COMPUTED_BY),
+            "parameters": parameters_digest(checkpoint.parameters).hex(),
+            "config": dict(checkpoint.config),
+            "play": [self._task, self._seed, checkpoint.action_repeat, self.render],
+        }
+        keep = [last or index == 0 for index in range(self._count)]
+        return [
+            self._episode(part_key(made_from | {"episode": [index, kept]}), checkpoint, kept)
+            for index, kept in enumerate(keep)
+        ]
+
+    def _episode(self, key: str, checkpoint: Checkpoint, keep_images: bool) -> Episode:
+        """One that was kept, or else played now and kept."""
         from vrlprobe.envs.record import record_episode
 
-        self._env.random_state.seed(self._seed)
-        act = checkpoint.agent().act
-        return [
-            record_episode(self._env, act, keep_images=last or index == 0)
-            for index in self._track(range(self._count))
-        ]
+        random = self._env.random_state
+        if (found := self._played.get(key)) is not None:
+            episode, state = found
+            random.set_state(state)
+        else:
+            act = checkpoint.agent().act
+            episode = record_episode(
+                self._env, act, keep_images=keep_images, on_step=self._steps.one
+            )
+            self._played.put(key, episode, random.get_state(legacy=False))
+        self._steps.next_episode()
+        return episode
 
     def batch(self, checkpoint: Checkpoint, rollout: Sequence[Episode]) -> Batch | None:
         """Observations of the first episode, evenly spaced, and noise at the checkpoint's std.
@@ -176,6 +215,7 @@ class Played(_Open):
 
     def close(self) -> None:
         """Free the renderer."""
+        self._steps.end()
         self._env.close()
 
 
@@ -183,3 +223,28 @@ def _has_loss(checkpoint: Checkpoint) -> bool:
     """Whether the actor's loss can be computed: there are a critic and a noise."""
     critic = any(name.startswith("critic/") for name in checkpoint.parameters)
     return critic and checkpoint.noise is not None
+
+
+class _Steps:
+    """Steps played, out of as many as all episodes may have."""
+
+    def __init__(self, track: Track, episodes: int, length: int) -> None:
+        self._length = length
+        self._done = self._episodes = 0
+        self._left: Iterator[Any] = iter(track(range(episodes * length)))
+
+    def one(self) -> None:
+        """A step was played."""
+        self._done += 1
+        next(self._left, None)
+
+    def next_episode(self) -> None:
+        """An episode is there: it ended early, or was kept, if its steps were not counted."""
+        self._episodes += 1
+        while self._done < self._episodes * self._length:
+            self.one()
+
+    def end(self) -> None:
+        """Nothing is played any more."""
+        if close := getattr(self._left, "close", None):
+            close()

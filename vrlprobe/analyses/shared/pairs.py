@@ -18,7 +18,7 @@ from vrlprobe.agents.activations import OUTPUT, Observations, extract_activation
 from vrlprobe.agents.parts import evaluating
 from vrlprobe.agents.stitched import StitchedAgent
 from vrlprobe.analyses.shared.jobs import Network
-from vrlprobe.device import device_of
+from vrlprobe.device import device_of, read_only
 from vrlprobe.errors import SampleError, TransplantError, VrlprobeError
 from vrlprobe.metrics.representation import CONSTANT
 from vrlprobe.probes import Scores
@@ -184,7 +184,7 @@ def features(agent: Any, observations: Observations) -> npt.NDArray[np.float32]:
     with torch.no_grad(), evaluating(agent):
         for begin in range(0, total, FEATURES_AT_ONCE):
             part = observations[slice(begin, min(begin + FEATURES_AT_ONCE, total))]
-            seen = torch.from_numpy(np.ascontiguousarray(part)).to(device_of(agent))
+            seen = read_only(part).to(device_of(agent))
             given: Tensor = agent.encoder(agent.normalise(seen))
             found.append(given.float().cpu().numpy())
     return np.concatenate(found)
