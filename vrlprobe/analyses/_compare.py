@@ -20,6 +20,7 @@ from vrlprobe.stats.comparison import (
     permutation_p,
     share_difference,
     share_p,
+    statistic_p,
 )
 from vrlprobe.stats.speed import area_under_curve, frames_to_threshold, median_frames
 
@@ -89,14 +90,15 @@ def compare(
         it is out, at most the frame, `threshold_frames`, frames until the first evaluation with a
         return from the threshold on, at most the frame (the restricted mean of a censored time, as
         all runs are seen to the frame), `area_under_curve` up to the frame, divided by its frames,
-        and `interquartile_return`, whose mean is the interquartile one and which has no p. Dims
+        and `interquartile_return`, whose mean is the interquartile one. Dims
         (task, cohort, bound): `improvement`, the probability that a run of the other returns more
         than one of the base, ties counted half; `base_median_frames`, `other_median_frames`, Kaplan
         and Meier's median of the frames to the threshold, infinite where too few runs reach it.
         Dims (task, cohort): `threshold`. Bounds: estimate, low, high. Intervals are of 95%: of
         shares Wilson's and Newcombe's, of means from bootstrap samples of runs. p is from
         Wilcoxon's signed ranks and McNemar's exact test for pairs, Mann and Whitney's and Fisher's
-        exact test otherwise; of `threshold_frames` from a permutation test of the means.
+        exact test otherwise; of `threshold_frames` and
+        `interquartile_return` from a permutation test.
 
     Raises:
         FormatError: not cohorts by their names.
@@ -256,9 +258,9 @@ def _row(name: str, base: Floats, other: Floats, paired: bool, seed: int) -> tup
 
 
 def _p(name: str, base: Floats, other: Floats, paired: bool, seed: int) -> float:
-    """Two-sided p of a measure that is no share; NaN where no test is of its statistic."""
+    """Two-sided p of a measure that is no share."""
     if name == "interquartile_return":
-        return float("nan")
+        return statistic_p(base, other, paired, interquartile_mean, seed=seed)
     if name == "threshold_frames":
         return float(permutation_p(base, other, paired, seed=seed))
     return mean_p(base, other, paired)
