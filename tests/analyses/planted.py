@@ -65,3 +65,23 @@ def reorder(parameters) -> None:
         parameters[f"{last}.{kind}"] = parameters[f"{last}.{kind}"][order].copy()
     columns = parameters[trunk].reshape(len(parameters[trunk]), channels, -1)
     parameters[trunk] = columns[:, order].reshape(parameters[trunk].shape).copy()
+
+
+MODULES = {
+    **{f"cnn{number + 1}": f"encoder/convnet.{2 * number}" for number in range(4)},
+    "mlp0": "actor/trunk.1",
+    "mlp1": "actor/policy.0",
+    "mlp2": "actor/policy.2",
+    "action": "actor/policy.4",
+}
+"""By layer, what gives it: of mlp0 the normalisation behind the linear map."""
+
+
+def break_layer(name: str):
+    """A change after which one layer gives the same whatever it is given."""
+
+    def change(parameters) -> None:
+        parameters[f"{MODULES[name]}.weight"][:] = 0
+        parameters[f"{MODULES[name]}.bias"][:] = 0.3
+
+    return change

@@ -130,7 +130,7 @@ def test_runs_without_measurements_have_no_time_in_collapse() -> None:
     other = cohort(range(8), FINAL, [np.nan] + [0.0] * 7)
     found = compare({"plain": BASE, "new": other}).squeeze(["task", "cohort"])
     unknown = found["measure"].values[found["p"].isnull()].tolist()
-    assert unknown == ["interquartile_return", "in_collapse", "collapse_frames"]
+    assert unknown == ["in_collapse", "collapse_frames"]
     assert found["base"].sel(measure="interquartile_return").notnull().all()
 
 

@@ -59,6 +59,15 @@ def test_a_row_an_adapter():
     ]  # fmt: skip
 
 
+def test_both_adapters_share_the_colours():
+    found = result(["none", "ridge"])
+    found["mean_return"].loc[{"adapter": "ridge"}] = 3 * found["mean_return"].sel(adapter="ridge")
+    axes = figures.stitch(found).figure.axes
+    limits = [ax.images[0].get_clim() for ax in axes]
+    assert limits[0] == limits[3] == (0, 999)
+    assert limits[1] == limits[4] == (0, 0.61)
+
+
 def test_without_episodes_there_are_no_returns():
     axes = figures.stitch(result(["none"], episodes=0)).figure.axes
     assert [ax.get_title(loc="left") for ax in axes] == [

@@ -16,11 +16,34 @@ from vrlprobe.stats.comparison import (
     share_difference,
     share_p,
     signed_rank_p,
+    statistic_p,
 )
 
 
 def of(good: int, runs: int) -> np.ndarray:
     return np.arange(runs) < good
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_p_of_the_interquartile_mean_is_that_of_all_permutations(paired):
+    rng = np.random.default_rng(3)
+    base, other = rng.normal(0, 1, 6), rng.normal(0.8, 1, 6)
+    expected = stats.permutation_test(
+        (base, other),
+        lambda one, two, axis: (
+            interquartile_mean(np.moveaxis(two, axis, -1))
+            - interquartile_mean(np.moveaxis(one, axis, -1))
+        ),
+        permutation_type="samples" if paired else "independent",
+        n_resamples=np.inf,
+        vectorized=True,
+    )
+    seen = abs(expected.statistic)
+    two_sided = (np.abs(expected.null_distribution) >= seen - 1e-9).mean()
+    found = statistic_p(base, other, paired, interquartile_mean)
+    assert found == pytest.approx(two_sided)
+    assert 0 < found < 1
+    assert statistic_p(base, base, paired, interquartile_mean) == 1
 
 
 def test_independent_shares_have_the_published_intervals() -> None:

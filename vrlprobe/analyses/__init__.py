@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from vrlprobe._lazy import importer
 
 if TYPE_CHECKING:
+    from vrlprobe.analyses._ablate import ablate as ablate
     from vrlprobe.analyses._activations import activations as activations
     from vrlprobe.analyses._cohort import cohort as cohort
     from vrlprobe.analyses._collapse import collapse as collapse
     from vrlprobe.analyses._compare import compare as compare
     from vrlprobe.analyses._contrast import contrast as contrast
+    from vrlprobe.analyses._diagnose import diagnose as diagnose
     from vrlprobe.analyses._escape import escape as escape
     from vrlprobe.analyses._export import export_checkpoint as export_checkpoint
     from vrlprobe.analyses._export_minari import export_dataset as export_dataset
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from vrlprobe.analyses._import import import_checkpoints as import_checkpoints
     from vrlprobe.analyses._metrics import metrics as metrics
     from vrlprobe.analyses._order import order as order
+    from vrlprobe.analyses._patch import patch as patch
     from vrlprobe.analyses._predict import predict as predict
     from vrlprobe.analyses._probe import probe as probe
     from vrlprobe.analyses._record import full_record as full_record
@@ -33,11 +36,13 @@ if TYPE_CHECKING:
     from vrlprobe.analyses._units import units as units
 
 _WHERE = {
+    "ablate": "_ablate",
     "activations": "_activations",
     "cohort": "_cohort",
     "collapse": "_collapse",
     "compare": "_compare",
     "contrast": "_contrast",
+    "diagnose": "_diagnose",
     "escape": "_escape",
     "export_checkpoint": "_export",
     "export_dataset": "_export_minari",
@@ -48,6 +53,7 @@ _WHERE = {
     "import_checkpoints": "_import",
     "metrics": "_metrics",
     "order": "_order",
+    "patch": "_patch",
     "predict": "_predict",
     "probe": "_probe",
     "reset_rule": "_reset_rule",

@@ -21,6 +21,7 @@ from vrlprobe.stats.comparison import (
     permutation_p,
     share_difference,
     share_p,
+    statistic_p,
 )
 from vrlprobe.stats.speed import area_under_curve, frames_to_threshold, median_frames
 
@@ -59,9 +60,9 @@ def compare(
         Bounds: estimate, low, high. Intervals are of 95%: of shares Wilson's and Newcombe's, of
         means from bootstrap samples of runs. p is from Wilcoxon's signed ranks and McNemar's exact
         test for pairs, Mann and Whitney's and Fisher's exact test otherwise; of `threshold_frames`
-        from a permutation test of the means. Frames are restricted means of a censored time, as all
-        runs are seen to the frame. Medians are Kaplan and Meier's, infinite where too few runs
-        reach the threshold.
+        and `interquartile_return` from a permutation test. Frames are restricted means of a
+        censored time, as all runs are seen to the frame. Medians are Kaplan and Meier's, infinite
+        where too few runs reach the threshold.
 
         {variables}
 
@@ -218,9 +219,9 @@ def _row(name: str, base: Floats, other: Floats, paired: bool, seed: int) -> tup
 
 
 def _p(name: str, base: Floats, other: Floats, paired: bool, seed: int) -> float:
-    """Two-sided p of a measure that is no share; NaN where no test is of its statistic."""
+    """Two-sided p of a measure that is no share."""
     if name == "interquartile_return":
-        return float("nan")
+        return statistic_p(base, other, paired, interquartile_mean, seed=seed)
     if name == "threshold_frames":
         return float(permutation_p(base, other, paired, seed=seed))
     return mean_p(base, other, paired)

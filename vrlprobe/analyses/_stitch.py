@@ -1,9 +1,8 @@
 """Every CNN with every MLP of some checkpoints, played without training: which part is to blame?"""
 
 import logging
-import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,18 +18,22 @@ from vrlprobe.analyses.shared.blame import answer
 from vrlprobe.analyses.shared.cache import Parts, part_key, sources_digest
 from vrlprobe.analyses.shared.defaults import EPISODES, N_JOBS
 from vrlprobe.analyses.shared.donors import (
-    WORDS,
     Donor,
-    Place,
     Pool,
-    Wish,
-    path_of,
     refuse_other_settings,
 )
 from vrlprobe.analyses.shared.jobs import Network, run_jobs
-from vrlprobe.analyses.shared.names import split_name
-from vrlprobe.analyses.shared.pairs import ADAPTERS, COMPUTED_BY, Bench, Pair, features
-from vrlprobe.errors import TransplantError, UnknownFrameError
+from vrlprobe.analyses.shared.pairs import (
+    ADAPTERS,
+    COMPUTED_BY,
+    Bench,
+    Pair,
+    environment,
+    episode_starts,
+    features,
+)
+from vrlprobe.analyses.shared.places import Places, named_donors
+from vrlprobe.errors import TransplantError
 from vrlprobe.probes import Scores
 from vrlprobe.results.dataset import (
     BOUNDS,
@@ -44,19 +47,15 @@ from vrlprobe.runs.collection import Runs, run_list
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import config_digest
 from vrlprobe.runs.schema import parameters_digest
-from vrlprobe.runs.settings import whole
 from vrlprobe.samples.make import make_samples, weak_runs
 from vrlprobe.samples.sample_set import SampleSet
-from vrlprobe.samples.selection import Frames, check_runs, resolve_frames, run_labels, samples_for
+from vrlprobe.samples.selection import Frames, check_runs, samples_for
 from vrlprobe.samples.selection import warn_of_samples as warn_samples
 from vrlprobe.stats.bootstrap import bootstrap_interval, mean, ratio
 
-Places = Place | Sequence[Place]
 PARTS = ("cnn", "mlp")
 SHARED = ("task", "architecture", "image_size", "image_shape", "frame_stack", "action_repeat")
 """Settings that stitched checkpoints must share: what they see and what their actions mean."""
-ACTION_REPEAT = 2
-"""DrQ-v2's, for runs whose config does not say."""
 SHOWN = 5
 """Pairs that a warning lists."""
 
@@ -160,7 +159,9 @@ def stitch(
         used = list({part.donor.run.location: part.donor.run for part in parts}.values())
         chosen, notes = _samples(used, samples)
         check_runs(used, chosen)
-        bench = Bench(chosen, _starts(seed, episodes), _environment(parts))
+        shape = parts[0].network.agent().image_shape
+        played_in = environment([part.donor.run for part in parts], shape)
+        bench = Bench(chosen, episode_starts(seed, episodes), played_in)
         warn_samples(used, chosen, notes)
         pairs = _pairs(parts, bench, ADAPTERS if adapter else ADAPTERS[:1])
         kept = Parts(None if cache is None else Path(cache) / "stitch")
@@ -173,11 +174,6 @@ def stitch(
     return result if adapter else result.isel(adapter=0, drop=True)
 
 
-def _starts(seed: int, episodes: int) -> tuple[int, ...]:
-    """A seed for each episode; those of fewer episodes are the first ones of more."""
-    return tuple(np.random.SeedSequence(seed).generate_state(episodes).tolist())
-
-
 def _parts(checkpoints: Places, frames: Frames, pool: Pool) -> list[_Part]:
     """The checkpoints asked for, with labels of their own.
 
@@ -185,13 +181,7 @@ def _parts(checkpoints: Places, frames: Frames, pool: Pool) -> list[_Part]:
         TransplantError: fewer than two, the same twice, or no run that says how large blank parts
             are.
     """
-    alone = isinstance(checkpoints, str | os.PathLike | Run)
-    places: list[Place] = [checkpoints] if alone else list(checkpoints)  # type: ignore[arg-type, list-item]
-    wishes = [wish for place in places for wish in _wishes(place, frames, pool)]
-    found = list(_found(wishes, pool))
-    parts = [
-        _Part(label, donor) for label, donor in zip(_labels(wishes, found), found, strict=True)
-    ]
+    parts = [_Part(label, donor) for label, donor in named_donors(checkpoints, frames, pool)]
     known: dict[str, str] = {}
     for part in parts:
         if (other := known.setdefault(part.digest, part.label)) != part.label:
@@ -203,58 +193,6 @@ def _parts(checkpoints: Places, frames: Frames, pool: Pool) -> list[_Part]:
         )
     _check_alike(parts)
     return parts
-
-
-def _wishes(place: Place, frames: Frames, pool: Pool) -> Iterator[Wish]:
-    """Every checkpoint that one argument means."""
-    name, at = split_name(place if isinstance(place, str) else str(path_of(place)))
-    several = at == "all" or "," in at
-    wish = Wish.parse(name if several and name not in WORDS else place)
-    if wish.word == "self":
-        raise TransplantError("self means the other part's donor: name a checkpoint, or blank")
-    if wish.path is None or (at and not several):
-        yield wish
-        return
-    run = pool.open(wish.path)
-    wanted = [_number(each) for each in at.split(",")] if "," in at else at or frames
-    for frame in resolve_frames(run, wanted):
-        yield replace(wish, at=frame)
-
-
-def _number(text: str) -> int:
-    try:
-        return int(text.replace("_", ""))
-    except ValueError:
-        raise UnknownFrameError(
-            f"several checkpoints are frames, RUN@0,20000, or RUN@all, not {text!r}"
-        ) from None
-
-
-def _found(wishes: Sequence[Wish], pool: Pool) -> Iterator[Donor]:
-    """The donors meant; a class that is named again is another run's."""
-    like = next((pool.find(wish).run for wish in wishes if wish.word != "blank"), None)
-    for place, wish in enumerate(wishes):
-        if wish.word != "blank":
-            mentions = sum(each.word == wish.word for each in wishes[:place])
-            yield pool.find(wish, mentions if wish.word else 0)
-        elif like is None:
-            raise TransplantError("blank parts need a run whose sizes they have: give one")
-        else:
-            yield pool.blank(like)
-
-
-def _labels(wishes: Sequence[Wish], donors: Sequence[Donor]) -> list[str]:
-    """`seed3@100000` for a run's checkpoint, `good` for a class, numbered where there are more."""
-    files = list({d.run.location: d.run for d in donors}.values())
-    names = dict(zip((run.location for run in files), run_labels(files), strict=True))
-    plain = [
-        f"{names[donor.run.location]}@{donor.frame}" if wish.path else donor.label
-        for wish, donor in zip(wishes, donors, strict=True)
-    ]
-    return [
-        f"{label}#{plain[:place].count(label) + 1}" if plain.count(label) > 1 else label
-        for place, label in enumerate(plain)
-    ]
 
 
 def _check_alike(parts: Sequence[_Part]) -> None:
@@ -284,37 +222,6 @@ def _with_widths(parts: Sequence[_Part]) -> list[_Part]:
         black = np.zeros((1, *agent.image_shape), np.uint8)
         found.append(replace(part, width=features(agent, black).shape[1]))
     return found
-
-
-def _environment(parts: Sequence[_Part]) -> dict[str, Any]:
-    """Arguments of the environment that all pairs play in.
-
-    Raises:
-        TransplantError: the images are none that it makes, or the runs render differently.
-    """
-    from vrlprobe.envs.pixels import RENDER_MODES
-
-    run = parts[0].donor.run
-    stack = run.layout.frame_stack
-    channels, height, width = parts[0].network.agent().image_shape
-    if channels != 3 * stack or height != width:
-        raise TransplantError(
-            f"{run.path.name} sees {channels} x {height} x {width}: only stacks of square colour "
-            "images can be played"
-        )
-    renders = {str(part.donor.run.config.get("render")) for part in parts} & set(RENDER_MODES)
-    if len(renders) > 1:
-        raise TransplantError(
-            f"the runs render differently ({', '.join(sorted(renders))}), so their CNNs know "
-            "different images: take runs that render alike"
-        )
-    return {
-        "task": str(run.config.get("task")),
-        "image_size": height,
-        "frame_stack": stack,
-        "action_repeat": whole(run, "action_repeat", ACTION_REPEAT),
-        "render": renders.pop() if renders else RENDER_MODES[0],
-    }
 
 
 def _samples(

@@ -22,6 +22,9 @@ MAKERS = {
     "foretell": "vrlprobe forecast RUN… -o {stem}.nc",
     "outlook": "vrlprobe survival RUN… -o {stem}.nc",
     "similarity": "vrlprobe similarity RUN… -o {stem}.nc",
+    "diagnose": "vrlprobe diagnose RUN… -o {stem}.nc",
+    "ablate": "vrlprobe intervene ablate RUN… -o {stem}.nc",
+    "patch": "vrlprobe intervene patch RUN… -o {stem}.nc",
     "stitch": "vrlprobe stitch RUN[@FRAME]… -o {stem}.nc",
     "atoms": "vrlprobe plot units RUN --data {stem}.nc",
 }

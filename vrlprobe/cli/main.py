@@ -24,6 +24,8 @@ COMMANDS = {
     "transplant": "Assemble an agent from the parts of others.",
     "grid": "Assemble agents from every CNN and every MLP (Figure 3).",
     "stitch": "Which part of a stuck agent is to blame: CNN or MLP.",
+    "intervene": "Change activations: does an agent use what a probe reads?",
+    "diagnose": "Why is my agent stuck? Part, layer, what lasts, what to do.",
     "predict": "Does the probe error predict a transplant's success?",
     "forecast": "How early the outcome of runs can be predicted.",
     "survival": "How long collapse lasts, and whether to wait.",

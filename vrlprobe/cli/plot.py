@@ -290,6 +290,34 @@ def similarity(
     finish(figures.similarity(found, layers=split_list(layers)), output, data)
 
 
+@plot.command(short_help="Returns without a component, beside the controls.")
+@figure_options
+def ablate(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:
+    """Change of return and R² of a fresh probe when a component's direction is removed.
+
+    INPUTS is one result of `vrlprobe intervene ablate RUN… -o ablate.nc`.
+    """
+    check_output(output, data)
+    if len(inputs) > 1:
+        raise click.UsageError("this figure shows one result: ablate the runs together")
+    (found,) = results(inputs, "ablate").values()
+    finish(figures.ablate(found), output, data)
+
+
+@plot.command(short_help="From which layer on a stuck agent's actions vary again.")
+@figure_options
+def patch(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:
+    """Action std of stuck agents with another agent's activations, layer by layer.
+
+    INPUTS is one result of `vrlprobe intervene patch RUN… -o patch.nc`.
+    """
+    check_output(output, data)
+    if len(inputs) > 1:
+        raise click.UsageError("this figure shows one result: patch the runs together")
+    (found,) = results(inputs, "patch").values()
+    finish(figures.patch(found), output, data)
+
+
 @plot.command(short_help="Every CNN with every MLP: return, action std, agreement.")
 @figure_options
 def stitch(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:

@@ -17,7 +17,7 @@ from vrlprobe.cli.common import (
     progress,
     window_option,
 )
-from vrlprobe.cli.inputs import result
+from vrlprobe.cli.inputs import result, results
 from vrlprobe.errors import FormatError, VrlprobeError
 from vrlprobe.report.write import check_page, parts_of, report_page, write_page
 from vrlprobe.results.dataset import part_of
@@ -34,12 +34,17 @@ from vrlprobe.samples.selection import run_labels
     "--probe", "probe_paths", multiple=True, type=FILE, metavar="RESULT",
     help="Result of `vrlprobe probe`; repeat it for several.  [default: RUN.probe.nc]",
 )  # fmt: skip
+@click.option(
+    "--diagnosis", type=FILE, metavar="RESULT",
+    help="Result of `vrlprobe diagnose -o`: the page's first section.",
+)  # fmt: skip
 @class_options
 @window_option
 def report(
     runs: tuple[Path, ...],
     output: Path,
     probe_paths: tuple[Path, ...],
+    diagnosis: Path | None,
     good: float | None,
     bad: float | None,
     window: int | None,
@@ -57,7 +62,10 @@ def report(
         named = result(probe_paths, "probe") if probe_paths else None
         probes = _beside(opened) if named is None else parts_of(named, opened)
         track = partial(progress, what="filming")
-        page = report_page(opened, probes, good=good, bad=bad, window=window, track=track)
+        told = _diagnosis(diagnosis)
+        page = report_page(
+            opened, probes, diagnosis=told, good=good, bad=bad, window=window, track=track
+        )
     write_page(page, output, force=forced())
     pairs = zip(opened, probes, strict=True)
     missing = sum(result is None for run, result in pairs if isinstance(run, Run))
@@ -68,6 +76,11 @@ def report(
             err=True,
         )
     click.echo(f"wrote {output} ({byte_size(len(page.encode()))})", err=True)
+
+
+def _diagnosis(path: Path | None) -> xr.Dataset | None:
+    """The result of `diagnose` in a file, if one is named."""
+    return None if path is None else results([path], "diagnose")[str(path)]
 
 
 def _beside(runs: Sequence[LoggedRun]) -> list[xr.Dataset | None]:

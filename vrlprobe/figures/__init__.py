@@ -9,6 +9,7 @@ from vrlprobe._lazy import importer
 from vrlprobe.figures._kinds import FIGURES
 
 if TYPE_CHECKING:
+    from vrlprobe.figures._ablate import ablate as ablate
     from vrlprobe.figures._cohort import cohort as cohort
     from vrlprobe.figures._contrast import contrast as contrast
     from vrlprobe.figures._escape import escape as escape
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from vrlprobe.figures._layers import layers as layers
     from vrlprobe.figures._metrics import metrics as metrics
     from vrlprobe.figures._order import order as order
+    from vrlprobe.figures._patch import patch as patch
     from vrlprobe.figures._plot import plot as plot
     from vrlprobe.figures._probe import probe as probe
     from vrlprobe.figures._result import Plot as Plot

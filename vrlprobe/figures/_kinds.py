@@ -18,6 +18,7 @@ class FigureKind:
 
 
 FIGURES = {
+    "ablate": FigureKind("_ablate", "ablate"),
     "cohort": FigureKind("_cohort", "cohort"),
     "contrast": FigureKind("_contrast", "contrast"),
     "escape": FigureKind("_escape"),
@@ -26,6 +27,7 @@ FIGURES = {
     "layers": FigureKind("_layers"),
     "metrics": FigureKind("_metrics", "metrics"),
     "order": FigureKind("_order"),
+    "patch": FigureKind("_patch", "patch"),
     "probe": FigureKind("_probe", "probe"),
     "similarity": FigureKind("_similarity", "similarity"),
     "stitch": FigureKind("_stitch", "stitch"),

@@ -48,15 +48,26 @@ def draw(result: xr.Dataset) -> Figure:
         height = 1.0 + 1.8 * len(adapters)
         figure = Figure(figsize=(FULL_WIDTH, height), layout="constrained")
         axes = figure.subplots(len(adapters), columns, squeeze=False, sharex=True, sharey=True)
+        tops = {
+            "return": _largest(found["mean_return"].sel(bound="estimate")),
+            "action std": _largest(found["action_spread"]),
+        }
         for row, adapter in enumerate(adapters):
             part = found.sel(adapter=adapter).transpose("cnn", "mlp", ...)
-            _row(axes[row], part, played, TITLES[adapter] if len(adapters) > 1 else "")
+            _row(axes[row], part, played, TITLES[adapter] if len(adapters) > 1 else "", tops)
         for ax in axes[-1]:
             ax.set_xlabel("MLP")
     return figure
 
 
-def _row(axes: np.ndarray, part: xr.Dataset, played: bool, what: str) -> None:
+def _largest(values: xr.DataArray) -> float:
+    """Upper end of the colours, the same for all adapters."""
+    return max(float(values.max().fillna(0)), 1e-9)
+
+
+def _row(
+    axes: np.ndarray, part: xr.Dataset, played: bool, what: str, tops: dict[str, float]
+) -> None:
     """The matrices of one adapter."""
     spread = part["action_spread"].values
     collapsed = np.isfinite(spread) & ~ACTION_STD.healthy(spread)
@@ -68,8 +79,8 @@ def _row(axes: np.ndarray, part: xr.Dataset, played: bool, what: str) -> None:
         title = f"return, mean of {episodes}\nepisode{'s' if episodes > 1 else ''}{told}"
         notes = [[_ends(*ends) for ends in zip(*rows, strict=True)]
                  for rows in zip(low, high, strict=True)]  # fmt: skip
-        _matrix(axes[0], part, middle, title, "{:.0f}", "Blues", None, collapsed, notes)
-    _matrix(axes[-2], part, spread, "action std", "{:.2g}", "Greens", None, collapsed)
+        _matrix(axes[0], part, middle, title, "{:.0f}", "Blues", tops["return"], collapsed, notes)
+    _matrix(axes[-2], part, spread, "action std", "{:.2g}", "Greens", tops["action std"], collapsed)
     agreement = part["action_r2"].sel(part="mlp").values
     title = "R² for the actions\nof the MLP's agent"
     _matrix(axes[-1], part, agreement, title, "{:.2f}", "Purples", 1.0, collapsed)
@@ -87,13 +98,11 @@ def _matrix(
     title: str,
     form: str,
     colours: str,
-    top: float | None,
+    top: float,
     collapsed: np.ndarray,
     notes: list[list[str]] | None = None,
 ) -> None:
     """One matrix with its numbers, a smaller note below each."""
-    known = values[np.isfinite(values)]
-    top = top or max(float(known.max(initial=0.0)), 1e-9)
     cmap = mpl.colormaps[colours].with_extremes(bad="white")
     ax.imshow(np.clip(values, 0, None), cmap=cmap, vmin=0, vmax=top, interpolation="none")
     size = len(values)

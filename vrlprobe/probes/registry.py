@@ -67,6 +67,27 @@ def sparse_path(sets: Sets, settings: ProbeSettings) -> OmpPath:
     return omp_path(*sets["train"], settings.max_atoms, heldout=_heldout(sets), min_active=rarest)
 
 
+def linear_weights(sets: Sets, settings: ProbeSettings) -> Floats:
+    """Coefficients (n_targets, n_features) of a linear probe, at each target's best setting.
+
+    Raises
+    ------
+    ValueError
+        The kind of probe is not linear.
+    """
+    if settings.probe == "ridge":
+        ridge = ridge_path(*sets["train"], heldout=_heldout(sets))
+        return ridge.coefficients(ridge.best_penalty("val"))[0]
+    if settings.probe != "omp":
+        raise ValueError(f"a linear probe is omp or ridge, not {settings.probe!r}")
+    path = sparse_path(sets, settings)
+    best = path.best_sparsity("val")
+    weights = np.zeros((len(best), _n_features(sets)))
+    for target, (values, size) in enumerate(zip(path.coefficients(best)[0], best, strict=True)):
+        weights[target, path.support[target, :size]] = values[:size]
+    return weights
+
+
 def fit_omp(sets: Sets, settings: ProbeSettings) -> Fitted:
     """The sparse probe at its best sparsity on the validation samples."""
     path = sparse_path(sets, settings)

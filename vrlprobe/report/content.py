@@ -62,6 +62,7 @@ def page_content(
     verdicts: Sequence[Verdict],
     strips: Sequence[Sequence[Strip]],
     probes: Sequence[xr.Dataset | None],
+    diagnosis: xr.Dataset | None = None,
 ) -> dict[str, Any]:
     """Everything on the page.
 
@@ -71,6 +72,7 @@ def page_content(
         verdicts: a run each.
         strips: a run's film strips, in order.
         probes: a run's part of a probe result, or None.
+        diagnosis: what `vrlprobe.analyses.diagnose` returned.
     """
     frames = sorted({frame for run in runs for frame in run.frames.tolist()})
     returned = found["episode_return"].values
@@ -83,6 +85,7 @@ def page_content(
         card["strips"] = [_strip(strip) for strip in its_strips]
         card["heat"] = None if result is None else _heat(result)
     return {
+        "diagnoses": [] if diagnosis is None else _diagnoses(diagnosis),
         "summary": summary(found).replace("\n", "; "),
         "classes": _classes(found),
         "on_collapse": ON_COLLAPSE,
@@ -94,6 +97,15 @@ def page_content(
         "samples": sorted({result.attrs["samples"] for result in probes if result is not None}),
         "any_probe": any(result is not None for result in probes),
     }
+
+
+def _diagnoses(result: xr.Dataset) -> list[dict[str, Any]]:
+    """Each run's diagnosis: its lines by what they say."""
+    texts = zip(result["run"].values.tolist(), result["text"].values.tolist(), strict=True)
+    return [
+        {"run": run, "lines": [line.split(maxsplit=1) for line in text.splitlines()]}
+        for run, text in texts
+    ]
 
 
 def _classes(found: xr.Dataset) -> str:

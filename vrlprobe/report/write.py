@@ -27,6 +27,7 @@ def write_report(
     output: str | Path,
     *,
     probed: xr.Dataset | None = None,
+    diagnosis: xr.Dataset | None = None,
     good: float | None = None,
     bad: float | None = None,
     window: int | None = None,
@@ -38,6 +39,7 @@ def write_report(
         runs: open runs or records, or one.
         output: the page, an .html file.
         probed: what `vrlprobe.probe` returned, of some or all of them; shown where it is.
+        diagnosis: what `vrlprobe.analyses.diagnose` returned: the page's first section.
         good, bad, window: as for `vrlprobe.analyses.cohort`.
         track: wraps the runs whose film strips are made, for instance to show progress.
 
@@ -49,7 +51,12 @@ def write_report(
     check_page(output)
     runs = logged_list(runs)
     parts = [None] * len(runs) if probed is None else parts_of(probed, runs)
-    write_page(report_page(runs, parts, good=good, bad=bad, window=window, track=track), output)
+    write_page(
+        report_page(
+            runs, parts, diagnosis=diagnosis, good=good, bad=bad, window=window, track=track
+        ),
+        output,
+    )
 
 
 def write_page(page: str, output: str | Path, *, force: bool = False) -> None:
@@ -82,17 +89,20 @@ def report_page(
     runs: Sequence[LoggedRun],
     parts: Sequence[xr.Dataset | None],
     *,
+    diagnosis: xr.Dataset | None = None,
     good: float | None = None,
     bad: float | None = None,
     window: int | None = None,
     track: Track = iter,
 ) -> str:
     """The HTML of `write_report`, of each run with its part of a probe result."""
+    if diagnosis is not None:
+        check_kind(diagnosis, "diagnose")
     found = cohort(runs, good=good, bad=bad, window=window)
     verdicts = collapse(runs, window=window)
     strips = [_strips(run) for run in track(runs)]
     _warn_of_missing([strip for own in strips for strip in own])
-    return render(page_content(runs, found, verdicts, strips, parts))
+    return render(page_content(runs, found, verdicts, strips, parts, diagnosis))
 
 
 def _warn_of_missing(strips: Sequence[Strip]) -> None:

@@ -154,6 +154,65 @@ def permutation_p(
     return p.reshape(shape)
 
 
+def statistic_p(
+    base: npt.ArrayLike,
+    other: npt.ArrayLike,
+    paired: bool,
+    statistic: Callable[[Floats], Floats],
+    *,
+    seed: int = 0,
+) -> float:
+    """Two-sided p of a permutation test of the difference of a statistic.
+
+    Parameters
+    ----------
+    base, other : array of shape (n_base,) and (n_other,)
+        Of one length if paired.
+    paired : bool
+        See the module.
+    statistic : callable
+        Of arrays (n_ways, n_runs), gives (n_ways,).
+    seed : int
+        Of the permutations, where there are too many to take all, see `permutation_p`.
+
+    Raises
+    ------
+    ValueError
+        Pairs that are none.
+    """
+    first, second = _numbers(base, other, paired)
+    least = abs(float(statistic(second[None])[0] - statistic(first[None])[0]))
+    least -= 1e-9 * float(np.abs(np.concatenate([first, second])).max(initial=0.0))
+    far, ways = 0, 0
+    blocks = _exchanges(first, second, seed) if paired else _regrouped(first, second, seed)
+    for one, two in blocks:
+        far += int((np.abs(statistic(two) - statistic(one)) >= least).sum())
+        ways += len(one)
+    count = 2 ** len(first) if paired else divisions(len(first), len(second))
+    return far / ways if count <= EXACT_WAYS else (far + 1) / (ways + 1)
+
+
+def _regrouped(first: Floats, second: Floats, seed: int) -> Iterator[tuple[Floats, Floats]]:
+    """Blocks (n_ways, n_base) and (n_ways, n_other) of runs divided anew."""
+    pooled = np.concatenate([first, second])
+    for block in _divisions(len(pooled), len(second), seed):
+        order = pooled[np.argsort(block, axis=1, kind="stable")]
+        yield order[:, : len(first)], order[:, len(first) :]
+
+
+def _exchanges(first: Floats, second: Floats, seed: int) -> Iterator[tuple[Floats, Floats]]:
+    """Blocks (n_ways, n_pairs) of both sides, in which pairs have changed places."""
+    count = len(first)
+    if 2**count > EXACT_WAYS:
+        swaps = np.random.default_rng(seed).random((PERMUTATIONS, count)) < 0.5
+        yield np.where(swaps, second, first), np.where(swaps, first, second)
+        return
+    for begin in range(0, 2**count, BLOCK):
+        numbers = np.arange(begin, min(begin + BLOCK, 2**count))
+        swaps = (numbers[:, None] >> np.arange(count)) % 2 == 1
+        yield np.where(swaps, second, first), np.where(swaps, first, second)
+
+
 def _rounding(values: Floats) -> Any:
     """By how much sums that are equal may differ: they are as far from 0 as each other."""
     return 1e-9 * np.abs(values).sum(axis=0)

@@ -12,3 +12,9 @@ COMPARED = 500
 """The most that `similarity` takes: its memory grows with the square."""
 N_JOBS = 1
 """Processes of an analysis, as for scikit-learn; a command takes one a core (`--jobs`)."""
+DRAWS = 3
+"""Random directions and shuffled targets that `ablate` averages over."""
+UNITS = 10
+"""Strongest units that `ablate` sets to their means."""
+DIAGNOSED = 300
+"""The most observations that `diagnose` takes."""

@@ -1,6 +1,6 @@
 """One agent's CNN with another's MLP: measured on shared samples, played from shared starts."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -19,10 +19,12 @@ from vrlprobe.agents.parts import evaluating
 from vrlprobe.agents.stitched import StitchedAgent
 from vrlprobe.analyses.shared.jobs import Network
 from vrlprobe.device import device_of, read_only
-from vrlprobe.errors import SampleError, VrlprobeError
+from vrlprobe.errors import SampleError, TransplantError, VrlprobeError
 from vrlprobe.metrics.representation import CONSTANT
 from vrlprobe.probes import Scores
 from vrlprobe.probes.linear_map import LinearMap, fit_linear_map
+from vrlprobe.runs.reader import Run
+from vrlprobe.runs.settings import whole
 from vrlprobe.samples.sample_set import SPLITS, SampleSet, Stacked
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -36,8 +38,46 @@ ADAPTERS = ("none", "ridge")
 """What is between CNN and MLP: nothing, or a linear map fitted by ridge regression."""
 RANKED = "mlp1"
 """The layer whose numerical rank is measured, the paper's."""
+ACTION_REPEAT = 2
+"""DrQ-v2's, for runs whose config does not say."""
 FEATURES_AT_ONCE = 64
 """Observations whose features are computed at a time."""
+
+
+def episode_starts(seed: int, episodes: int) -> tuple[int, ...]:
+    """A seed for each episode; those of fewer episodes are the first ones of more."""
+    return tuple(np.random.SeedSequence(seed).generate_state(episodes).tolist())
+
+
+def environment(runs: Sequence[Run], image_shape: Sequence[int]) -> dict[str, Any]:
+    """Arguments of the environment in which agents of these runs play.
+
+    Raises:
+        TransplantError: the images are none that it makes, or the runs render differently.
+    """
+    from vrlprobe.envs.pixels import RENDER_MODES
+
+    run = runs[0]
+    stack = run.layout.frame_stack
+    channels, height, width = image_shape
+    if channels != 3 * stack or height != width:
+        raise TransplantError(
+            f"{run.path.name} sees {channels} x {height} x {width}: only stacks of square colour "
+            "images can be played"
+        )
+    renders = {str(each.config.get("render")) for each in runs} & set(RENDER_MODES)
+    if len(renders) > 1:
+        raise TransplantError(
+            f"the runs render differently ({', '.join(sorted(renders))}), so their CNNs know "
+            "different images: take runs that render alike"
+        )
+    return {
+        "task": str(run.config.get("task")),
+        "image_size": height,
+        "frame_stack": stack,
+        "action_repeat": whole(run, "action_repeat", ACTION_REPEAT),
+        "render": renders.pop() if renders else RENDER_MODES[0],
+    }
 
 
 @dataclass(frozen=True)
@@ -101,7 +141,7 @@ class Pair:
         Raises:
             VrlprobeError: it cannot play, or its features or actions are not finite.
         """
-        with _one_thread():
+        with one_thread():
             try:
                 yield self.key, self._scores()
             except VrlprobeError as error:
@@ -126,7 +166,8 @@ def _pools() -> ThreadpoolController:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Compute with one thread in the block: last digits depend on the number of threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,13 +1,16 @@
 """One schema for each kind of result, by the name of the kind in files."""
 
+from vrlprobe.results.schemas.ablate import ABLATE
 from vrlprobe.results.schemas.cohort import COHORT
 from vrlprobe.results.schemas.compare import COMPARE
 from vrlprobe.results.schemas.contrast import CONTRAST
+from vrlprobe.results.schemas.diagnose import DIAGNOSE
 from vrlprobe.results.schemas.escape import ESCAPE
 from vrlprobe.results.schemas.film import FILM
 from vrlprobe.results.schemas.forecast import FORECAST
 from vrlprobe.results.schemas.metrics import METRICS
 from vrlprobe.results.schemas.order import ORDER
+from vrlprobe.results.schemas.patch import PATCH
 from vrlprobe.results.schemas.predict import PREDICT
 from vrlprobe.results.schemas.probe import PROBE
 from vrlprobe.results.schemas.reset_rule import RESET_RULE
@@ -30,6 +33,9 @@ SCHEMAS = {
         SURVIVAL,
         PREDICT,
         STITCH,
+        DIAGNOSE,
+        ABLATE,
+        PATCH,
         UNITS,
         ORDER,
         ESCAPE,
