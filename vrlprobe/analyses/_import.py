@@ -6,7 +6,6 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -101,11 +100,7 @@ def import_checkpoints(
     episodes, seed = int(episodes), int(seed)
     repeat = None if action_repeat is None else int(action_repeat)
     size = None if image_size is None else int(image_size)
-    given: Any = paths
-    alone = isinstance(given, str | os.PathLike) or not isinstance(given, Iterable)
-    files = [as_path(path) for path in ([given] if alone else given)]
-    if not files:
-        raise FormatError("no checkpoint is given: at least one file is needed")
+    files = _files(paths)
     where = as_path(output)
     check_new(where)
     at = None if frames is None else _numbers(frames)
@@ -120,7 +115,6 @@ def import_checkpoints(
 
     order = _in_order(files, at, read)
     first = read(order[0][1])
-    provenance = {"import": {"sources": [_origin(path, frame) for frame, path in order]}}
     played = PlayedEpisodes(where.with_name(f"{where.stem}.played"))
     if observations is not None:
         rollouts: Rollouts = Given(load_observations(Path(observations), first.agent().image_shape))
@@ -129,27 +123,48 @@ def import_checkpoints(
     else:
         split_task(task)
         rollouts = Nothing(first)
+    done = _write(where, order, read, rollouts, _config(first, task, rollouts))
+    played.remove()
+    return done
+
+
+def _write(
+    where: Path,
+    order: Sequence[tuple[int, Path]],
+    read: Callable[[Path], Checkpoint],
+    rollouts: Rollouts,
+    config: dict[str, Any],
+) -> list[Imported]:
+    """Every checkpoint with its rollout, in a run file that appears when all are there."""
+    sources = [_origin(path, frame) for frame, path in order]
     done = []
-    with ExitStack() as stack:
-        rollouts = stack.enter_context(rollouts)
-        temporary = stack.enter_context(made_new(where))
-        writer = stack.enter_context(
-            RunWriter.create(
-                temporary,
-                config=_config(first, task, rollouts),
-                parameters=first.parameters,
-                provenance=provenance | rollouts.provenance,
-                **rollouts.layout,
-            )
-        )
+    with (
+        rollouts,
+        made_new(where) as temporary,
+        RunWriter.create(
+            temporary,
+            config=config,
+            parameters=read(order[0][1]).parameters,
+            provenance={"import": {"sources": sources}} | rollouts.provenance,
+            **rollouts.layout,
+        ) as writer,
+    ):
         for frame, path in order:
             checkpoint = read(path)
             rollout = rollouts.episodes(checkpoint, last=frame == order[-1][0])
             batch = rollouts.batch(checkpoint, rollout)
             writer.commit(frame, checkpoint.parameters, rollout, batch=batch)
             done.append(_summary(path, frame, checkpoint, rollout))
-    played.remove()
     return done
+
+
+def _files(paths: PathLike | Sequence[PathLike]) -> list[Path]:
+    given: Any = paths
+    alone = isinstance(given, str | os.PathLike) or not isinstance(given, Iterable)
+    files = [as_path(path) for path in ([given] if alone else given)]
+    if not files:
+        raise FormatError("no checkpoint is given: at least one file is needed")
+    return files
 
 
 def _numbers(frames: int | Iterable[int]) -> list[int]:

@@ -12,6 +12,9 @@ from vrlprobe.figures._result import Plot
 from vrlprobe.figures.style import FAINT, FULL_WIDTH, INK, OPTIONS, ROLES, power_of_ten
 from vrlprobe.results.file import check_kind
 
+DASHES = ("--", ":", "-.")
+"""Of donors, which are drawn in ink."""
+
 
 def patch(result: xr.Dataset) -> Plot:
     """Action std with each layer replaced, and how much each layer varies by itself.
@@ -57,21 +60,20 @@ def _spreads(ax: Axes, result: xr.Dataset) -> None:
             label = f"{run}, activations of {donor}"
             ax.plot(values, "o-", color=ROLES[place % len(ROLES)], ms=3.5, lw=1.1, label=label)
             place += 1
-    ax.axhspan(0, ACTION_STD.threshold, color=FAINT, alpha=0.3, lw=0, label="no action")
+    ax.axhspan(0, ACTION_STD.threshold, color=FAINT, alpha=0.3, lw=0, label="action collapse")
     ax.set_ylim(bottom=0)
     ax.set_ylabel("action std with the layer replaced")
 
 
 def _variations(ax: Axes, result: xr.Dataset) -> None:
     """How much each layer varies by itself, of runs and donors."""
-    rows = [(name, result["variation"].sel(run=name).values, "-") for name in result["run"].values]
-    rows += [
-        (name, result["donor_variation"].sel(donor=name).values, "--")
-        for name in result["donor"].values
-    ]
-    for place, (name, values, style) in enumerate(rows):
+    runs = [result["variation"].sel(run=name) for name in result["run"].values]
+    donors = [result["donor_variation"].sel(donor=name) for name in result["donor"].values]
+    looks = [(ROLES[place % len(ROLES)], "-") for place in range(len(runs))]
+    looks += [(INK, DASHES[place % len(DASHES)]) for place in range(len(donors))]
+    names = [*result["run"].values, *result["donor"].values]
+    for name, values, (colour, style) in zip(names, [*runs, *donors], looks, strict=True):
         shown = np.where(values > 0, values, np.nan)
-        colour = INK if style == "--" else ROLES[place % len(ROLES)]
         ax.plot(shown, marker="o", ls=style, color=colour, ms=3, lw=1.1, label=name)
     ax.set_yscale("log")
     ax.yaxis.set_major_formatter(FuncFormatter(power_of_ten))

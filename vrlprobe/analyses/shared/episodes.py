@@ -123,18 +123,8 @@ class Played(_Open):
 
         stack = int(checkpoint.config["frame_stack"])
         agent = checkpoint.agent()
-        channels, height, width = agent.image_shape
-        otherwise = "give observations as arrays (`observations`), or none (`episodes=0`)"
-        if OUTPUT not in agent.layers:
-            raise FormatError(
-                f"the agent cannot play {task}: its actions are the layer {OUTPUT}, and its layers "
-                f"are {', '.join(agent.layers)}: {otherwise}"
-            )
-        if channels != 3 * stack or height != width:
-            raise FormatError(
-                f"the agent cannot play {task}: it takes {channels} x {height} x {width} values, "
-                f"{task} gives {3 * stack} x {height} x {height} ({stack} images): {otherwise}"
-            )
+        _, height, width = agent.image_shape
+        _check_plays(agent, stack, task)
         self._task, self._count, self._seed, self._played = task, count, seed, played
         self.render = checkpoint.render
         self._env = env = PixelEnv(
@@ -223,6 +213,22 @@ def _has_loss(checkpoint: Checkpoint) -> bool:
     """Whether the actor's loss can be computed: there are a critic and a noise."""
     critic = any(name.startswith("critic/") for name in checkpoint.parameters)
     return critic and checkpoint.noise is not None
+
+
+def _check_plays(agent: Any, stack: int, task: str) -> None:
+    """Raise FormatError for an agent without actions, or for other than square colour images."""
+    channels, height, width = agent.image_shape
+    otherwise = "give observations as arrays (`observations`), or none (`episodes=0`)"
+    if OUTPUT not in agent.layers:
+        raise FormatError(
+            f"the agent cannot play {task}: its actions are the layer {OUTPUT}, and its layers "
+            f"are {', '.join(agent.layers)}: {otherwise}"
+        )
+    if channels != 3 * stack or height != width:
+        raise FormatError(
+            f"the agent cannot play {task}: it takes {channels} x {height} x {width} values, "
+            f"{task} gives {3 * stack} x {height} x {height} ({stack} images): {otherwise}"
+        )
 
 
 class _Steps:
