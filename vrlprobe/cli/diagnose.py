@@ -18,6 +18,7 @@ from vrlprobe.cli.common import (
     window_option,
 )
 from vrlprobe.cli.intervene import one_frame
+from vrlprobe.cli.run_name import RunName
 from vrlprobe.results.file import save_result
 from vrlprobe.runs.output import result_kind
 
@@ -25,7 +26,7 @@ from vrlprobe.runs.output import result_kind
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=FILE)
 @click.option(
-    "--against", multiple=True, metavar="RUN[@FRAME]",
+    "--against", multiple=True, type=RunName(), metavar="RUN[@FRAME]",
     help="Checkpoint of an agent that acts, or good; repeatable.  "
     "[default: the run's own earlier checkpoint that acts most, and blank networks]",
 )  # fmt: skip

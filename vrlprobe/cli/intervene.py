@@ -23,6 +23,7 @@ from vrlprobe.cli.common import (
     split_list,
     told_how_to_go_on,
 )
+from vrlprobe.cli.run_name import RunName
 from vrlprobe.results.file import save_result
 from vrlprobe.runs.output import result_kind
 
@@ -192,7 +193,7 @@ def _conditions(part: xr.Dataset) -> str:
 @intervene.command(short_help="Put another agent's activations into a stuck agent's layers.")
 @click.argument("runs", nargs=-1, required=True, type=FILE)
 @click.option(
-    "--from", "donors", metavar="RUN[@FRAME]", multiple=True, required=True,
+    "--from", "donors", metavar="RUN[@FRAME]", type=RunName(), multiple=True, required=True,
     help="Checkpoint of an agent that acts, or good, drawn from --runs; repeatable.",
 )  # fmt: skip
 @samples_option
