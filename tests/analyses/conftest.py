@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.analyses.planted import intact, save
 from vrlprobe.runs.reader import open_run
 from vrlprobe.samples.make import make_samples
 
@@ -33,3 +34,18 @@ def samples(good):
 @pytest.fixture
 def other(opened):
     return opened("other.h5", seed=9, frames=(0, 1000, 3000), reward=0.1)
+
+
+@pytest.fixture
+def plant(request, make_run, tmp_path, seen):
+    """`plant("a.h5", seed, change)`: a run with planted networks of one source.
+
+    The module says of which task and size (`CARTPOLE`), and on which samples (the fixture `seen`).
+    """
+
+    def make(name, seed, change=intact, **config):
+        made = {**request.module.CARTPOLE, **config}
+        source = make_run(f"source-{name}", seed=1, config=made)
+        return save(source, tmp_path / name, seed, change, seen)
+
+    return make

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import RidgeCV
 
-from tests.analyses.planted import MODULES, break_layer, intact, save
+from tests.analyses.planted import MODULES, break_layer
 from vrlprobe.agents.activations import extract_activations
 from vrlprobe.analyses import diagnose
 from vrlprobe.analyses.shared.advice import blamed, culprit
@@ -27,17 +27,6 @@ def seen(make_run):
     """A sample set of synthetic episodes."""
     with open_run(make_run("samples.h5", seed=50, episodes=6, config=CARTPOLE)) as run:
         return make_samples(run, 60)
-
-
-@pytest.fixture
-def plant(make_run, tmp_path, seen):
-    """`plant("a.h5", seed, change)`: a run with planted networks of one source."""
-
-    def make(name, seed, change=intact, **config):
-        source = make_run(f"source-{name}", seed=1, config={**CARTPOLE, **config})
-        return save(source, tmp_path / name, seed, change, seen)
-
-    return make
 
 
 @pytest.mark.parametrize(("layer", "seed"), FAULTS)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.analyses.planted import break_layer, intact, save
+from tests.analyses.planted import break_layer
 from vrlprobe import metrics
 from vrlprobe.agents.activations import extract_activations
 from vrlprobe.analyses import patch
@@ -18,17 +18,6 @@ from vrlprobe.samples.make import make_samples
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 CARTPOLE = {"task": "cartpole_balance", "action_dim": 1, "action_repeat": 50, "render": "fast"}
 LAYERS = ["cnn1", "cnn2", "cnn3", "cnn4", "mlp0", "mlp1", "mlp2"]
-
-
-@pytest.fixture
-def plant(make_run, tmp_path, seen):
-    """`plant("a.h5", seed, change)`: a run with planted networks of one source."""
-
-    def make(name, seed, change=intact, **config):
-        source = make_run(f"source-{name}", seed=1, config={**CARTPOLE, **config})
-        return save(source, tmp_path / name, seed, change, seen)
-
-    return make
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 from sklearn.metrics import r2_score
 
-from tests.analyses.planted import break_cnn, break_mlp, intact, reorder, save
+from tests.analyses.planted import break_cnn, break_mlp, reorder
 from vrlprobe import metrics
 from vrlprobe.analyses import stitch
 from vrlprobe.analyses.shared.blame import answer, collapsing
@@ -28,17 +28,6 @@ CARTPOLE = {
     **{"render": "fast", "channels": 3},
 }
 """Twenty steps an episode."""
-
-
-@pytest.fixture
-def plant(make_run, tmp_path, seen):
-    """`plant("a.h5", seed, change)`: a run with planted networks."""
-
-    def make(name, seed, change=intact, **config):
-        source = make_run(f"source-{name}", seed=1, config={**CARTPOLE, **config})
-        return save(source, tmp_path / name, seed, change, seen)
-
-    return make
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def test_a_result_or_a_record_is_no_run(call, tmp_path):
 def test_a_cache_is_not_named_and_left_out(call):
     told = call("probe", "a.h5", "--no-cache", "--cache", "here")
     assert told.exit_code == 2
-    assert "--cache names where fits are kept, --no-cache keeps none" in told.stderr
+    assert "--cache names where results are kept, --no-cache keeps none" in told.stderr
 
 
 def test_help_lists_every_command_without_its_imports():

@@ -13,6 +13,7 @@ from vrlprobe.cli.common import (
     FILE,
     Session,
     check_writable,
+    forced,
     progress,
     samples_option,
     window_option,
@@ -76,7 +77,7 @@ def diagnose(
             track=partial(progress, what="diagnosing"),
         )
         if output:
-            save_result(result, output)
+            save_result(result, output, force=forced())
     click.echo(describe(result))
     if output:
         click.echo(f"wrote {output}", err=True)

@@ -5,24 +5,24 @@ from pathlib import Path
 
 import click
 import xarray as xr
-from joblib import cpu_count
 
 from vrlprobe import analyses
 from vrlprobe._text import aligned
-from vrlprobe.analyses.shared.cache import default_folder
 from vrlprobe.analyses.shared.defaults import DRAWS, EPISODES, OBSERVATIONS, UNITS
+from vrlprobe.cli.cache import cache_folder, cache_options
 from vrlprobe.cli.common import (
     FILE,
     Session,
     check_writable,
+    forced,
     parse_frames,
     progress,
-    refuse_idle,
     result_path,
     samples_option,
     split_list,
     told_how_to_go_on,
 )
+from vrlprobe.cli.jobs import jobs_option
 from vrlprobe.cli.run_name import RunName
 from vrlprobe.results.file import save_result
 from vrlprobe.runs.output import result_kind
@@ -73,16 +73,8 @@ def intervene() -> None:
     help="Random seed of the initial states and the bootstrap.",
 )  # fmt: skip
 @click.option("-o", "--output", type=FILE, help="Result file.  [default: RUN.ablate.nc]")
-@click.option(
-    "-j", "--jobs", type=click.IntRange(min=1), default=None,
-    help="Processes.  [default: one per core]",
-)  # fmt: skip
-@click.option(
-    "--cache", type=FILE,
-    help="Folder where results are kept, so that nothing is played twice.  "
-    "[default: ~/.cache/vrlprobe]",
-)  # fmt: skip
-@click.option("--no-cache", is_flag=True, help="Neither read nor save results.")
+@jobs_option("Processes.")
+@cache_options("episodes and fits")
 def ablate(
     runs: tuple[Path, ...],
     layer: str,
@@ -98,7 +90,7 @@ def ablate(
     keep_own: bool,
     seed: int,
     output: Path | None,
-    jobs: int | None,
+    jobs: int,
     cache: Path | None,
     no_cache: bool,
 ) -> None:
@@ -112,13 +104,12 @@ def ablate(
     \b
     vrlprobe intervene ablate runs/seed1.h5 --layer mlp1 --component height --samples set.h5
     """
-    if no_cache:
-        refuse_idle(["cache"], "names where results are kept, --no-cache keeps none")
+    kept_in = cache_folder(cache, no_cache)
     output = result_path(output, runs, "ablate")
     with Session() as session:
         opened = session.runs(runs)
         check_writable(output, result_kind("ablate"))
-        with told_how_to_go_on(kept=not no_cache):
+        with told_how_to_go_on(kept=kept_in is not None):
             result = analyses.ablate(
                 opened,
                 session.samples(sample_paths),
@@ -133,11 +124,11 @@ def ablate(
                 episodes=episodes,
                 keep_own=keep_own,
                 seed=seed,
-                cache=None if no_cache else cache or default_folder(),
-                n_jobs=jobs or cpu_count(),
+                cache=kept_in,
+                n_jobs=jobs,
                 track=partial(progress, what="playing" if episodes else "measuring"),
             )
-        save_result(result, output)
+        save_result(result, output, force=forced())
     click.echo(describe(result))
     click.echo(f"wrote {output}", err=True)
 
@@ -249,7 +240,7 @@ def patch(
             seed=seed,
             track=partial(progress, what="patching"),
         )
-        save_result(result, output)
+        save_result(result, output, force=forced())
     click.echo(describe_patches(result))
     click.echo(f"wrote {output}", err=True)
 

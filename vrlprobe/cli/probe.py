@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 
 from vrlprobe import analyses
-from vrlprobe.analyses.shared.cache import default_folder
 from vrlprobe.analyses.shared.defaults import CONTROLS
+from vrlprobe.cli.cache import cache_folder, cache_options
 from vrlprobe.cli.common import (
     FILE,
     Session,
@@ -112,12 +112,7 @@ SPLIT_NOTE = (
     show_default=True,
     help="Where networks run and probes are fitted: cpu, cuda, cuda:1 ….",
 )
-@click.option(
-    "--cache",
-    type=FILE,
-    help="Folder where fits are kept, so that none is repeated.  [default: ~/.cache/vrlprobe]",
-)
-@click.option("--no-cache", is_flag=True, help="Neither read nor save fits.")
+@cache_options("fits")
 @click.option("--plot", type=FILE, help="Draw the result: .pdf, .png or .svg.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def probe(
@@ -149,15 +144,14 @@ def probe(
     kinds = choose(split_list(kind), PROBES, "probe")
     if "omp" not in kinds:
         refuse_idle(["max_atoms", "min_active"], f"is for omp, --probe {kind} is not sparse")
-    if no_cache:
-        refuse_idle(["cache"], "names where fits are kept, --no-cache keeps none")
+    kept_in = cache_folder(cache, no_cache)
     output = result_path(output, runs, "-".join(["probe", *([] if kinds == ["omp"] else kinds)]))
     with Session() as session:
         opened = session.runs(runs)
         check_writable(output, result_kind("probe"))
         if plot:
             _check_plot(plot)
-        with told_how_to_go_on(kept=not no_cache):
+        with told_how_to_go_on(kept=kept_in is not None):
             result = analyses.probe(
                 opened,
                 session.samples(sample_paths),
@@ -170,7 +164,7 @@ def probe(
                 controls=list(dict.fromkeys(controls)),
                 splits=splits,
                 keep_own=keep_own,
-                cache=None if no_cache else cache or default_folder(),
+                cache=kept_in,
                 n_jobs=jobs,
                 device=device,
                 track=progress,

@@ -8,15 +8,14 @@ import xarray as xr
 
 from vrlprobe import analyses
 from vrlprobe._text import aligned
-from vrlprobe.analyses.shared.cache import default_folder
 from vrlprobe.analyses.shared.defaults import EPISODES
+from vrlprobe.cli.cache import cache_folder, cache_options
 from vrlprobe.cli.common import (
     FILE,
     Session,
     check_writable,
     forced,
     progress,
-    refuse_idle,
     samples_option,
     told_how_to_go_on,
 )
@@ -48,12 +47,7 @@ from vrlprobe.runs.output import result_kind
 )  # fmt: skip
 @click.option("-o", "--output", type=FILE, required=True, help="Result file (NetCDF).")
 @jobs_option("Processes.")
-@click.option(
-    "--cache", type=FILE,
-    help="Folder where pairs are kept, so that none is played twice.  "
-    "[default: ~/.cache/vrlprobe]",
-)  # fmt: skip
-@click.option("--no-cache", is_flag=True, help="Neither read nor save pairs.")
+@cache_options("pairs")
 def stitch(
     checkpoints: tuple[str, ...],
     sample_paths: tuple[Path, ...],
@@ -79,11 +73,10 @@ def stitch(
     vrlprobe stitch runs/seed3.h5@all --samples set.h5 --episodes 0 -o over-training.nc
     vrlprobe stitch good bad blank --samples set.h5 --adapter -o stitch.nc
     """
-    if no_cache:
-        refuse_idle(["cache"], "names where pairs are kept, --no-cache keeps none")
+    kept_in = cache_folder(cache, no_cache)
     with Session() as session:
         check_writable(output, result_kind("stitch"))
-        with told_how_to_go_on(kept=not no_cache):
+        with told_how_to_go_on(kept=kept_in is not None):
             result = analyses.stitch(
                 checkpoints,
                 session.samples(sample_paths),
@@ -92,7 +85,7 @@ def stitch(
                 runs=runs,
                 task=task,
                 seed=seed,
-                cache=None if no_cache else cache or default_folder(),
+                cache=kept_in,
                 n_jobs=jobs,
                 track=partial(progress, what="playing" if episodes else "measuring"),
             )
