@@ -239,3 +239,16 @@ def test_no_agent_acts_without_encoder_and_actor(small: DrQV2Agent, part: str) -
     tensors = {n: t for n, t in small.named_tensors().items() if not n.startswith(part)}
     with pytest.raises(ValueError, match=f"the parameters have no {part}"):
         DrQV2Agent.from_parameters(SMALL, tensors)
+
+
+def test_observations_that_cannot_be_written_are_read(small: DrQV2Agent, tmp_path) -> None:
+    """A memory map of a file; torch's warning would be an error in the tests."""
+    agent, rng = small, np.random.default_rng(0)
+    shape = (5, *agent.image_shape)
+    np.save(tmp_path / "seen.npy", rng.integers(0, 256, shape, dtype=np.uint8))
+    seen = np.load(tmp_path / "seen.npy", mmap_mode="r")
+    np.testing.assert_array_equal(agent.act(seen), agent.act(np.array(seen)))
+    noise = np.zeros((5, agent.action_dim), np.float32)
+    noise.setflags(write=False)
+    assert agent.gradient_norms(seen, noise)
+    assert agent.q_values(seen, noise).shape == (5, 5)
