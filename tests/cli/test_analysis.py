@@ -266,7 +266,8 @@ class TestProbe:
     def test_no_output_takes_the_place_of_a_run(self, call, runs, tmp_path):
         before = (tmp_path / runs[0]).read_bytes()
         for command in ("probe", "activations", "samples"):
-            failed(call(command, runs[0], "-o", runs[0]), "it is a run, choose another name")
+            failed(call(command, runs[0], "-o", runs[0]), "is named twice", code=2)
+            failed(call(command, runs[1], "-o", runs[0]), "cannot write seed1.h5: ")
         failed(call("probe", runs[0], "-o", "."), "it is a folder")
         assert (tmp_path / runs[0]).read_bytes() == before
 
@@ -274,7 +275,9 @@ class TestProbe:
         before = (tmp_path / sample_set).read_bytes()
         for command in ("probe", "metrics", "activations"):
             made = call(command, runs[0], "--samples", sample_set, "-o", sample_set)
-            failed(made, "it is a sample set, choose another name")
+            failed(made, "is named twice", code=2)
+            made = call(command, runs[0], "--samples", runs[0], "-o", sample_set)
+            failed(made, "a result of")
         assert (tmp_path / sample_set).read_bytes() == before
         assert call("samples", runs[0], "--insist", "-o", sample_set).exit_code == 0
 

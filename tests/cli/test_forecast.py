@@ -44,6 +44,6 @@ def test_mistakes_are_one_line(call, runs) -> None:
     failed(call("forecast", *runs[1:]), '(--outcome "not good")')
     failed(call("forecast", *runs, "--show", "grad_norm[mpl1]"), "did you mean grad_norm[mlp1]?")
     failed(call("forecast", *runs, "--metrics", runs[0]), "is a run, a result is needed")
-    failed(call("forecast", *runs, "-o", runs[0]), "it is a run, choose another name")
+    failed(call("forecast", *runs, "-o", runs[0]), "is named twice", code=2)
     failed(call("forecast", *runs, runs[0]), "give it once")
     failed(call("forecast", *runs, "--good", 9), "--outcome", code=2)

@@ -70,6 +70,6 @@ def test_nothing_is_told_of_frames_that_none_has_seen(call, make_run) -> None:
 def test_mistakes_are_one_line(call, runs) -> None:
     failed(call("survival", runs[0]), "0 of 1 attempts with measurements are out of collapse")
     failed(call("survival", *runs, runs[0]), "give it once")
-    failed(call("survival", *runs, "-o", runs[0]), "it is a run, choose another name")
+    failed(call("survival", *runs, "-o", runs[0]), "is named twice", code=2)
     failed(call("plot", "survival", runs[0], "-o", "o.pdf"), "is a run, a result is needed")
     failed(call("survivl", *runs), "Did you mean 'survival'?", code=2)

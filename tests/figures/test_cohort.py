@@ -15,6 +15,10 @@ def gathered(seed: int, tasks=("walker_walk",) * 8) -> xr.Dataset:
             "episode_return": (("run", "frame"), rng.uniform(0, 900, (len(tasks), 3))),
             "task": ("run", np.array(tasks, object)),
             "out": ("run", np.zeros(len(tasks))),
+            "final_return": ("run", np.full(len(tasks), 450.0)),
+            "class": ("run", np.array(["middle"] * len(tasks), object)),
+            "verdict": ("run", np.array(["healthy"] * len(tasks), object)),
+            "since": ("run", np.full(len(tasks), -1)),
         },
         {"run": [f"seed{i}" for i in range(len(tasks))], "frame": [0, 1000, 2000]},
     )

@@ -36,7 +36,7 @@ def test_where_all_came_out_it_is_counting(durations) -> None:
         cost = np.minimum(durations, cutoff).sum() / out.sum() if out.any() else np.inf
         assert curve.frames_per_escape(cutoff) == pytest.approx(cost)
         still = durations[durations > cutoff]
-        chance, frames = curve.outlook(cutoff, 5000)
+        chance, frames = curve.escape_within(cutoff, 5000)
         if len(still):
             assert chance == pytest.approx((still <= cutoff + 5000).mean())
             expected = np.maximum(cutoff + 5000 - still, 0).mean()
@@ -63,20 +63,20 @@ def test_two_kinds_of_attempts_are_told_apart_by_giving_up_between_them() -> Non
     durations = [10] * 50 + [1000] * 50
     curve = Curve(durations, np.ones(100))
     np.testing.assert_allclose(curve.frames_per_escape([9, 10, 999, 1000]), [np.inf, 20, 1009, 505])
-    assert curve.outlook(0, 100) == pytest.approx((0.5, 45))
-    assert curve.outlook(10, 100) == (0, 0)
+    assert curve.escape_within(0, 100) == pytest.approx((0.5, 45))
+    assert curve.escape_within(10, 100) == (0, 0)
 
 
 def test_where_no_one_comes_out_there_is_exactly_nothing_to_gain() -> None:
     curve = Curve([3000, 11_000, 9000], [True, False, False])
-    assert curve.outlook(9000, 2000) == (0, 0)
-    assert np.isnan(curve.outlook(11_000, 2000)).all()
+    assert curve.escape_within(9000, 2000) == (0, 0)
+    assert np.isnan(curve.escape_within(11_000, 2000)).all()
     np.testing.assert_array_equal(curve.frames_per_escape([0, 2999]), np.inf)
     rng = np.random.default_rng(0)
     for _ in range(300):
         durations, out = rng.integers(1, 30, 8) * 997, rng.random(8) < 0.5
         waited, left = rng.integers(0, 25_000, 2)
-        chance, frames = Curve(durations, out).outlook(waited, left)
+        chance, frames = Curve(durations, out).escape_within(waited, left)
         if durations.max() > waited:
             assert 0 <= chance <= 1
             assert 0 <= frames <= left

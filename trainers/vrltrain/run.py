@@ -21,6 +21,7 @@ from vrlprobe.errors import (
     UnsafeFileError,
     VrlprobeError,
 )
+from vrlprobe.runs.atomic import remove_parts
 from vrlprobe.runs.locks import RunLock
 from vrlprobe.runs.provenance import processor, revision
 from vrlprobe.runs.reader import Run, open_run
@@ -362,6 +363,7 @@ def _finish(path: Path, folder: Path, keep: bool = False) -> None:
         record, kept = make_record(run), record_path(path)
         if not keep:
             remove_folder(folder)
+        remove_parts(kept)
         if not is_record(kept) or read_record(kept).checkpoint != record.checkpoint:
             write_record(record, kept)  # a run's own record may have more in it: metrics, probes
 

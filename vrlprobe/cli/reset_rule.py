@@ -118,7 +118,7 @@ def to_json(found: xr.Dataset) -> str:
     """The arithmetic, and one object a run."""
     scalars = {str(k): v.item() for k, v in found.data_vars.items() if not v.dims}
     rows = [
-        {"run": name, **{str(k): found[k].values[at].item() for k in found if found[k].dims}}
+        {"run": name, **{str(k): found[k].values.tolist()[at] for k in found if found[k].dims}}
         for at, name in enumerate(found["run"].values.tolist())
     ]
     return json.dumps({**scalars, "runs": rows}, indent=1)
