@@ -143,7 +143,7 @@ def test_a_record_takes_no_other_files_place(run, tmp_path: Path) -> None:
 def test_no_result_takes_a_records_place(run, tmp_path: Path) -> None:
     path = tmp_path / "seed3.json"
     write_record(make_record(run), path)
-    with pytest.raises(FormatError, match="a result of probe does not end in .json, but in .nc"):
+    with pytest.raises(FormatError, match="a result of probe does not end in"):
         save_result(xr.Dataset(attrs={"vrlprobe": "probe"}), path)
     assert read_record(path).name == "seed3"
 
