@@ -244,6 +244,8 @@ class DrQV2Agent(PartedAgent):
     def pre_tanh(self, observations: np.ndarray) -> dict[str, np.ndarray]:
         """What enters each tanh, by the name in `TANHS`, float32 (n, units).
 
+        Of an agent without a critic, the actor's two.
+
         Args:
             observations: stacked uint8 images (n, 3 * frame_stack, H, W).
         """
@@ -253,8 +255,9 @@ class DrQV2Agent(PartedAgent):
             found = {
                 "actor/trunk": entering,
                 "actor/policy": self.actor.policy(self.actor.trunk[-1](entering)),
-                "critic/trunk": self.critic.trunk[:-1](features),
             }
+            if self.critic is not None:
+                found["critic/trunk"] = self.critic.trunk[:-1](features)
         return {name: values.cpu().numpy() for name, values in found.items()}
 
     @torch.no_grad()

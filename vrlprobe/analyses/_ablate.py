@@ -19,7 +19,7 @@ from vrlprobe.analyses.shared.ablation import (
     draws_of,
 )
 from vrlprobe.analyses.shared.cache import Parts, part_key, sources_digest
-from vrlprobe.analyses.shared.defaults import DRAWS, EPISODES, UNITS
+from vrlprobe.analyses.shared.defaults import DRAWS, EPISODES, N_JOBS, UNITS
 from vrlprobe.analyses.shared.jobs import Network, Rows, run_jobs
 from vrlprobe.analyses.shared.pairs import Bench, environment, episode_starts
 from vrlprobe.errors import SampleError
@@ -45,8 +45,6 @@ from vrlprobe.samples.selection import (
 )
 from vrlprobe.stats.bootstrap import bootstrap_interval, mean
 
-EACH = ("run", "condition", "draw")
-
 
 @ABLATE.documented
 def ablate(
@@ -65,7 +63,7 @@ def ablate(
     keep_own: bool = False,
     seed: int = 0,
     cache: str | Path | None = None,
-    n_jobs: int = 1,
+    n_jobs: int = N_JOBS,
     track: Track = iter,
 ) -> xr.Dataset:
     """Take the direction that a probe finds for a component out of a layer, and play on.

@@ -11,6 +11,7 @@ import xarray as xr
 from vrlprobe import metrics as measure
 from vrlprobe._checks import check_at_least
 from vrlprobe.agents.activations import extract_activations, known_layers, probed_layers
+from vrlprobe.agents.drqv2 import TANHS
 from vrlprobe.agents.stitched import StitchedAgent
 from vrlprobe.analyses._collapse import judged
 from vrlprobe.analyses._patch import SHARED, network_of, patched_spreads
@@ -19,7 +20,7 @@ from vrlprobe.analyses.shared.culprit import acting_limit, first_layer
 from vrlprobe.analyses.shared.defaults import DIAGNOSED
 from vrlprobe.analyses.shared.donors import Donor, Pool, refuse_other_settings
 from vrlprobe.analyses.shared.gap import PARTS, explained, layers_of, r2_gap
-from vrlprobe.analyses.shared.lasting import (
+from vrlprobe.analyses.shared.persistence import (
     effective_steps,
     layer_state,
     q_state,
@@ -49,7 +50,7 @@ from vrlprobe.samples.selection import (
 )
 
 Seen = npt.NDArray[np.uint8]
-PAIR = ("run", "reference")
+Errors = dict[str, npt.NDArray[np.float64]]
 
 
 @DIAGNOSE.documented
@@ -123,9 +124,10 @@ def diagnose(
         rows = spaced(len(chosen), min(n_samples, len(chosen)))
         result = _blank_result(pairs)
         logged = chances([*runs, *sources])
+        errors: dict[str, Errors] = {}
         for label, run, at, references in track(pairs):
             _judge(result, label, run, window)
-            _compare(result, (label, run, at), references, chosen, rows, seed)
+            _compare(result, (label, run, at), references, (chosen, rows), errors, seed)
             result["text"].loc[label] = diagnosis(result, label, run, logged)
         arguments = {"frame": frame, "window": window, "seed": seed}
         result.attrs |= run_attributes("diagnose", runs, arguments) | sample_attributes(chosen)
@@ -159,14 +161,13 @@ def _blank_result(pairs: Sequence[tuple[str, Run, int, Any]]) -> xr.Dataset:
     agent = run.agent(at)
     layers = [name for name in probed_layers(agent) if agent.layers[name]]
     agents = list(dict.fromkeys([*(p[0] for p in pairs), *(r[0] for p in pairs for r in p[3])]))
-    tanhs = ["actor/trunk", "actor/policy", "critic/trunk"]
     coords: dict[str, Sequence[Any]] = {
         "run": [pair[0] for pair in pairs],
         "reference": list(dict.fromkeys(r[0] for p in pairs for r in p[3])),
         "agent": agents,
         "layer": known_layers(agent, layers or None),
         "weight": list(weight_norms(run, at)),
-        "tanh": tanhs,
+        "tanh": list(TANHS),
         "part": list(PARTS),
         "bound": BOUNDS,
     }
@@ -188,12 +189,12 @@ def _compare(
     result: xr.Dataset,
     item: tuple[str, Run, int],
     references: Sequence[tuple[str, Donor]],
-    samples: SampleSet,
-    rows: npt.NDArray[np.int64],
+    taken: tuple[SampleSet, npt.NDArray[np.int64]],
+    errors: dict[str, Errors],
     seed: int,
 ) -> None:
-    """Fill in a run beside each of its references."""
-    label, run, at = item
+    """Fill in a run beside each of its references, whose ``errors`` are kept for other runs."""
+    (label, run, at), (samples, rows) = item, taken
     seen, agent = samples.observations(rows), run.agent(at)
     layers = result["layer"].values.tolist()
     _measure(result, label, run, at, agent, seen)
@@ -213,14 +214,16 @@ def _compare(
         result["patched_spread"].loc[where] = [spread[layer] for layer in layers]
         limit = acting_limit(float(result["action_spread"].sel(agent=name)))
         result["first_layer"].loc[where] = first_layer(spread, limit)
-        its = _errors(other, samples, rows, layers)
-        for part in own.keys() & its.keys():
-            result["r2_gap"].loc[{**where, "part": part}] = r2_gap(its[part], own[part], seed)
+        if name not in errors:
+            errors[name] = _errors(other, samples, rows, layers)
+        for part in own.keys() & errors[name].keys():
+            gap = r2_gap(errors[name][part], own[part], seed)
+            result["r2_gap"].loc[{**where, "part": part}] = gap
 
 
 def _errors(
     agent: Any, samples: SampleSet, rows: npt.NDArray[np.int64], layers: Sequence[str]
-) -> dict[str, npt.NDArray[np.float64]]:
+) -> Errors:
     """Errors of probes by part of an agent; the last layer of each part is where it hands on."""
     names = {part: layers_of(agent, layers, part) for part in PARTS}
     return {part: explained(agent, samples, rows, own) for part, own in names.items() if own}

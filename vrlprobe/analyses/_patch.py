@@ -18,7 +18,7 @@ from vrlprobe.analyses.shared.culprit import acting_limit, answer, first_layer
 from vrlprobe.analyses.shared.defaults import OBSERVATIONS
 from vrlprobe.analyses.shared.donors import Donor, Pool, refuse_other_settings
 from vrlprobe.analyses.shared.jobs import Network
-from vrlprobe.analyses.shared.lasting import variation
+from vrlprobe.analyses.shared.persistence import variation
 from vrlprobe.analyses.shared.places import Places, named_donors
 from vrlprobe.errors import TransplantError
 from vrlprobe.results.dataset import (

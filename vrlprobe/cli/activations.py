@@ -10,12 +10,11 @@ from vrlprobe.cli.common import (
     FILE,
     Session,
     check_writable,
-    forced,
-    parse_frames,
+    one_frame,
     samples_option,
     split_list,
+    write_result,
 )
-from vrlprobe.results.file import save_result
 from vrlprobe.runs.output import result_kind
 
 
@@ -29,18 +28,16 @@ def activations(
     run: Path, output: Path, frame: str, layers: str | None, sample_paths: tuple[Path, ...]
 ) -> None:
     """Write the activations of one checkpoint of RUN for each sample, along with the states."""
-    parsed = parse_frames(frame)
-    if parsed == "all" or (not isinstance(parsed, str) and len(parsed) != 1):
-        raise click.BadParameter("one checkpoint: last, best or a frame", param_hint="--frame")
+    at = one_frame(frame)
     with Session() as session:
         check_writable(output, result_kind("activations"))
         result = analyses.activations(
             session.runs([run])[0],
             session.samples(sample_paths),
-            frame=parsed if isinstance(parsed, str) else parsed[0],
+            frame=at,
             layers=split_list(layers),
         )
-        save_result(result, output, force=forced())
+        write_result(result, output)
     rows = [
         {"layer": str(name), "samples": str(len(values)), "units": str(values.shape[1])}
         for name, values in result.data_vars.items()

@@ -15,14 +15,13 @@ from vrlprobe.cli.common import (
     Session,
     check_writable,
     class_options,
-    forced,
     samples_option,
     threshold_option,
     window_option,
+    write_result,
 )
 from vrlprobe.errors import SampleError
 from vrlprobe.report.summary import ON_COLLAPSE, median_text, summary
-from vrlprobe.results.file import save_result
 from vrlprobe.runs.output import result_kind
 from vrlprobe.runs.reader import Run
 from vrlprobe.runs.record import Record, write_record
@@ -91,7 +90,7 @@ def cohort(
                         err=True,
                     )
         if output:
-            save_result(found, output, force=forced())
+            write_result(found, output)
             click.echo(f"wrote {output}", err=True)
     click.echo(describe(found))
 

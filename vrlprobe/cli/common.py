@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import xarray as xr
 from rich.console import Console
 from rich.progress import track
 from threadpoolctl import threadpool_limits
@@ -16,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from vrlprobe._group import as_options
 from vrlprobe._text import escaped
 from vrlprobe.errors import FormatError, SampleError
+from vrlprobe.results.file import save_result
 from vrlprobe.runs.collection import open_logged
 from vrlprobe.runs.logged import LoggedRun
 from vrlprobe.runs.output import refuse_to_replace
@@ -166,6 +168,18 @@ def parse_frames(text: str) -> str | list[int]:
     return [int(value) for value in values]
 
 
+def one_frame(text: str) -> str | int:
+    """`last`, `best` or the number of one frame."""
+    parsed = parse_frames(text)
+    if isinstance(parsed, str) and parsed != "all":
+        return parsed
+    if isinstance(parsed, str) or len(parsed) != 1:
+        raise click.BadParameter(
+            f"one frame is needed: last, best or a number, found {text}", param_hint="--frame"
+        )
+    return parsed[0]
+
+
 def result_path(given: Path | None, runs: Sequence[Path], kind: str) -> Path:
     """Where a result goes: as given, or beside the one run there is, `seed3.probe.nc`."""
     if given is not None:
@@ -179,6 +193,11 @@ def forced() -> bool:
     """Whether the command line has --force, which every command has that writes results."""
     context = click.get_current_context(silent=True)
     return bool(context and context.meta.get(FORCE))
+
+
+def write_result(dataset: xr.Dataset, path: Path) -> None:
+    """Save a result; with --force in place of whatever is there."""
+    save_result(dataset, path, force=forced())
 
 
 def check_writable(path: Path, kind: str) -> None:

@@ -8,10 +8,14 @@ import xarray as xr
 from vrlprobe._text import aligned
 from vrlprobe.analyses._compare import SHARES
 from vrlprobe.analyses._compare import compare as study
-from vrlprobe.cli.common import FILE, check_writable, forced, threshold_option
+from vrlprobe.cli.common import (
+    FILE,
+    check_writable,
+    threshold_option,
+    write_result,
+)
 from vrlprobe.cli.inputs import named, names_option
 from vrlprobe.report.summary import median_text
-from vrlprobe.results.file import save_result
 from vrlprobe.results.schemas.compare import MEASURES
 from vrlprobe.runs.output import result_kind
 from vrlprobe.stats.bootstrap import FEWEST
@@ -68,7 +72,7 @@ def compare(
         threshold=threshold, seed=seed,
     )  # fmt: skip
     if output:
-        save_result(found, output, force=forced())
+        write_result(found, output)
         click.echo(f"wrote {output}", err=True)
     click.echo(describe(found))
 

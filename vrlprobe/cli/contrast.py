@@ -15,12 +15,11 @@ from vrlprobe.cli.common import (
     FILE,
     check_writable,
     class_options,
-    forced,
     split_list,
     warnings_on_stderr,
+    write_result,
 )
 from vrlprobe.cli.inputs import result, results
-from vrlprobe.results.file import save_result
 from vrlprobe.results.schemas.contrast import MEASURES
 from vrlprobe.runs.output import result_kind
 
@@ -95,7 +94,7 @@ def contrast(
             plan=plan, good=good, bad=bad, seed=seed,
         )  # fmt: skip
     if output:
-        save_result(found, output, force=forced())
+        write_result(found, output)
         click.echo(f"wrote {output}", err=True)
     click.echo(to_json(found) if as_json else describe(found))
 

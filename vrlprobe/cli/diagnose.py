@@ -13,14 +13,13 @@ from vrlprobe.cli.common import (
     FILE,
     Session,
     check_writable,
-    forced,
+    one_frame,
     progress,
     samples_option,
     window_option,
+    write_result,
 )
-from vrlprobe.cli.intervene import one_frame
 from vrlprobe.cli.run_name import RunName
-from vrlprobe.results.file import save_result
 from vrlprobe.runs.output import result_kind
 
 
@@ -77,7 +76,7 @@ def diagnose(
             track=partial(progress, what="diagnosing"),
         )
         if output:
-            save_result(result, output, force=forced())
+            write_result(result, output)
     click.echo(describe(result))
     if output:
         click.echo(f"wrote {output}", err=True)

@@ -9,9 +9,15 @@ import xarray as xr
 from vrlprobe._text import aligned
 from vrlprobe.analyses._forecast import BLIND, OUTCOMES, Outcome
 from vrlprobe.analyses._forecast import forecast as study
-from vrlprobe.cli.common import FILE, Session, check_writable, class_options, forced, window_option
+from vrlprobe.cli.common import (
+    FILE,
+    Session,
+    check_writable,
+    class_options,
+    window_option,
+    write_result,
+)
 from vrlprobe.cli.inputs import results
-from vrlprobe.results.file import save_result
 from vrlprobe.runs.output import result_kind
 from vrlprobe.samples.selection import choose
 from vrlprobe.stats.threshold import SHUFFLES
@@ -74,7 +80,7 @@ def forecast(
     if metric:
         choose([metric], found["metric"].values.tolist(), "metric")
     if output:
-        save_result(found, output, force=forced())
+        write_result(found, output)
         click.echo(f"wrote {output}", err=True)
     click.echo(describe(found, outcome, metric))
 

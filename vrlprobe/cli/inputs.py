@@ -71,6 +71,19 @@ def named(paths: Sequence[Path], kind: str, names: str | None) -> dict[str, xr.D
     return dict(zip(labels, found, strict=True))
 
 
+def one_result(paths: Sequence[Path], kind: str, shown: str) -> xr.Dataset:
+    """The result of a figure that shows one; ``shown`` is what it shows, and what to do.
+
+    Raises:
+        UsageError: there are several.
+        FormatError: see `results`.
+    """
+    if len(paths) > 1:
+        raise click.UsageError(f"this figure shows one {shown}")
+    (found,) = results(paths, kind).values()
+    return found
+
+
 def result(paths: Sequence[Path], kind: str, runs: Sequence[str] | None = None) -> xr.Dataset:
     """Results of one kind as one; of these runs, in this order, if given."""
     found = combine_results(results(paths, kind))

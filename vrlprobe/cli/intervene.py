@@ -14,17 +14,16 @@ from vrlprobe.cli.common import (
     FILE,
     Session,
     check_writable,
-    forced,
-    parse_frames,
+    one_frame,
     progress,
     result_path,
     samples_option,
     split_list,
     told_how_to_go_on,
+    write_result,
 )
 from vrlprobe.cli.jobs import jobs_option
 from vrlprobe.cli.run_name import RunName
-from vrlprobe.results.file import save_result
 from vrlprobe.runs.output import result_kind
 
 
@@ -128,19 +127,9 @@ def ablate(
                 n_jobs=jobs,
                 track=partial(progress, what="playing" if episodes else "measuring"),
             )
-        save_result(result, output, force=forced())
+        write_result(result, output)
     click.echo(describe(result))
     click.echo(f"wrote {output}", err=True)
-
-
-def one_frame(text: str) -> str | int:
-    """A frame, or a word for one."""
-    found = parse_frames(text)
-    if isinstance(found, list):
-        if len(found) > 1:
-            raise click.BadParameter(f"one frame is needed, found {text}", param_hint="--frame")
-        return found[0]
-    return found
 
 
 def describe(result: xr.Dataset) -> str:
@@ -240,7 +229,7 @@ def patch(
             seed=seed,
             track=partial(progress, what="patching"),
         )
-        save_result(result, output, force=forced())
+        write_result(result, output)
     click.echo(describe_patches(result))
     click.echo(f"wrote {output}", err=True)
 

@@ -13,15 +13,14 @@ from vrlprobe.cli.common import (
     FILE,
     Session,
     check_writable,
-    forced,
     parse_frames,
     progress,
     result_path,
     samples_option,
     split_list,
+    write_result,
 )
 from vrlprobe.metrics.representation import DORMANT_DRM
-from vrlprobe.results.file import save_result
 from vrlprobe.runs.output import result_kind
 
 OWN = (Path("own"),)
@@ -75,7 +74,7 @@ def metrics(
             dormant_threshold=dormant_threshold,
             track=partial(progress, what="measuring"),
         )
-        save_result(result, output, force=forced())
+        write_result(result, output)
     click.echo("\n\n".join(describe(result.sel(run=name)) for name in result["run"].values))
     click.echo(f"wrote {output}", err=True)
 

@@ -23,7 +23,7 @@ from vrlprobe.cli.draw import (
     runs_option,
 )
 from vrlprobe.cli.film import film
-from vrlprobe.cli.inputs import named, names_option, result, results
+from vrlprobe.cli.inputs import named, names_option, one_result, result
 from vrlprobe.cli.units import units
 from vrlprobe.figures._choices import By
 from vrlprobe.samples.selection import choose
@@ -219,9 +219,7 @@ def transplant(inputs: tuple[Path, ...], output: Path, data: Path | None) -> Non
     INPUTS is one result of `vrlprobe cohort --by init RUN… -o grid.nc`.
     """
     check_output(output, data)
-    if len(inputs) > 1:
-        raise click.UsageError("this figure shows one cohort: count all runs in one")
-    (found,) = results(inputs, "cohort").values()
+    found = one_result(inputs, "cohort", "cohort: count all runs in one")
     finish(figures.transplant(found), output, data)
 
 
@@ -236,9 +234,7 @@ def contrast(
     INPUTS is one result of `vrlprobe contrast PROBE.nc -o contrast.nc`.
     """
     check_output(output, data)
-    if len(inputs) > 1:
-        raise click.UsageError("this figure shows one contrast: give one result")
-    (found,) = results(inputs, "contrast").values()
+    found = one_result(inputs, "contrast", "contrast: give one result")
     finish(figures.contrast(found, components=split_list(components)), output, data)
 
 
@@ -251,9 +247,7 @@ def forecast(inputs: tuple[Path, ...], output: Path, data: Path | None, names: s
     INPUTS is one result of `vrlprobe forecast RUN… -o forecast.nc`.
     """
     check_output(output, data)
-    if len(inputs) > 1:
-        raise click.UsageError("this figure shows one set of runs: forecast them together")
-    (found,) = results(inputs, "foretell").values()
+    found = one_result(inputs, "foretell", "set of runs: forecast them together")
     finish(figures.forecast(found, metrics=split_list(names)), output, data)
 
 
@@ -265,9 +259,7 @@ def survival(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:
     INPUTS is one result of `vrlprobe survival RUN… -o survival.nc`.
     """
     check_output(output, data)
-    if len(inputs) > 1:
-        raise click.UsageError("this figure shows one set of runs: take them together")
-    (found,) = results(inputs, "outlook").values()
+    found = one_result(inputs, "outlook", "set of runs: take them together")
     finish(figures.survival(found), output, data)
 
 
@@ -284,9 +276,7 @@ def similarity(
     last one; the dashed curve is the mean over pairs of runs.
     """
     check_output(output, data)
-    if len(inputs) > 1:
-        raise click.UsageError("this figure shows one result: compare the runs together")
-    (found,) = results(inputs, "similarity").values()
+    found = one_result(inputs, "similarity", "result: compare the runs together")
     finish(figures.similarity(found, layers=split_list(layers)), output, data)
 
 
@@ -298,9 +288,7 @@ def ablate(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:
     INPUTS is one result of `vrlprobe intervene ablate RUN… -o ablate.nc`.
     """
     check_output(output, data)
-    if len(inputs) > 1:
-        raise click.UsageError("this figure shows one result: ablate the runs together")
-    (found,) = results(inputs, "ablate").values()
+    found = one_result(inputs, "ablate", "result: ablate the runs together")
     finish(figures.ablate(found), output, data)
 
 
@@ -312,9 +300,7 @@ def patch(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:
     INPUTS is one result of `vrlprobe intervene patch RUN… -o patch.nc`.
     """
     check_output(output, data)
-    if len(inputs) > 1:
-        raise click.UsageError("this figure shows one result: patch the runs together")
-    (found,) = results(inputs, "patch").values()
+    found = one_result(inputs, "patch", "result: patch the runs together")
     finish(figures.patch(found), output, data)
 
 
@@ -327,9 +313,7 @@ def stitch(inputs: tuple[Path, ...], output: Path, data: Path | None) -> None:
     action does not vary.
     """
     check_output(output, data)
-    if len(inputs) > 1:
-        raise click.UsageError("this figure shows one set of checkpoints: stitch them together")
-    (found,) = results(inputs, "stitch").values()
+    found = one_result(inputs, "stitch", "set of checkpoints: stitch them together")
     finish(figures.stitch(found), output, data)
 
 

@@ -13,13 +13,12 @@ from vrlprobe.cli.common import (
     Session,
     check_writable,
     class_options,
-    forced,
     threshold_option,
+    write_result,
 )
 from vrlprobe.cli.inputs import results
 from vrlprobe.errors import FormatError
 from vrlprobe.report.summary import median_text
-from vrlprobe.results.file import save_result
 from vrlprobe.runs.output import result_kind
 
 WORDS = {
@@ -80,7 +79,7 @@ def predict(
         there = ", ".join(found["component"].values.tolist())
         raise FormatError(f"no component {component!r} in the result: there are {there}")
     if output:
-        save_result(found, output, force=forced())
+        write_result(found, output)
         click.echo(f"wrote {output}", err=True)
     click.echo(describe(found, component))
 

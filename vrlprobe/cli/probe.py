@@ -26,12 +26,13 @@ from vrlprobe.cli.common import (
     split_list,
     told_how_to_go_on,
     warnings_on_stderr,
+    write_result,
 )
 from vrlprobe.cli.jobs import jobs_option
 from vrlprobe.figures.style import figure_kind
 from vrlprobe.probes import DEFAULT_MAX_ATOMS
 from vrlprobe.probes.kinds import PROBES
-from vrlprobe.results.file import control_medians, last_checkpoint, save_result
+from vrlprobe.results.file import control_medians, last_checkpoint
 from vrlprobe.runs.output import result_kind
 from vrlprobe.samples.selection import choose
 from vrlprobe.stats.bootstrap import FEWEST
@@ -169,7 +170,7 @@ def probe(
                 device=device,
                 track=progress,
             )
-        save_result(result, output, force=forced())
+        write_result(result, output)
     click.echo(to_json(result) if as_json else describe(result))
     click.echo(f"wrote {output}", err=True)
     if plot:

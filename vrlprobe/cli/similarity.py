@@ -16,14 +16,13 @@ from vrlprobe.cli.common import (
     FILE,
     Session,
     check_writable,
-    forced,
     parse_frames,
     progress,
     result_path,
     samples_option,
     split_list,
+    write_result,
 )
-from vrlprobe.results.file import save_result
 from vrlprobe.runs.output import result_kind
 
 MOST = 10
@@ -70,7 +69,7 @@ def similarity(
             n_samples=n_samples,
             track=partial(progress, what="comparing"),
         )
-        save_result(result, output, force=forced())
+        write_result(result, output)
     click.echo(describe(result))
     click.echo(f"wrote {output}", err=True)
 

@@ -14,14 +14,13 @@ from vrlprobe.cli.common import (
     FILE,
     Session,
     check_writable,
-    forced,
     progress,
     samples_option,
     told_how_to_go_on,
+    write_result,
 )
 from vrlprobe.cli.jobs import jobs_option
 from vrlprobe.cli.run_name import RunName
-from vrlprobe.results.file import save_result
 from vrlprobe.runs.output import result_kind
 
 
@@ -89,7 +88,7 @@ def stitch(
                 n_jobs=jobs,
                 track=partial(progress, what="playing" if episodes else "measuring"),
             )
-        save_result(result, output, force=forced())
+        write_result(result, output)
     click.echo(describe(result))
     click.echo(f"wrote {output}", err=True)
 

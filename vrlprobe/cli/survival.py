@@ -8,8 +8,12 @@ import xarray as xr
 
 from vrlprobe._text import aligned
 from vrlprobe.analyses._survival import survival as study
-from vrlprobe.cli.common import FILE, Session, check_writable, forced
-from vrlprobe.results.file import save_result
+from vrlprobe.cli.common import (
+    FILE,
+    Session,
+    check_writable,
+    write_result,
+)
 from vrlprobe.runs.output import result_kind
 from vrlprobe.stats.bootstrap import FEWEST
 
@@ -30,7 +34,7 @@ def survival(runs: tuple[Path, ...], seed: int, output: Path | None) -> None:
     with Session() as session:
         found = study(session.logged(runs), seed=seed)
     if output:
-        save_result(found, output, force=forced())
+        write_result(found, output)
         click.echo(f"wrote {output}", err=True)
     click.echo(describe(found))
 

@@ -1,6 +1,6 @@
 """How much better the state can be read from one agent than from another, part by part."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -93,8 +93,3 @@ def r2_gap(good: Floats, bad: Floats, seed: int) -> list[float]:
     drawn = np.random.default_rng(seed).integers(count, size=(RESAMPLES, count))
     low, high = draws_interval(each[drawn].mean(axis=1), count)
     return [float(each.mean()), float(low), float(high)]
-
-
-def mean_r2(errors: Mapping[str, Floats]) -> dict[str, float]:
-    """Mean R² by part, from the errors of each."""
-    return {part: 1 - float(values.mean()) for part, values in errors.items()}

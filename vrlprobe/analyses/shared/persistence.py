@@ -1,6 +1,5 @@
 """What keeps a collapsed agent where it is: dead units, saturation, moments, values."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import numpy.typing as npt
 
 from vrlprobe import metrics as measure
 from vrlprobe.agents.activations import extract_activations
-from vrlprobe.agents.drqv2 import TANHS, DrQV2Agent
+from vrlprobe.agents.drqv2 import DrQV2Agent
 from vrlprobe.runs.reader import Run
 
 Values = dict[str, float]
@@ -73,28 +72,9 @@ def effective_steps(run: Run, frame: int) -> Values:
 
 def tanh_inputs(agent: Any, seen: npt.NDArray[np.uint8]) -> Values:
     """Mean magnitude of what enters each tanh; empty for other architectures than DrQ-v2."""
-    if not isinstance(agent, DrQV2Agent) or agent.critic is None:
-        return _actor_tanhs(agent, seen)
-    return {name: float(np.abs(v).mean()) for name, v in agent.pre_tanh(seen).items()}
-
-
-def _actor_tanhs(agent: Any, seen: npt.NDArray[np.uint8]) -> Values:
-    """The same of an agent without its critic."""
     if not isinstance(agent, DrQV2Agent):
         return {}
-    found = {}
-    for name, place in zip(TANHS, ("actor.trunk.1", "actor.policy.4"), strict=False):
-        entering: list[npt.NDArray[np.float32]] = []
-        module = agent.get_submodule(place)
-        hook = module.register_forward_hook(
-            lambda _, __, output, kept=entering: kept.append(output.detach().cpu().numpy())
-        )
-        try:
-            agent.act(seen)
-        finally:
-            hook.remove()
-        found[name] = float(np.abs(entering[0]).mean())
-    return found
+    return {name: float(np.abs(v).mean()) for name, v in agent.pre_tanh(seen).items()}
 
 
 def q_state(agent: Any, seen: npt.NDArray[np.uint8], n_actions: int) -> Values:
@@ -115,8 +95,3 @@ def q_state(agent: Any, seen: npt.NDArray[np.uint8], n_actions: int) -> Values:
         "q_spread": float(values.std(axis=1).mean()),
         "critic_rank": measure.numerical_rank(measure.singular_values(trunk)),
     }
-
-
-def by_part(values: Mapping[str, float], part: str) -> list[float]:
-    """The values of the weights of one network, by the begin of their names."""
-    return [value for name, value in values.items() if name.startswith(f"{part}/")]
