@@ -90,6 +90,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from tests.vrltrain.tiny import TINY
+from vrlprobe._interrupts import interruptible
 from vrltrain.run import begin
 
 def progress(training):
@@ -97,7 +98,8 @@ def progress(training):
         print(*(process.pid for process in training.players._players.values()), flush=True)
 
 config = replace(TINY, total_frames=10**6, replay_capacity=10**4, eval_processes=1)
-begin(config, Path(sys.argv[1]), progress, lambda _: None)
+with interruptible():  # as the commands do: a destructor does not swallow Ctrl-C for good
+    begin(config, Path(sys.argv[1]), progress, lambda _: None)
 """
 
 
